@@ -1,0 +1,42 @@
+# tradedeck. A machine needs python3 (3.11 or newer, with venv) and make; everything else goes into .venv/.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+export PYTHON
+.DEFAULT_GOAL := help
+.PHONY: help setup run check test bench lock wheels format
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+setup: ## Make .venv/ from the lock; quick when nothing changed.
+	@sh scripts/setup.sh
+
+run: setup ## Open the workstation on the built-in market.
+	@$(BIN)/tradedeck demo $(ARGS)
+
+check: setup ## Lint, format, types and import contracts: fast.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+test: setup check ## Everything CI runs, with the coverage gates.
+	@$(BIN)/coverage erase
+	@$(BIN)/pytest --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m scripts.coverage_gates
+
+bench: setup ## Run the benchmarks beside their references.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## Resolve locks/ again; ARGS=--upgrade takes newer versions.
+	@$(PYTHON) -m scripts.lock $(ARGS)
+
+wheels: ## Check that every locked package has wheels for x86_64 and aarch64.
+	@$(PYTHON) -m scripts.check_wheels $(ARGS)
+
+format: setup ## Put the code into its form.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .

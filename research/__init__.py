@@ -1,0 +1,1 @@
+"""Study markets and promote the winners."""

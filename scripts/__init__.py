@@ -1,0 +1,1 @@
+"""Keep the house: locks, wheels and gates."""

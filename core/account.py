@@ -1,0 +1,56 @@
+"""The account over time: the day's start, the peak that drawdown counts from, and its value for every screen."""
+
+from decimal import Decimal
+
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.instrument import ZERO
+from core.domain.message import Nanoseconds
+from core.outbox import Outbox
+
+DAY_NS: Nanoseconds = 86_400_000_000_000
+PEAK_STEP = 1.0001
+"""A new peak is recorded when it is a basis point above the last, or on the next day's start."""
+
+
+_CAPITAL = ("opening", "deposit", "withdrawal")
+"""Reasons of a balance that are no profit and no loss."""
+
+
+def flaw(fill: e.OrderFilled) -> str:
+    """Return what is wrong with a fill's numbers, empty where nothing is."""
+    quantity, price = fill.quantity, fill.price
+    if not quantity.is_finite() or quantity <= ZERO:
+        return f"quantity must be a number greater than 0 (got {quantity}); not applied"
+    if not price.is_finite() or price <= ZERO:
+        return f"price must be a number greater than 0 (got {price}); not applied"
+    return "" if fill.fee.is_finite() else f"fee must be a number (got {fill.fee}); not applied"
+
+
+def move_capital(outbox: Outbox, event: e.BalanceSet, before: float) -> None:
+    """Move the day's start and the peak with money that came or went, so that it is neither profit nor loss."""
+    state = outbox.state
+    moved = state.ledger.equity - before
+    if not moved or not state.day_started or not event.reason.startswith(_CAPITAL):
+        return
+    change = Decimal(repr(round(moved, 8)))
+    outbox.record(e.DayStarted(state.day_start + change, state.day_started))
+    outbox.record(e.PeakRaised(state.peak + change, event.ts))
+
+
+def mark_account(outbox: Outbox, now: Nanoseconds) -> None:
+    """Record a new day or peak and publish what the account is worth; nothing while a price is missing."""
+    state, ledger = outbox.state, outbox.state.ledger
+    if ledger.unvalued or not ledger.balances:
+        return
+    equity = ledger.equity
+    day = now - now % DAY_NS
+    exact = Decimal(repr(round(equity, 8)))
+    if state.day_started < day:
+        outbox.record(e.DayStarted(exact, day))
+        if equity > float(state.peak):
+            outbox.record(e.PeakRaised(exact, now))
+    elif equity > float(state.peak) * PEAK_STEP:
+        outbox.record(e.PeakRaised(exact, now))
+    gross, net = ledger.exposure()
+    outbox.put(m.AccountMarked(equity, ledger.open_profit(), gross, net, now))

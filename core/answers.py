@@ -1,0 +1,92 @@
+"""Answers to clients: questions about the state, the journal and, where the engine lacks it, the venue's history."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from core import protocol as p
+from core import views, wire
+from core.connection import VenueLink
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import InstrumentId, VenueId
+from core.engine import Engine
+from core.errors import TradedeckError
+from core.ports import Clock, Journal
+
+
+class Answers:
+    """Answer questions; reads everything, changes nothing."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        links: Mapping[VenueId, VenueLink],
+        clock: Clock,
+        vitals: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._engine, self._journal, self._links, self._clock, self._vitals = engine, journal, links, clock, vitals
+
+    def growing(self, instrument: InstrumentId) -> list[m.Bar]:
+        """Return the bars of an instrument that are growing now."""
+        builder = self._engine.bars.get(instrument)
+        if builder is None:
+            return []
+        now = self._clock.now()
+        return [bar for interval in m.Interval if (bar := builder.growing(interval, now)) is not None]
+
+    async def answer(self, question: p.Question) -> object:
+        """Answer a client's question."""
+        state, now = self._engine.state, self._clock.now()
+        answer: object
+        if isinstance(question, p.AskStatus):
+            answer = views.status(state, now, state.store_trouble or "ok", *self._vitals())
+        elif isinstance(question, p.AskOrders):
+            answer = views.orders(state, question.open_only, question.limit)
+        elif isinstance(question, p.AskPreview):
+            answer = views.preview(state, self._engine.guardian, question.order, now)
+        elif isinstance(question, p.AskLimits):
+            answer = views.limits(state, self._engine.guardian, now)
+        elif isinstance(question, p.AskBars):
+            answer = await self._bars(question)
+        elif isinstance(question, p.AskFills):
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(None, fills_of, self._journal, question.since, question.limit)
+        else:
+            raise TradedeckError(f"the engine has no answer to {type(question).__name__}")
+        return answer
+
+    async def _bars(self, question: p.AskBars) -> Sequence[m.Bar]:
+        market = self._engine.state.markets.get(question.instrument)
+        if market is None:
+            raise TradedeckError(f"instrument {question.instrument} is not known here")
+        kept = market.bars[question.interval]
+        if not kept or min(kept) > question.start:
+            link = self._links.get(market.instrument.venue)
+            if link is not None:
+                await link.backfill(question)
+        return tuple(bar for start, bar in sorted(kept.items()) if question.start <= start < question.end)
+
+
+def fills_of(journal: Journal, since: int, limit: int) -> tuple[p.FillView, ...]:
+    """Return our newest fills since a time, oldest first, read from the journal."""
+    found: deque[p.FillView] = deque(maxlen=limit)
+    for record in journal.read(0):
+        event = wire.decode_event(record.payload)
+        if isinstance(event, e.OrderFilled) and event.ts_exchange >= since:
+            found.append(
+                p.FillView(
+                    event.ts_exchange,
+                    event.client_order_id,
+                    event.fill_id,
+                    event.instrument,
+                    event.side.value,
+                    event.quantity,
+                    event.price,
+                    event.fee,
+                    event.fee_asset,
+                    event.liquidity.value,
+                )
+            )
+    return tuple(found)

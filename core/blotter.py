@@ -1,0 +1,261 @@
+"""Orders and their lives: open ones, the recent closed ones, and what has been seen before."""
+
+from collections import OrderedDict
+from decimal import Decimal
+
+import msgspec
+
+from core.domain.events import (
+    AmendSubmitted,
+    CancelSubmitted,
+    OrderAccepted,
+    OrderAmended,
+    OrderApproved,
+    OrderCancelled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderFound,
+    OrderRejected,
+    OrderSubmitted,
+    OrderTriggered,
+    OrderUnknown,
+)
+from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueId
+from core.domain.instrument import ZERO
+from core.domain.message import Nanoseconds
+from core.domain.order import CLOSED, TRANSITIONS, Order, OrderRecord, OrderStatus, Side, check_transition
+
+NOTHING = ClientOrderId("")
+KEPT_CLOSED = 2000
+KEPT_SEEN = 50_000
+_FILLED = OrderStatus.FILLED
+_UNACKNOWLEDGED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.TRIGGERED})
+_FILLS_WITHOUT_CHANGE = frozenset(
+    {
+        OrderStatus.PENDING_CANCEL,
+        OrderStatus.PENDING_AMEND,
+        OrderStatus.FILLED,
+        OrderStatus.CANCELLED,
+        OrderStatus.EXPIRED,
+        OrderStatus.REJECTED,
+    }
+)
+"""A partial fill leaves these as they are; a DENIED order can have none."""
+
+
+class Seen(OrderedDict[str, None]):
+    """Remember the newest keys, oldest first, bounded."""
+
+    def add(self, key: str) -> None:
+        """Remember a key."""
+        self[key] = None
+        if len(self) > KEPT_SEEN:
+            self.popitem(last=False)
+
+
+class Blotter:
+    """Keep every open order and the last closed ones; changed by ``State.apply`` alone."""
+
+    def __init__(self) -> None:
+        self.orders: dict[ClientOrderId, OrderRecord] = {}
+        self.open: dict[ClientOrderId, OrderRecord] = {}
+        self.operations = Seen()
+        """Operation ids already taken: an instruction is never carried out twice."""
+        self.fills = Seen()
+        """Fill ids already applied, as ``venue|fill``."""
+        self._closed: OrderedDict[ClientOrderId, None] = OrderedDict()
+
+    # --- questions --------------------------------------------------------------------------------------------------
+
+    def of(self, instrument: InstrumentId) -> list[OrderRecord]:
+        """Return the open orders of an instrument, oldest first."""
+        return [record for record in self.open.values() if record.order.instrument == instrument]
+
+    def resting_reduction(self, instrument: InstrumentId, side: Side, but: ClientOrderId = NOTHING) -> Decimal:
+        """Return what open reduce-only orders of one side would still close, one of them left out."""
+        if not self.open:
+            return ZERO
+        return sum(
+            (
+                record.remaining
+                for record in self.open.values()
+                if record.order.instrument == instrument
+                and record.order.side is side
+                and record.order.reduce_only
+                and record.order.client_order_id != but
+            ),
+            ZERO,
+        )
+
+    def knows_fill(self, venue: VenueId, fill: FillId) -> bool:
+        """Tell whether a fill has been applied before."""
+        return f"{venue}|{fill}" in self.fills
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def denied(self, event: OrderDenied) -> None:
+        """Keep a refused order for the blotter's history."""
+        order = event.order
+        record = OrderRecord(order, OrderStatus.DENIED, order.venue, event.ts, event.ts, reason=event.reason)
+        known = self.orders.get(order.client_order_id)
+        if known is not None:  # an emulated stop refused at its trigger
+            self._enter(known, OrderStatus.DENIED, event.ts, event.reason)
+            return
+        if order.operation_id:
+            self.operations.add(order.operation_id)
+        self.orders[order.client_order_id] = record
+        self._close(record)
+
+    def approved(self, event: OrderApproved) -> None:
+        """Keep an order that waits in the engine for its trigger."""
+        self._new(event.order, OrderStatus.APPROVED, event.venue, event.ts)
+
+    def submitted(self, event: OrderSubmitted) -> None:
+        """Keep an order that is about to leave."""
+        record = self.orders.get(event.order.client_order_id)
+        if record is None:
+            self._new(event.order, OrderStatus.SUBMITTED, event.venue, event.ts)
+        else:
+            self._enter(record, OrderStatus.SUBMITTED, event.ts)
+
+    def found(self, event: OrderFound) -> None:
+        """Take in an open order that only the venue knew."""
+        record = self._new(event.order, OrderStatus.ACCEPTED, event.venue, event.ts)
+        record.venue_order_id, record.filled = event.venue_order_id, event.filled
+
+    def accepted(self, event: OrderAccepted) -> None:
+        """The venue holds the order; an acknowledgement behind a fill changes only the venue's id."""
+        record = self._record(event.client_order_id)
+        record.venue_order_id = event.venue_order_id
+        working = self._working(record)
+        if record.status in _UNACKNOWLEDGED:
+            self._enter(record, working, event.ts)
+        record.resume_status = working
+
+    def rejected(self, event: OrderRejected) -> None:
+        """The venue refused the order."""
+        self._enter(self._record(event.client_order_id), OrderStatus.REJECTED, event.ts, event.reason)
+
+    def triggered(self, event: OrderTriggered) -> None:
+        """A waiting order met its price."""
+        self._enter(self._record(event.client_order_id), OrderStatus.TRIGGERED, event.ts)
+
+    def filled(self, event: OrderFilled, venue: VenueId) -> None:
+        """Apply a fill to its order; legal in any state in which a venue may hold it, closed ones too."""
+        self.fills.add(f"{venue}|{event.fill_id}")
+        record = self.orders.get(event.client_order_id)
+        if record is None:
+            return
+        before = record.filled
+        record.filled = before + event.quantity
+        average = record.average_price
+        record.average_price = (
+            event.price
+            if average is None
+            else (average * before + event.price * event.quantity) / (before + event.quantity)
+        )
+        if event.fee:
+            record.fees += event.fee
+        if event.venue_order_id:
+            record.venue_order_id = event.venue_order_id
+        if record.filled >= record.order.quantity:
+            self._enter(record, _FILLED, event.ts)
+        elif record.status in _FILLS_WITHOUT_CHANGE:
+            record.resume_status = OrderStatus.PARTIALLY_FILLED
+            record.updated = event.ts
+        else:
+            self._enter(record, OrderStatus.PARTIALLY_FILLED, event.ts)
+
+    def ended(self, event: OrderCancelled | OrderExpired) -> None:
+        """The order rests no more: cancelled, or its time in force is over."""
+        status = OrderStatus.CANCELLED if isinstance(event, OrderCancelled) else OrderStatus.EXPIRED
+        record = self._record(event.client_order_id)
+        if record.status is status or record.status is OrderStatus.FILLED:
+            return  # said twice, or overtaken by the last fill
+        self._enter(record, status, event.ts, event.reason)
+
+    def change_submitted(self, event: CancelSubmitted | AmendSubmitted) -> None:
+        """A cancel or amend is on its way."""
+        status = OrderStatus.PENDING_CANCEL if isinstance(event, CancelSubmitted) else OrderStatus.PENDING_AMEND
+        record = self._record(event.client_order_id)
+        if record.is_open:
+            if record.status not in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
+                record.resume_status = record.status  # an outcome that was unknown stays so behind a refusal
+            self._enter(record, status, event.ts)
+
+    def change_refused(self, order: ClientOrderId, reason: str, ts: Nanoseconds) -> None:
+        """A cancel or amend was refused: the order stands as before."""
+        record = self._record(order)
+        if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
+            unknown = record.resume_status is OrderStatus.UNKNOWN
+            self._enter(record, OrderStatus.UNKNOWN if unknown else self._working(record), ts, reason)
+
+    def amended(self, event: OrderAmended) -> None:
+        """The venue holds the order with new values."""
+        record = self._record(event.client_order_id)
+        changes: dict[str, Decimal] = {}
+        if event.quantity is not None:
+            changes["quantity"] = event.quantity
+        if event.price is not None:
+            changes["price"] = event.price
+        if event.trigger is not None:
+            changes["trigger"] = event.trigger
+        record.order = msgspec.structs.replace(record.order, **changes)
+        if record.is_open:
+            self._enter(record, self._working(record), event.ts)
+
+    def unknown(self, event: OrderUnknown) -> None:
+        """The outcome of a request is not known."""
+        record = self._record(event.client_order_id)
+        if record.is_open:
+            self._enter(record, OrderStatus.UNKNOWN, event.ts, event.reason)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _record(self, order: ClientOrderId) -> OrderRecord:
+        record = self.orders.get(order)
+        if record is None:
+            raise KeyError(f"order {order} is not known")
+        return record
+
+    def _new(self, order: Order, status: OrderStatus, venue: VenueId, ts: Nanoseconds) -> OrderRecord:
+        record = OrderRecord(order, status, venue, ts, ts)
+        if order.operation_id:
+            self.operations.add(order.operation_id)
+        self.orders[order.client_order_id] = self.open[order.client_order_id] = record
+        return record
+
+    def _working(self, record: OrderRecord) -> OrderStatus:
+        return OrderStatus.PARTIALLY_FILLED if record.filled else OrderStatus.ACCEPTED
+
+    def _enter(self, record: OrderRecord, status: OrderStatus, ts: Nanoseconds, reason: str = "") -> None:
+        if status not in TRANSITIONS[record.status]:
+            check_transition(record.order.client_order_id, record.status, status)
+        record.status = status
+        record.updated = ts
+        if reason:
+            record.reason = reason
+        if status in CLOSED:
+            self._close(record)
+
+    def _close(self, record: OrderRecord) -> None:
+        key = record.order.client_order_id
+        self.open.pop(key, None)
+        if key in self._closed:
+            self._closed.move_to_end(key)
+        else:
+            self._closed[key] = None
+        while len(self._closed) > KEPT_CLOSED:
+            oldest, _ = self._closed.popitem(last=False)
+            self.orders.pop(oldest, None)
+
+    def restore(self, records: "tuple[OrderRecord, ...]", operations: tuple[str, ...], fills: tuple[str, ...]) -> None:
+        """Take the orders and memories of an image."""
+        self.operations, self.fills = Seen(dict.fromkeys(operations)), Seen(dict.fromkeys(fills))
+        for record in records:
+            self.orders[record.order.client_order_id] = record
+            if record.is_open:
+                self.open[record.order.client_order_id] = record
+            else:
+                self._closed[record.order.client_order_id] = None

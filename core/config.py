@@ -1,0 +1,157 @@
+"""Settings: one struct a section of ``config.toml``. Unknown keys are refused and every bound knows its line.
+
+The file is read and written by ``core.config_file``: the first start writes the complete, commented file. What stands
+beside each key as ``about`` is its comment there and its entry in docs/guide/config.md.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+
+from core.domain.identifiers import InstrumentId
+
+
+def about(text: str, **bounds: Any) -> msgspec.Meta:
+    """Return what is said of a key, with its bounds."""
+    return msgspec.Meta(description=text, **bounds)
+
+
+OPENING_BALANCES: dict[str, dict[str, Decimal]] = {
+    "BINANCE-SPOT": {"USDT": Decimal(50_000)},
+    "BINANCE-FUTURES": {"USDT": Decimal(50_000)},
+    "BINANCE-COINM": {"BTC": Decimal(1)},
+}
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hold one section of the file."""
+
+
+class AccountSettings(Section, frozen=True):
+    """The account: everything is reported in one currency."""
+
+    currency: Annotated[str, about("reporting currency", pattern="^[A-Z0-9]+$")] = "USDT"
+    day_start: Annotated[str, about("when the account's day begins (UTC)", pattern="^(00:00)$")] = "00:00"
+
+
+class GuardianSettings(Section, frozen=True):
+    """The guardian's limits. Every key must be present: the engine does not start without it. Fractions of equity."""
+
+    max_position_frac: Annotated[float, about("largest position in one instrument", ge=0)] = 0.15
+    max_sector_frac: Annotated[float, about("largest exposure to one underlying", ge=0)] = 0.30
+    max_leverage: Annotated[float, about("largest leverage of derivatives; spot is never above 1", ge=0)] = 20.0
+    max_gross_frac: Annotated[float, about("largest sum of all positions, long and short", ge=0)] = 2.0
+    max_net_frac: Annotated[float, about("largest net exposure, long less short")] = 1.0
+    min_net_frac: Annotated[float, about("smallest net exposure; negative allows net short")] = -0.3
+    max_order_notional_frac: Annotated[float, about("largest notional of one order", ge=0)] = 0.10
+    max_order_quantity: Annotated[
+        dict[str, Decimal], about("largest quantity of one order, by instrument id, in its units; none is no bound")
+    ] = {}
+    price_collar_frac: Annotated[float, about("a limit that trades at once may be this far from the mark", ge=0)] = 0.05
+    duplicate_window_ms: Annotated[int, about("the same order again within this time is refused (ms)", ge=0)] = 300
+    max_orders_per_second: Annotated[int, about("orders let through in one second", ge=1)] = 10
+    max_open_orders: Annotated[int, about("orders that may rest at once", ge=1)] = 200
+    stale_after_ms: Annotated[int, about("entries are denied when a price is older than this (ms)", ge=1)] = 2000
+
+
+class PaperSettings(Section, frozen=True):
+    """The practice exchange's accounts. Balances count when it opens its books: later changes need a new home."""
+
+    balances: Annotated[
+        dict[str, dict[str, Decimal]],
+        about("opening wallets: venue, asset, amount; COIN-M opens only when it is played"),
+    ] = msgspec.field(default_factory=lambda: {venue: dict(wallet) for venue, wallet in OPENING_BALANCES.items()})
+    latency_request_ms: Annotated[float, about("how long a request travels (ms)", ge=0)] = 4.0
+    latency_answer_ms: Annotated[float, about("how long an answer travels (ms)", ge=0)] = 2.0
+    latency_jitter_ms: Annotated[float, about("median of what is added to each way, lognormal (ms)", ge=0)] = 1.0
+    latency_seed: Annotated[int, about("seed of that addition")] = 1
+
+
+class MarketSettings(Section, frozen=True):
+    """The built-in market: seeded order flow, used where no tape is named."""
+
+    seed: Annotated[int, about("the same seed gives the same flow", ge=0)] = 1
+    rate: Annotated[float, about("messages a second over all instruments", gt=0)] = 200.0
+
+
+class EngineSettings(Section, frozen=True):
+    """The engine."""
+
+    instruments: Annotated[
+        tuple[InstrumentId, ...], about("trade these alone, by their ids; none is all that the market has")
+    ] = ()
+    checkpoint_every_records: Annotated[
+        int, about("journal records between checkpoints; bounds the time a restart takes", ge=100)
+    ] = 20_000
+
+
+class JournalSettings(Section, frozen=True):
+    """The journal of orders, fills and decisions."""
+
+    reserve_mb: Annotated[int, about("room kept for exits when the disk is full; entries stop there (MB)", ge=1)] = 64
+    keep_days: Annotated[int, about("records of closed orders older than this may go; 0 keeps all", ge=0)] = 0
+
+
+class TicksSettings(Section, frozen=True):
+    """The record of the market data."""
+
+    record: Annotated[bool, about("keep market data at all")] = True
+    keep_days: Annotated[int, about("day files and Parquet older than this are deleted; 0 keeps all", ge=0)] = 30
+    budget_mb: Annotated[int, about("segments waiting for the recorder may take this much; then ticks drop", ge=16)] = (
+        2048
+    )
+    target: Annotated[str, about('where closed days go as Parquet: "" is local, or "s3://..." or "gs://..."')] = ""
+
+
+class LogSettings(Section, frozen=True):
+    """The roles' logs."""
+
+    level: Annotated[str, about("debug, info, warning or error", pattern="^(debug|info|warning|error)$")] = "info"
+    keep_days: Annotated[int, about("logs older than this are deleted; 0 keeps all", ge=0)] = 14
+    max_mb: Annotated[int, about("a log larger than this is put aside when its role starts (MB)", ge=1)] = 64
+
+
+class TerminalSettings(Section, frozen=True):
+    """The screen. ``[terminal.keys]`` binds an action's id to other keys; docs/guide/keys.md lists them."""
+
+    theme: Annotated[str, about("dark, light, contrast or ansi", pattern="^(dark|light|contrast|ansi)$")] = "dark"
+    layout: Annotated[str, about("auto takes wide where the terminal has room", pattern="^(auto|narrow|wide)$")] = (
+        "auto"
+    )
+    colours: Annotated[str, about("auto, truecolor, 256, 16 or none", pattern="^(auto|truecolor|256|16|none)$")] = (
+        "auto"
+    )
+    slow_link: Annotated[bool, about("fewer frames and 16 colours, for slow lines")] = False
+    local_time: Annotated[bool, about("show local time instead of UTC")] = False
+    mouse: Annotated[bool, about("take mouse clicks; nothing needs them")] = False
+    keys: Annotated[
+        dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
+    ] = {}
+
+
+class Settings(Section, frozen=True):
+    """The whole file."""
+
+    account: AccountSettings = AccountSettings()
+    guardian: GuardianSettings = GuardianSettings()
+    engine: EngineSettings = EngineSettings()
+    paper: PaperSettings = PaperSettings()
+    market: MarketSettings = MarketSettings()
+    journal: JournalSettings = JournalSettings()
+    ticks: TicksSettings = TicksSettings()
+    log: LogSettings = LogSettings()
+    terminal: TerminalSettings = TerminalSettings()
+
+
+class Places:
+    """Tell where a setting stands: ``config.toml:12``, or ``default`` where the file does not name it."""
+
+    def __init__(self, file: str = "", lines: dict[str, int] | None = None) -> None:
+        self._file = file
+        self._lines = lines or {}
+
+    def of(self, section: str, key: str) -> str:
+        """Return the place of a key."""
+        line = self._lines.get(f"{section}.{key}")
+        return f"{self._file}:{line}" if line else f"default of [{section}] {key}"

@@ -1,0 +1,258 @@
+"""Read and write ``config.toml``: every complaint names file, line and key, and says what was expected."""
+
+import difflib
+import math
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from core.config import GuardianSettings, Places, Section, Settings
+from core.errors import ConfigError
+
+FILE_NAME = "config.toml"
+_OPTIONAL = frozenset({"guardian.max_order_quantity"})
+"""Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
+_TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*')
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "decimal": "a number",
+    "array": "a list",
+    "object": "a table",
+}
+_EXPECTED = re.compile(r"^Expected `([^`]+)`(?: (matching regex|>=|>|<=|<) ?(.*?))?(?:, got `(\w+)`)?$")
+_PATH = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+
+
+def sections() -> dict[str, type[Section]]:
+    """Return the sections of the file by name, in their order."""
+    hints = get_type_hints(Settings)
+    return {name: hints[name] for name in Settings.__struct_fields__}
+
+
+def descriptions(section: type[Section]) -> dict[str, str]:
+    """Return what is said of each key of a section, in order."""
+    hints = get_type_hints(section, include_extras=True)
+    return {name: _description(hints[name]) for name in section.__struct_fields__}
+
+
+def _description(hint: Any) -> str:
+    metas = [meta for meta in get_args(hint) if isinstance(meta, msgspec.Meta)]
+    return next((meta.description for meta in metas if meta.description), "")
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> tuple[Settings, Places]:
+    """Read a configuration file.
+
+    Raises:
+        ConfigError: for text that is not TOML, an unknown key, a wrong value or a missing limit, with file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse(text, path.name, str(path))
+
+
+def load_or_create(path: Path) -> tuple[Settings, Places]:
+    """Read a configuration file; where there is none, write the complete, commented one first."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        part.write_text(render(Settings()), encoding="utf-8")
+        part.replace(path)
+    return load(path)
+
+
+def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Settings, Places]:
+    """Read the text of a configuration file; ``name`` stands before line numbers, ``path`` in what to do.
+
+    Raises:
+        ConfigError: see ``load``.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: {error}; expected TOML: [section] and key = value lines") from error
+    lines = line_numbers(text)
+    _refuse_unknown(tree, name, lines)
+    if "keys" in tree.get("terminal", {}):
+        tree["terminal"]["keys"] = dict(_flat(tree["terminal"]["keys"]))
+    _refuse_missing(tree, path)
+    _refuse_endless(tree, name, lines)
+    try:
+        settings = msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_complaint(str(error), tree, name, lines)) from error
+    return settings, Places(name, lines)
+
+
+def line_numbers(text: str) -> dict[str, int]:
+    """Return the line of each table (``guardian``) and key (``guardian.max_gross_frac``), from 1."""
+    found: dict[str, int] = {}
+    table, depth, quote = "", 0, ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if quote:
+            quote = "" if quote in line else quote
+            continue
+        if depth == 0:
+            head, key = _TABLE.match(line), _KEY.match(line)
+            if head:
+                table = ".".join(part.strip().strip("\"'") for part in head[1].split("."))
+                found.setdefault(table, number)
+                continue
+            if key:
+                found.setdefault(f"{table}.{key[1].strip(chr(34) + chr(39))}".lstrip("."), number)
+        quote = next((mark for mark in ('"""', "'''") if line.count(mark) == 1), "")
+        bare = _QUOTED.sub("", line)
+        depth = max(0, depth + bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}"))
+    return found
+
+
+def _refuse_unknown(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    known = sections()
+    for section, values in tree.items():
+        if section not in known:
+            what = "section" if isinstance(values, dict) else "key outside a section:"
+            raise ConfigError(f"{_at(name, lines, section)} no {what} [{section}]{_hint(section, known, 'sections')}")
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"{_at(name, lines, section)} [{section}] is a section; write [{section}] on its own line"
+            )
+        keys = known[section].__struct_fields__
+        for key in values:
+            if key not in keys:
+                place = _at(name, lines, f"{section}.{key}")
+                raise ConfigError(f'{place} [{section}] has no key "{key}"{_hint(key, keys, "keys")}')
+
+
+def _hint(word: str, known: Any, what: str) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f'; did you mean "{near[0]}"?' if near else f"; its {what}: {', '.join(known)}"
+
+
+def _refuse_missing(tree: Mapping[str, Any], path: str) -> None:
+    given, defaults = tree.get("guardian", {}), GuardianSettings()
+    for key in GuardianSettings.__struct_fields__:
+        if key not in given and f"guardian.{key}" not in _OPTIONAL:
+            line = f"{key} = {toml_value(getattr(defaults, key))}"
+            raise ConfigError(
+                f"guardian.{key} missing: the engine does not start without it; "
+                f'the default is "{line}" under [guardian] of {path}'
+            )
+
+
+def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Refuse nan and inf: every comparison with such a bound would let everything pass."""
+    for path, value in _flat(tree):
+        if isinstance(value, float) and not math.isfinite(value):
+            section, _, key = path.partition(".")
+            raise ConfigError(f"{_at(name, lines, path)} [{section}] {key}: must be a number (got {value})")
+
+
+def _flat(tree: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested tables under dotted names: ``ticket.buy = "b"`` without quotes is a table in TOML."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{head}{key}.")
+        else:
+            yield f"{head}{key}", value
+
+
+def _at(name: str, lines: Mapping[str, int], path: str) -> str:
+    while path:
+        if path in lines:
+            return f"{name}:{lines[path]}"
+        path = path.rpartition(".")[0]
+    return name
+
+
+def _complaint(error: str, tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> str:
+    found = _PATH.match(error)
+    what, path = (found[1], found[2]) if found else (error, "")
+    parts = re.findall(r"[^.\[\]]+", path.replace("[...]", ""))
+    section, key = [*parts, "", ""][:2]
+    value = tree.get(section, {}).get(key)
+    place = _at(name, lines, f"{section}.{key}")
+    return f"{place} [{section}] {key}: {_expectation(what)} (got {toml_value(value)})"
+
+
+def _expectation(text: str) -> str:
+    found = _EXPECTED.match(text)
+    if found is None:
+        return text[:1].lower() + text[1:]
+    kinds = [kind.strip() for kind in found[1].split("|")]
+    words = " or ".join(dict.fromkeys(_WORDS.get(kind, kind) for kind in kinds))
+    if found[2] == "matching regex":
+        pattern = found[3].strip("'")
+        choice = re.fullmatch(r"\^\(([^()]*)\)\$", pattern)
+        return f"must be one of {choice[1].replace('|', ', ')}" if choice else f"must be {words} fitting {pattern}"
+    bound = f" {found[2]} {found[3].removesuffix('.0')}" if found[2] else ""
+    return f"must be {words}{bound}"
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+def render(settings: Settings) -> str:
+    """Return the complete file with a comment beside every key."""
+    out = [
+        "# tradedeck's settings. Unknown keys are refused; every key is described in docs/guide/config.md.",
+        "# Each role reads this file when it starts: restart the engine after a change to its sections.",
+    ]
+    for name, section in sections().items():
+        values = getattr(settings, name)
+        out += ["", *(f"# {line}" for line in _summary(section)), f"[{name}]"]
+        tables: list[str] = []
+        for key, text in descriptions(section).items():
+            value = getattr(values, key)
+            if name == "terminal" and key == "keys":
+                tables += [
+                    "",
+                    f"# {text}",
+                    f"[{name}.{key}]",
+                    *(f"{_name(k)} = {toml_value(v)}" for k, v in value.items()),
+                ]
+            else:
+                out += [f"# {text}", f"{key} = {toml_value(value)}"]
+        out += tables
+    return "\n".join(out) + "\n"
+
+
+def _summary(section: type[Section]) -> list[str]:
+    return [(section.__doc__ or "").strip().splitlines()[0]]
+
+
+def _name(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+
+
+def toml_value(value: Any) -> str:
+    """Return a value as TOML writes it; lists of more than two go over several lines."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Decimal):
+        return f'"{value:f}"'
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_name(key)} = {toml_value(item)}" for key, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        items = [toml_value(item) for item in value]
+        return "[" + ", ".join(items) + "]" if len(items) < 3 else "[\n    " + ",\n    ".join(items) + ",\n]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,244 @@
+"""One venue connection as the runtime drives it: what follows a connect, and requests that may get lost."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from core import protocol as p
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import Approved
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Message, Nanoseconds
+from core.domain.order import OrderStatus
+from core.engine import Engine
+from core.errors import VenueError
+from core.ports import Clock, Venue
+from core.reconcile import missing, reconcile
+from core.state import State, VenueView
+
+log = structlog.get_logger()
+RETRY_S = 1.0
+OVERLAP_NS = 60_000_000_000
+"""A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
+HISTORY_BARS = 1440
+HOLD_NS = 2_000_000_000
+"""Fills wait this long at most for the snapshot after a connect: a slow venue must not keep a position old."""
+QUERY_AFTER_NS = 2_000_000_000
+"""An order whose outcome is unknown is asked about again after this long."""
+
+
+class Shell(Protocol):
+    """What a link needs of the runtime."""
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        ...
+
+    def emit(self, message: Message) -> None:
+        """Queue a message."""
+        ...
+
+    def emit_all(self, messages: Sequence[Message]) -> None:
+        """Queue messages that follow each other."""
+        ...
+
+    def take(self, message: Message) -> None:
+        """Process a message now."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task."""
+        ...
+
+
+class VenueLink:
+    """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
+
+    def __init__(self, venue: Venue, runtime: Shell) -> None:
+        self.venue = venue
+        self._runtime = runtime
+        self._connecting = False
+        self._again = False
+        self._resolving = False
+        self._up = False
+        self._holding: Nanoseconds = 0
+        self._held: list[e.OrderFilled] = []
+
+    def emit(self, message: Message) -> None:
+        """Queue what the venue says.
+
+        Fills that come with a connect wait for its snapshot: that has those of the time before, and entry price and
+        realised profit depend on the order in which fills are applied. Some overtake the word that the link is up.
+        """
+        if isinstance(message, e.OrderFilled) and (self._holding or not self._up):
+            self._held.append(message)
+            return
+        if isinstance(message, m.VenueStatus):
+            self._up = message.connected
+            if self._up:
+                self._holding = self._runtime.clock.now()
+            else:
+                self._release()
+        elif self._holding and self._runtime.clock.now() - self._holding > HOLD_NS:
+            self._release()
+        self._runtime.emit(message)
+
+    def _release(self) -> None:
+        """Let the fills go that waited; those that the snapshot had too are known by their ids."""
+        held, self._held, self._holding = self._held, [], 0
+        self._runtime.emit_all(held)
+
+    async def connected(self) -> None:
+        """Learn the instruments, reconcile, subscribe; repeated until it works or the link is lost."""
+        if self._connecting:
+            self._again = True
+            return
+        self._connecting = True
+        try:
+            self._again = True
+            while self._view.connected and (self._again or not self._view.reconciled):
+                self._again = False
+                try:
+                    await self._prepare()
+                except VenueError as error:
+                    log.warning("venue not ready", venue=self.venue.id, error=str(error))
+                    await asyncio.sleep(RETRY_S)
+                except Exception:  # task boundary: entries stay denied, and it is tried again
+                    log.exception("venue not ready", venue=self.venue.id)
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    await asyncio.sleep(0.05)  # let the engine take the answers before looking again
+        finally:
+            self._connecting = False
+
+    @property
+    def _state(self) -> State:
+        return self._runtime.engine.state
+
+    @property
+    def _view(self) -> VenueView:
+        return self._state.venue(self.venue.id)
+
+    async def _prepare(self) -> None:
+        runtime, venue = self._runtime, self.venue
+        now = runtime.clock.now()
+        instruments = await venue.instruments()
+        for instrument in instruments:
+            runtime.emit(m.InstrumentDefined(instrument, now))
+        await asyncio.sleep(0)
+        await self.reconcile()
+        for instrument in instruments:
+            for feed in venue.abilities.feeds:
+                await venue.subscribe(instrument.id, feed)
+        for instrument in instruments:
+            await self._history(instrument.id)
+
+    async def reconcile(self) -> None:
+        """Ask for a snapshot and bring our record to it."""
+        runtime, state = self._runtime, self._state
+        asked = runtime.clock.now()
+        view = self._view
+        link = view.since
+        snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+        answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, asked)}
+        if not view.connected or view.since != link:
+            raise VenueError("the link changed while the venue was asked; asking again")
+        for event in reconcile(state, snapshot, answers, asked, runtime.clock.now()):
+            runtime.take(event)
+        self._release()
+
+    async def _history(self, instrument: InstrumentId) -> None:
+        now = self._runtime.clock.now()
+        market = self._state.markets.get(instrument)
+        for interval in m.Interval:
+            start = now - HISTORY_BARS * interval.ns
+            kept = market.bars[interval] if market is not None else {}
+            if kept:
+                start = max(kept)
+            try:
+                bars = await self.venue.history(instrument, interval, start, now)
+            except VenueError as error:
+                log.info("no history", instrument=instrument, interval=interval, error=str(error))
+                return
+            self._runtime.emit_all(bars)
+
+    async def backfill(self, question: p.AskBars) -> None:
+        """Ask the venue for bars that a client wants and the engine lacks; a venue without history changes nothing."""
+        try:
+            bars = await self.venue.history(question.instrument, question.interval, question.start, question.end)
+        except VenueError:
+            return
+        self._runtime.emit_all(bars)
+        await asyncio.sleep(0)
+
+    async def resubscribe(self, instrument: InstrumentId) -> None:
+        """Ask for the book again after a gap."""
+        try:
+            await self.venue.unsubscribe(instrument, m.Feed.BOOK)
+            await self.venue.subscribe(instrument, m.Feed.BOOK)
+        except VenueError as error:
+            log.warning("book not resynced", instrument=instrument, error=str(error))
+
+    async def send(self, approved: Approved[Any]) -> None:
+        """Hand a command to the venue. Refused before it left: said so. Anything else that fails: outcome unknown."""
+        command = approved.command
+        try:
+            if isinstance(command, c.SubmitOrder):
+                await self.venue.submit(approved)
+            elif isinstance(command, c.CancelOrder):
+                await self.venue.cancel(approved)
+            else:
+                await self.venue.amend(approved)
+        except VenueError as error:
+            self._not_sent(command, str(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # task boundary: the request may have left
+            log.exception("request failed", venue=self.venue.id)
+            id_ = command.order.client_order_id if isinstance(command, c.SubmitOrder) else command.client_order_id
+            self._runtime.emit(e.OrderUnknown(id_, f"request failed: {error!r}", self._runtime.clock.now()))
+
+    def _not_sent(self, command: Any, reason: str) -> None:
+        now = self._runtime.clock.now()
+        if isinstance(command, c.SubmitOrder):
+            self._runtime.emit(e.OrderRejected(command.order.client_order_id, f"not sent: {reason}", now, now))
+        elif isinstance(command, c.CancelOrder):
+            self._runtime.emit(e.CancelRejected(command.client_order_id, f"not sent: {reason}", now, now))
+        else:
+            self._runtime.emit(e.AmendRejected(command.client_order_id, f"not sent: {reason}", now, now))
+
+    def has_unknown(self) -> bool:
+        """Tell whether an order's outcome has been unknown for long enough to ask."""
+        now = self._runtime.clock.now()
+        return not self._resolving and any(
+            record.status is OrderStatus.UNKNOWN
+            and record.venue == self.venue.id
+            and now - record.updated >= QUERY_AFTER_NS
+            for record in self._state.blotter.open.values()
+        )
+
+    async def resolve_unknown(self) -> None:
+        """Ask about every order whose outcome is unknown; never resend."""
+        self._resolving = True
+        try:
+            if self._state.venue(self.venue.id).connected:
+                await self.reconcile()
+            await asyncio.sleep(RETRY_S)
+        except VenueError as error:
+            log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
+        finally:
+            self._resolving = False
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        await self.venue.stop()

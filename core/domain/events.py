@@ -1,0 +1,276 @@
+"""Events: what was decided and what has happened. These are the records of the journal."""
+
+from decimal import Decimal
+
+from core.domain.approval import TradingState
+from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
+from core.domain.message import Event, Nanoseconds
+from core.domain.order import Liquidity, Order, Side
+
+
+class EngineStarted(Event, frozen=True):
+    """The engine runs; the run number is durable before the first order and never repeats."""
+
+    run: int
+    version: str
+    mode: str
+    ts: Nanoseconds
+
+
+class EngineStopped(Event, frozen=True):
+    """The engine ended on purpose."""
+
+    run: int
+    reason: str
+    ts: Nanoseconds
+
+
+class OrderDenied(Event, frozen=True):
+    """The guardian refused; ``setting`` is file:line of the bound."""
+
+    order: Order
+    limit: str
+    value: str
+    bound: str
+    setting: str
+    reason: str
+    ts: Nanoseconds
+
+
+class OrderApproved(Event, frozen=True):
+    """An order passed the guardian and waits in the engine for its trigger (emulated types only)."""
+
+    order: Order
+    venue: VenueId
+    ts: Nanoseconds
+
+
+class OrderSubmitted(Event, frozen=True):
+    """The intent to send; durable before the order leaves."""
+
+    order: Order
+    venue: VenueId
+    ts: Nanoseconds
+
+
+class OrderAccepted(Event, frozen=True):
+    """The venue holds the order."""
+
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class OrderRejected(Event, frozen=True):
+    """The venue's "no"."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class OrderTriggered(Event, frozen=True):
+    """A waiting stop, trailing stop or take profit met its price."""
+
+    client_order_id: ClientOrderId
+    price: Decimal
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class OrderFilled(Event, frozen=True):
+    """A fill of ours; ``fill_id`` makes applying it twice impossible. ``fee`` is in ``fee_asset``, positive is paid.
+
+    An empty ``client_order_id`` is a fill that no order of ours explains (a liquidation, a foreign order).
+    """
+
+    client_order_id: ClientOrderId
+    fill_id: FillId
+    instrument: InstrumentId
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: Asset
+    liquidity: Liquidity
+    venue_order_id: VenueOrderId
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class OrderCancelled(Event, frozen=True):
+    """The order rests no more; what was filled stays filled."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class OrderExpired(Event, frozen=True):
+    """The order's time in force ended it."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class CancelSubmitted(Event, frozen=True):
+    """The intent to cancel."""
+
+    client_order_id: ClientOrderId
+    ts: Nanoseconds
+
+
+class CancelRejected(Event, frozen=True):
+    """The venue would not cancel; the order stands as before."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class AmendSubmitted(Event, frozen=True):
+    """The intent to change quantity, price or trigger; None leaves it."""
+
+    client_order_id: ClientOrderId
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger: Decimal | None
+    ts: Nanoseconds
+
+
+class OrderAmended(Event, frozen=True):
+    """The venue holds the order with these values; None is unchanged."""
+
+    client_order_id: ClientOrderId
+    quantity: Decimal | None
+    price: Decimal | None
+    trigger: Decimal | None
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class AmendRejected(Event, frozen=True):
+    """The venue would not amend; the order stands as before."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class CommandRefused(Event, frozen=True):
+    """A cancel, amend or other command was not carried out, and why."""
+
+    what: str
+    client_order_id: ClientOrderId
+    reason: str
+    ts: Nanoseconds
+
+
+class OrderUnknown(Event, frozen=True):
+    """A request's outcome is not known: the link was lost or the venue did not answer."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts: Nanoseconds
+
+
+class OrderFound(Event, frozen=True):
+    """Reconciliation met an open order at the venue that is not in our record (foreign until adopted)."""
+
+    order: Order
+    venue: VenueId
+    venue_order_id: VenueOrderId
+    filled: Decimal
+    ts: Nanoseconds
+
+
+class BalanceSet(Event, frozen=True):
+    """A wallet's total as the venue reports it; ``reason``: deposit, withdrawal, reconciled, opening."""
+
+    venue: VenueId
+    asset: Asset
+    total: Decimal
+    reason: str
+    ts: Nanoseconds
+
+
+class FundingPaid(Event, frozen=True):
+    """Funding of one position; ``amount`` is signed from our side, in ``asset``."""
+
+    instrument: InstrumentId
+    asset: Asset
+    amount: Decimal
+    rate: Decimal
+    mark: Decimal
+    funding_id: FillId
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class PositionLiquidated(Event, frozen=True):
+    """The venue closed a position by force; the fill comes as OrderFilled, the fee here."""
+
+    instrument: InstrumentId
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: Asset
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+
+
+class PositionSet(Event, frozen=True):
+    """Reconciliation put a position to what the venue reports."""
+
+    instrument: InstrumentId
+    quantity: Decimal
+    entry_price: Decimal
+    reason: str
+    ts: Nanoseconds
+
+
+class VenueReconciled(Event, frozen=True):
+    """Our record and the venue's agree; entries are allowed there."""
+
+    venue: VenueId
+    since: Nanoseconds
+    ts: Nanoseconds
+
+
+class TradingStateChanged(Event, frozen=True):
+    """The guardian lets through more or less; who, from where, why."""
+
+    state: TradingState
+    who: str
+    origin: str
+    reason: str
+    ts: Nanoseconds
+
+
+class DayStarted(Event, frozen=True):
+    """The account's day began with this equity (reporting currency)."""
+
+    equity: Decimal
+    ts: Nanoseconds
+
+
+class PeakRaised(Event, frozen=True):
+    """The account's equity peak, from which drawdown counts (reporting currency)."""
+
+    equity: Decimal
+    ts: Nanoseconds
+
+
+class IllegalEventSeen(Event, frozen=True):
+    """A venue reported what an order's life does not allow; kept, not applied."""
+
+    client_order_id: ClientOrderId
+    what: str
+    ts: Nanoseconds

@@ -1,0 +1,278 @@
+"""The engine: ``process(message) -> effects``, synchronous, without I/O, clock reads or awaits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.account import flaw, mark_account, move_capital
+from core.bars import BarBuilder
+from core.book import Sync
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.message import Event, Message, Nanoseconds
+from core.errors import IllegalTransition
+from core.execution.orders import Orders
+from core.feeds import Feeds
+from core.guardian.guardian import Guardian
+from core.markets import Market
+from core.outbox import Effect, Outbox, Resync
+from core.ports import Abilities
+from core.state import State, StateImage
+from core.strategy.base import Strategy
+from core.wire import EVENTS
+
+NOTHING: tuple[Effect, ...] = ()
+
+
+RESYNC_NS: Nanoseconds = 5_000_000_000
+"""A book that has not come by then is asked for again."""
+
+
+class Engine:
+    """Apply a message, ask strategies, let the guardian judge, and say what is to be done.
+
+    ``strict`` raises on an event that an order's life does not allow; otherwise it is recorded and not applied.
+    """
+
+    def __init__(
+        self,
+        guardian: Guardian | None = None,
+        state: State | None = None,
+        *,
+        prefix: str = "t0",
+        abilities: Mapping[VenueId, Abilities] | None = None,
+        strategies: Sequence[Strategy] = (),
+        strict: bool = False,
+    ) -> None:
+        self.guardian = guardian or Guardian()
+        self.bars: dict[InstrumentId, BarBuilder] = {}
+        self._outbox = Outbox(state or State(), strict)
+        self._orders = Orders(self._outbox, self.guardian, prefix, abilities)
+        self._strategies = tuple(strategies)
+        self._resyncing: dict[InstrumentId, Nanoseconds] = {}
+        """Books asked for again, and when."""
+        self._feeds = Feeds()
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            **dict.fromkeys(EVENTS, self._event),
+            e.OrderFilled: self._fill,
+            e.BalanceSet: self._balance,
+            m.Quote: self._price,
+            m.MarkPrice: self._price,
+            m.Trade: self._trade,
+            m.BookDelta: self._delta,
+            m.BookSnapshot: self._snapshot,
+            m.InstrumentDefined: self._define,
+            m.FeedReport: self._claim,
+            m.VenueStatus: self._data,
+            m.StoreStatus: self._data,
+            m.Bar: self._history,
+            m.Timer: self._timer,
+            c.SubmitOrder: self._orders.submit,
+            c.AmendOrder: self._orders.amend,
+            c.CancelOrder: self._orders.cancel,
+            c.CancelAll: self._orders.cancel_all,
+            c.Flatten: self._orders.flatten,
+            c.SetTradingState: self._set_state,
+            c.StopEngine: self._stop,
+        }
+        self._orders.hold_waiting()
+
+    @property
+    def state(self) -> State:
+        """Return everything known."""
+        return self._outbox.state
+
+    def process(self, message: Message) -> Sequence[Effect]:
+        """Take one message and return what is to be done about it, in order.
+
+        Raises:
+            IllegalTransition: in strict mode, for an event that an order's life does not allow.
+        """
+        outbox = self._outbox
+        state = outbox.state
+        ts: Nanoseconds = message.ts  # type: ignore[attr-defined]
+        if ts > state.now:  # noqa: PLR1730  a call of max on every message
+            state.now = ts
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
+        effects = outbox.effects
+        if not effects:
+            return NOTHING
+        outbox.effects = []
+        return effects
+
+    # --- data -------------------------------------------------------------------------------------------------------
+
+    def _data(self, message: Message) -> None:
+        self.state.apply(message)
+        if self._strategies:
+            self._ask(message)
+
+    def _define(self, message: m.InstrumentDefined) -> None:
+        """Record contract data that are new; every connect tells them again."""
+        market = self.state.markets.get(message.instrument.id)
+        if market is None or market.instrument != message.instrument:
+            self._outbox.record(message)
+        if self._strategies:
+            self._ask(message)
+
+    def _history(self, bar: m.Bar) -> None:
+        """Take a bar of a venue's history: the minutes of the growing hour come from there after a start."""
+        if bar.interval is m.Interval.M1:
+            builder = self.bars.get(bar.instrument)
+            if builder is None:
+                builder = self.bars[bar.instrument] = BarBuilder(bar.instrument)
+            builder.seed(bar)
+        self._outbox.publish(bar)
+
+    def _claim(self, report: m.FeedReport) -> None:
+        self._feeds.claim(report)
+        market = self.state.markets.get(report.instrument)
+        if market is not None:
+            self._judge(market, report.ts)
+
+    def _judge(self, market: Market, now: Nanoseconds) -> None:
+        report = self._feeds.judge(market, self.state.venue(market.venue), now)
+        if report is not None:
+            self._outbox.publish(report)
+
+    def _price(self, message: m.Quote | m.MarkPrice) -> None:
+        self._outbox.state.apply(message)
+        if self._orders.held and message.instrument in self._orders.held:
+            self._orders.release(message.instrument)
+        if self._strategies:
+            self._ask(message)
+
+    def _trade(self, trade: m.Trade) -> None:
+        state = self._outbox.state
+        state.apply(trade)
+        market = state.markets.get(trade.instrument)
+        if market is None or not market.trades or market.trades[-1] is not trade:
+            return  # dropped as senseless, or told before: no bar may know of it
+        builder = self.bars.get(trade.instrument)
+        if builder is None:
+            builder = self.bars[trade.instrument] = BarBuilder(trade.instrument)
+        for bar in builder.on_trade(trade):
+            self._emit(bar)
+        if self._strategies:
+            self._ask(trade)
+
+    def _delta(self, delta: m.BookDelta) -> None:
+        state = self._outbox.state
+        state.apply(delta)
+        market = state.markets.get(delta.instrument)
+        if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._resyncing:
+            self._resync(market, delta.ts)
+        if self._orders.held and delta.instrument in self._orders.held:
+            self._orders.release(delta.instrument)
+        if self._strategies:
+            self._ask(delta)
+
+    def _resync(self, market: Market, now: Nanoseconds) -> None:
+        """Ask for a book again; entries there are denied from this moment."""
+        self._resyncing[market.instrument.id] = now
+        self._outbox.put(Resync(market.instrument.id))
+        self._judge(market, now)
+
+    def _snapshot(self, snapshot: m.BookSnapshot) -> None:
+        self._resyncing.pop(snapshot.instrument, None)
+        self._data(snapshot)
+
+    def _timer(self, timer: m.Timer) -> None:
+        self.state.apply(timer)
+        for builder in self.bars.values():
+            for bar in builder.on_time(timer.ts):
+                self._emit(bar)
+        for market in self.state.markets.values():
+            self._judge(market, timer.ts)
+        for instrument, asked in list(self._resyncing.items()):
+            if timer.ts - asked >= RESYNC_NS:
+                self._resync(self.state.markets[instrument], timer.ts)
+        mark_account(self._outbox, timer.ts)
+        for instrument in list(self._orders.flattening):
+            self._orders.step(instrument)
+        if self._strategies:
+            self._ask(timer)
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+
+    def _set_state(self, command: c.SetTradingState) -> None:
+        verdict = self.guardian.change_state(self.state, command, self.state.now)
+        if isinstance(verdict, str):
+            self._outbox.put(e.CommandRefused("trading state", ClientOrderId(""), verdict, self.state.now))
+        else:
+            self._outbox.record(verdict)
+
+    def _stop(self, command: c.StopEngine) -> None:
+        """Refuse to end with open risk unless it is to be left; the runtime ends when nothing was refused."""
+        if command.leave or all(self._orders.is_flat(instrument) for instrument in self._orders.at_risk()):
+            return
+        reason = "positions or orders are open: stop with --flatten to close them or --leave to leave them"
+        self._outbox.put(e.CommandRefused("stop", ClientOrderId(""), reason, self.state.now))
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def _event(self, event: Event) -> None:
+        self._outbox.record(event)
+        self._follow(event)
+
+    def _fill(self, fill: e.OrderFilled) -> None:
+        """Take a fill once, and only if its numbers can be money."""
+        state = self._outbox.state
+        market = state.markets.get(fill.instrument)
+        if market is not None and state.blotter.knows_fill(market.venue, fill.fill_id):
+            return
+        wrong = flaw(fill)
+        if wrong:
+            self._outbox.reject(fill, wrong)
+            return
+        self._outbox.record(fill)
+        self._orders.late_fill(fill)
+        self._follow(fill)
+
+    def _balance(self, event: e.BalanceSet) -> None:
+        before = self.state.ledger.equity
+        self._outbox.record(event)
+        move_capital(self._outbox, event, before)
+        self._follow(event)
+
+    def _follow(self, event: Event) -> None:
+        """Do what an event may call for: the next step of a flatten, a strategy's answer."""
+        if self._orders.flattening:
+            instrument = self._instrument_of(event)
+            if instrument in self._orders.flattening:
+                self._orders.step(instrument)
+        if self._strategies:
+            self._ask(event)
+
+    def _instrument_of(self, event: Event) -> InstrumentId:
+        record = self.state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
+        return record.order.instrument if record is not None else getattr(event, "instrument", InstrumentId(""))
+
+    def restore(self, image: StateImage) -> None:
+        """Begin from a checkpoint."""
+        self._outbox.state = State.from_image(image)
+        self._orders.hold_waiting()
+
+    def recover(self, event: Event) -> None:
+        """Apply an event from the journal: the same as live, with nothing to send."""
+        try:
+            self.state.apply(event)
+        except (IllegalTransition, KeyError):
+            self.state.illegal += 1
+        if isinstance(event, e.OrderApproved):
+            self._orders.held.add(event.order.instrument)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _emit(self, bar: m.Bar) -> None:
+        self._outbox.publish(bar)
+        if self._strategies:
+            self._ask(bar)
+
+    def _ask(self, message: Message) -> None:
+        for strategy in self._strategies:
+            for command in strategy.on_message(message, self._outbox.state):
+                self._handlers[type(command)](command)

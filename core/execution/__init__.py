@@ -1,0 +1,1 @@
+"""How orders are carried out: emulated triggers, flattening; later routing and algos."""

@@ -1,0 +1,214 @@
+"""Orders on their way out: commands become approved orders, cancels and amends, flattening goes on until flat."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain.approval import Approved
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.message import Nanoseconds
+from core.domain.order import CONDITIONAL, OrderRecord, OrderStatus, OrderType
+from core.execution import flatten, triggers
+from core.guardian.guardian import Guardian
+from core.outbox import Outbox
+from core.ports import Abilities
+from core.state import State
+
+NO_VENUE = VenueId("")
+_APPROVED = OrderStatus.APPROVED
+_BUSY = frozenset({OrderStatus.PENDING_AMEND, OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
+
+
+class Orders:
+    """Carry out what is wanted of orders; every order passes the guardian, whoever wants it."""
+
+    def __init__(
+        self, outbox: Outbox, guardian: Guardian, prefix: str, abilities: Mapping[VenueId, Abilities] | None = None
+    ) -> None:
+        self.guardian = guardian
+        self.abilities = dict(abilities or {})
+        self.held: set[InstrumentId] = set()
+        """Instruments with an order that waits here for its trigger."""
+        self._outbox = outbox
+        self._prefix = prefix
+        self._sequence = 0
+        self.flattening: dict[InstrumentId, flatten.Flattening] = {}
+        """Instruments that are being closed."""
+        self._flattened: dict[InstrumentId, Nanoseconds] = {}
+        """When each instrument was last found flat after a flatten."""
+
+    @property
+    def state(self) -> State:
+        """Return the engine's state."""
+        return self._outbox.state
+
+    def submit(self, command: c.SubmitOrder) -> None:
+        """Give an order its id and let the guardian judge it; what passes is recorded, then sent or held."""
+        state = self._outbox.state
+        now, order = state.now, command.order
+        venue = order.venue
+        if not venue:
+            market = state.markets.get(order.instrument)
+            venue = market.venue if market is not None else NO_VENUE
+        order = replace(order, client_order_id=self._next_id(state.run), venue=venue)
+        verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now)
+        if not isinstance(verdict, Approved):
+            self._outbox.record(verdict)
+            return
+        abilities = self.abilities.get(venue)
+        if abilities is not None and order.type in CONDITIONAL and order.type not in abilities.order_types:
+            if order.type is OrderType.TRAILING_STOP:
+                reason = f"{venue} holds no trailing stops and the engine does not emulate them; nothing sent"
+                self._outbox.record(e.OrderDenied(order, "supported", order.type.value, "STOP", "", reason, now))
+                return
+            self._outbox.record(e.OrderApproved(order, venue, now))
+            self.held.add(order.instrument)
+            return
+        self._outbox.record(e.OrderSubmitted(order, venue, now))
+        self._outbox.put(verdict)
+
+    def amend(self, command: c.AmendOrder) -> None:
+        """Change a working order where the venue can and the guardian lets it."""
+        record = self._working(command, "amend")
+        if record is None:
+            return
+        now = self.state.now
+        abilities = self.abilities.get(record.venue)
+        if abilities is not None and not abilities.amend:
+            self._refuse(command, "amend", f"{record.venue} cannot amend orders; cancel and send a new one")
+            return
+        if record.status in _BUSY:
+            self._refuse(command, "amend", f"order is {record.status}; wait for the venue's answer")
+            return
+        verdict = self.guardian.check_amend(self.state, command, record, now)
+        if isinstance(verdict, Approved):
+            id_ = command.client_order_id
+            self._outbox.record(e.AmendSubmitted(id_, command.quantity, command.price, command.trigger, now))
+            self._outbox.put(verdict)
+        else:
+            self._refuse(command, "amend", self.guardian.words(verdict))
+
+    def cancel(self, command: c.CancelOrder) -> None:
+        """Cancel a working order; one cancel at a time."""
+        record = self._working(command, "cancel")
+        if record is None:
+            return
+        now = self.state.now
+        if record.status is _APPROVED:
+            self._outbox.record(e.OrderCancelled(command.client_order_id, "cancelled before its trigger", now, now))
+            return
+        if record.status is OrderStatus.PENDING_CANCEL:
+            return  # one cancel is on its way
+        self._outbox.record(e.CancelSubmitted(command.client_order_id, now))
+        self._outbox.put(self.guardian.approve_cancel(command))
+
+    def _working(self, command: c.AmendOrder | c.CancelOrder, what: str) -> OrderRecord | None:
+        record = self.state.blotter.orders.get(command.client_order_id)
+        if record is None:
+            self._refuse(command, what, f"order {command.client_order_id} is not known; tradedeck orders lists them")
+        elif not record.is_open:
+            self._refuse(command, what, f"order {command.client_order_id} is {record.status} already")
+        else:
+            return record
+        return None
+
+    def _refuse(self, command: c.AmendOrder | c.CancelOrder, what: str, reason: str) -> None:
+        self._outbox.put(e.CommandRefused(what, command.client_order_id, reason, self.state.now))
+
+    def cancel_all(self, command: c.CancelAll) -> None:
+        """Cancel every open order, of one instrument or of all."""
+        for record in list(self.state.blotter.open.values()):
+            if self._ours(record) and (command.instrument is None or record.order.instrument == command.instrument):
+                self.cancel(c.CancelOrder(record.order.client_order_id, command.origin))
+
+    def _ours(self, record: OrderRecord) -> bool:
+        """Tell whether this engine made an order; others' are shown, and touched only one by one."""
+        return record.order.client_order_id.startswith(f"{self._prefix}r")
+
+    def flatten(self, command: c.Flatten) -> None:
+        """Begin to close a position, or all, the biggest first."""
+        instruments: Iterable[InstrumentId] = [command.instrument] if command.instrument else self.at_risk()
+        for instrument in instruments:
+            if instrument not in self.state.markets:
+                reason = f"instrument {instrument} is not known here; tradedeck instruments lists what is"
+                self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
+                continue
+            self.flattening[instrument] = flatten.Flattening(command.origin)
+            self.step(instrument)
+
+    def at_risk(self) -> list[InstrumentId]:
+        """Return the instruments with something open or held, the biggest position first."""
+        ledger = self.state.ledger
+        found = {record.order.instrument: 0.0 for record in self.state.blotter.open.values() if self._ours(record)}
+        for position in ledger.positions.values():
+            market = ledger.mark_of(position.instrument) if position.quantity else None
+            if market is not None:
+                found[market.instrument.id] = abs(ledger.notional(position))
+        return sorted(found, key=lambda instrument: -found[instrument])
+
+    def is_flat(self, instrument: InstrumentId) -> bool:
+        """Tell whether nothing is held that could be sold and nothing of ours is open."""
+        return flatten.is_flat(self.state, instrument, self._ours)
+
+    def step(self, instrument: InstrumentId) -> None:
+        """Do what brings an instrument closer to flat; ends by itself."""
+        task, now = self.flattening[instrument], self.state.now
+        if self.is_flat(instrument):
+            del self.flattening[instrument]
+            self._flattened[instrument] = now
+            return
+        for command in list(flatten.steps(self.state, self.state.markets[instrument], task.origin, self._ours)):
+            if isinstance(command, c.CancelOrder):
+                if task.may_cancel(self.state.blotter.orders[command.client_order_id], now):
+                    self.cancel(command)
+            elif now - task.last < flatten.RETRY_NS:
+                return
+            elif task.tries >= flatten.MAX_TRIES:
+                del self.flattening[instrument]
+                reason = f"{instrument} is not flat after {task.tries} exits; look at its orders and flatten again"
+                self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, now))
+                return
+            else:
+                task.last, task.tries = now, task.tries + 1
+                self.submit(command)
+
+    def late_fill(self, fill: e.OrderFilled) -> None:
+        """Close again what an order older than the last flatten has opened behind it."""
+        flat = self._flattened.get(fill.instrument)
+        if flat is None:
+            return
+        record = self.state.blotter.orders.get(fill.client_order_id)
+        if record is not None and record.created <= flat and self._ours(record):
+            self.flattening.setdefault(fill.instrument, flatten.Flattening("flatten"))
+
+    def release(self, instrument: InstrumentId) -> None:
+        """Send the waiting orders whose trigger the market has met; the guardian judges them again."""
+        market, now = self.state.markets[instrument], self.state.now
+        records = triggers.waiting(self.state, instrument)
+        if not records:
+            self.held.discard(instrument)
+        for record in records:
+            if not triggers.met(record.order, market):
+                continue
+            order = triggers.released(record.order)
+            price = Decimal(repr(market.mark))
+            self._outbox.record(e.OrderTriggered(order.client_order_id, price, now, now))
+            verdict = self.guardian.check(self.state, c.SubmitOrder(order, "trigger", now), now)
+            if isinstance(verdict, Approved):
+                self._outbox.record(e.OrderSubmitted(order, order.venue, now))
+                self._outbox.put(verdict)
+            else:
+                self._outbox.record(verdict)
+
+    def hold_waiting(self) -> None:
+        """Find the orders that wait here, after a restart."""
+        self.held = {
+            record.order.instrument for record in self.state.blotter.open.values() if record.status is _APPROVED
+        }
+
+    def _next_id(self, run: int) -> ClientOrderId:
+        self._sequence = number = self._sequence + 1
+        return ClientOrderId(f"{self._prefix}r{run}n{number}")

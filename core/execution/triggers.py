@@ -1,0 +1,47 @@
+"""Stops and take profits that wait in the engine, for venues that cannot hold them."""
+
+from core.domain.identifiers import InstrumentId
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
+from core.markets import Market
+from core.state import State
+
+
+def waiting(state: State, instrument: InstrumentId) -> list[OrderRecord]:
+    """Return the orders of an instrument that wait in the engine."""
+    return [
+        record
+        for record in state.blotter.open.values()
+        if record.status is OrderStatus.APPROVED and record.order.instrument == instrument
+    ]
+
+
+def met(order: Order, market: Market) -> bool:
+    """Tell whether the market has reached an order's trigger: a stop from the far side, a take profit from the near."""
+    if order.trigger is None or not market.bid or not market.ask:
+        return False
+    trigger = float(order.trigger)
+    buys = order.side in (Side.BUY, Side.BACK)
+    price = market.ask if buys else market.bid
+    rises = buys if order.type is not OrderType.TAKE_PROFIT else not buys
+    return price >= trigger if rises else price <= trigger
+
+
+def released(order: Order) -> Order:
+    """Return the order that leaves once its trigger is met."""
+    kind = OrderType.LIMIT if order.type is OrderType.STOP_LIMIT else OrderType.MARKET
+    return Order(
+        order.instrument,
+        order.side,
+        order.quantity,
+        kind,
+        order.price if kind is OrderType.LIMIT else None,
+        time_in_force=order.time_in_force,
+        expires=order.expires,
+        reduce_only=order.reduce_only,
+        client_order_id=order.client_order_id,
+        operation=order.operation,
+        venue=order.venue,
+        strategy_id=order.strategy_id,
+        strategy_intent=order.strategy_intent,
+        parent=order.parent,
+    )

@@ -1,0 +1,52 @@
+"""How far each feed can be trusted: what its data show, what its venue says of it, and whether the venue is there."""
+
+from core.domain.identifiers import InstrumentId
+from core.domain.market import FeedReport, Health
+from core.domain.message import Nanoseconds
+from core.markets import STALE_NS, Market
+from core.state import VenueView
+
+_SOUND = frozenset({Health.LIVE, Health.PARTIAL})
+
+
+class Feeds:
+    """Judge feeds and say what changed."""
+
+    def __init__(self) -> None:
+        self._claims: dict[InstrumentId, FeedReport] = {}
+        self._bad: dict[InstrumentId, int] = {}
+        self._stamps: dict[InstrumentId, tuple[Nanoseconds, Nanoseconds]] = {}
+        """The last exchange stamp of each feed, and when it was first seen."""
+
+    def claim(self, report: FeedReport) -> None:
+        """Remember what a venue says of a feed."""
+        self._claims[report.instrument] = report
+
+    def judge(self, market: Market, venue: VenueView, now: Nanoseconds) -> FeedReport | None:
+        """Return the report of a feed where it differs from the last one: the worst of data, claim and connection."""
+        health, reason = market.judge(now)
+        if health in _SOUND:
+            health, reason = self._doubts(market, now) or (health, reason)
+        gaps, offset = market.gaps, market.clock_offset_ns
+        claim = self._claims.get(market.instrument.id)
+        if claim is not None:
+            gaps, offset = max(gaps, claim.gaps), claim.clock_offset_ns
+            if health in _SOUND and claim.health not in _SOUND:
+                health, reason = claim.health, claim.reason
+        if not venue.connected:
+            health, reason = Health.DOWN, venue.reason
+        if (health, gaps, offset) == (market.health, market.feed_gaps, market.clock_offset_ns):
+            return None
+        return FeedReport(market.instrument.id, health, gaps, offset, reason, now)
+
+    def _doubts(self, market: Market, now: Nanoseconds) -> tuple[Health, str] | None:
+        """Return what is wrong with data that keep coming: a stamp that stands still, or updates dropped just now."""
+        id_ = market.instrument.id
+        stamp, since = self._stamps.get(id_, (0, now))
+        if market.ts_exchange != stamp:
+            self._stamps[id_] = (market.ts_exchange, now)
+        elif stamp and market.ts - since > STALE_NS:
+            return Health.DOWN, "updates come, but their exchange stamp stands still"
+        dropped = market.bad - self._bad.get(id_, 0)
+        self._bad[id_] = market.bad
+        return (Health.PARTIAL, "senseless updates were dropped") if dropped else None

@@ -1,0 +1,172 @@
+"""The gate: every order of every origin passes the same ordered limits, or is denied in the limit's own words."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from core.config import GuardianSettings, Places
+from core.domain.approval import Approved, TradingState
+from core.domain.commands import AmendOrder, CancelOrder, SetTradingState, SubmitOrder
+from core.domain.events import OrderDenied, TradingStateChanged
+from core.domain.message import Nanoseconds
+from core.domain.order import Order, OrderRecord
+from core.guardian import exposure
+from core.guardian import limits as rules
+from core.guardian.limits import Breach, Limit
+from core.guardian.proposal import Proposal
+from core.guardian.sanity import positive, sanity, tradable
+from core.markets import Market
+from core.protocol import LimitView
+from core.state import State
+
+_ORDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
+RESUME = "RESUME"
+
+
+class Guardian:
+    """Judge orders against the limits; the only maker of ``Approved``."""
+
+    def __init__(self, settings: GuardianSettings | None = None, places: Places | None = None) -> None:
+        settings = settings or GuardianSettings()
+        self._places = places or Places()
+        self._duplicates = rules.Duplicates(settings)
+        self._rate = rules.OrderRate(settings)
+        self.limits: tuple[Limit, ...] = (
+            rules.Supported(settings),
+            rules.TradingStateLimit(settings),
+            rules.VenueReady(settings),
+            rules.StoresReady(settings),
+            rules.ReduceOnly(settings),
+            rules.Stale(settings),
+            rules.PriceCollar(settings),
+            self._duplicates,
+            self._rate,
+            rules.OpenOrders(settings),
+            rules.OrderNotional(settings),
+            rules.OrderQuantity(settings),
+            exposure.PositionSize(settings),
+            exposure.SectorSize(settings),
+            exposure.Leverage(settings),
+            exposure.Gross(settings),
+            exposure.Net(settings),
+        )
+
+        self._exit_limits = tuple(limit for limit in self.limits if limit.covers_exits)
+
+    # --- the gate ---------------------------------------------------------------------------------------------------
+
+    def check(self, state: State, command: SubmitOrder, now: Nanoseconds) -> Approved[SubmitOrder] | OrderDenied:
+        """Let an order pass, or deny it with the first limit it breaks."""
+        order = command.order
+        breach = next(self.breaches(state, order, now), None)
+        if breach is not None:
+            return self._denied(order, breach, now)
+        self._rate.passed(now)
+        if not order.reduce_only:
+            self._duplicates.passed(order, now)
+        return Approved(command)
+
+    def breaches(self, state: State, order: Order, now: Nanoseconds) -> Iterator[Breach]:
+        """Yield every limit that an order breaks, in their order; what cannot be valued ends the list."""
+        market = state.markets.get(order.instrument)
+        wrong = tradable(market, order)
+        if wrong is not None or market is None:
+            if wrong is not None:
+                yield wrong
+            return
+        wrong = sanity(order, market)
+        if wrong is not None:
+            yield wrong
+            return
+        if order.operation_id and order.operation_id in state.blotter.operations:
+            yield Breach("operation_id", order.operation_id, "new", "this instruction was taken before; nothing sent")
+            return
+        proposal = Proposal(state, order, market, now)
+        for limit in self._exit_limits if proposal.reduces else self.limits:
+            breach = limit.breach(proposal)
+            if breach is not None:
+                yield breach
+
+    def check_amend(
+        self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds
+    ) -> Approved[AmendOrder] | Breach:
+        """Let an amend pass when the order it leads to would pass."""
+        order = record.order
+        market = state.markets[order.instrument]
+        for name, value in (("quantity", command.quantity), ("price", command.price), ("trigger", command.trigger)):
+            wrong = positive(name, value) if value is not None else None
+            if wrong is not None:
+                return wrong
+        quantity = order.quantity if command.quantity is None else command.quantity
+        if quantity <= record.filled:
+            text = f"quantity {quantity} is not above what is filled already ({record.filled}); cancel instead"
+            return Breach("order", str(quantity), f"> {record.filled}", text)
+        changed = Order(
+            order.instrument,
+            order.side,
+            quantity,
+            order.type,
+            command.price if command.price is not None else order.price,
+            command.trigger if command.trigger is not None else order.trigger,
+            order.trail,
+            order.time_in_force,
+            order.post_only,
+            order.reduce_only,
+            order.expires,
+        )
+        wrong = sanity(changed, market) or self._grown(state, changed, record, now)
+        return wrong if wrong is not None else Approved(command)
+
+    def _grown(self, state: State, changed: Order, record: OrderRecord, now: Nanoseconds) -> Breach | None:
+        """Judge the amended order as if the working one were not there: it takes its place."""
+        replaced = record.order.client_order_id
+        changed = msgspec.structs.replace(changed, quantity=changed.quantity - record.filled)
+        proposal = Proposal(state, changed, state.markets[changed.instrument], now, replaced)
+        for limit in self._exit_limits if proposal.reduces else self.limits:
+            breach = limit.breach(proposal) if limit is not self._duplicates else None
+            if breach is not None:
+                return breach
+        return None
+
+    def approve_cancel(self, command: CancelOrder) -> Approved[CancelOrder]:
+        """Let a cancel pass: it always may."""
+        return Approved(command)
+
+    def _denied(self, order: Order, breach: Breach, now: Nanoseconds) -> OrderDenied:
+        setting = self._places.of("guardian", breach.key) if breach.key else ""
+        reason = f"refused: {breach.reason} ({setting})" if setting else breach.reason
+        return OrderDenied(order, breach.limit, breach.value, breach.bound, setting, reason, now)
+
+    def words(self, breach: Breach) -> str:
+        """Return a breach in the words a denied order gets."""
+        setting = self._places.of("guardian", breach.key) if breach.key else ""
+        return f"refused: {breach.reason} ({setting})" if setting else breach.reason
+
+    # --- trading state ----------------------------------------------------------------------------------------------
+
+    def change_state(self, state: State, command: SetTradingState, now: Nanoseconds) -> TradingStateChanged | str:
+        """Change the trading state, or return why not: loosening takes the typed word, tightening nothing."""
+        loosens = _ORDER.index(command.state) < _ORDER.index(state.trading_state)
+        if loosens and command.word != RESUME:
+            return f"leaving {state.trading_state} takes the typed word {RESUME}"
+        reason = command.reason or ("resumed" if loosens else "asked for")
+        return TradingStateChanged(command.state, command.who, command.origin, reason, now)
+
+    # --- views ------------------------------------------------------------------------------------------------------
+
+    def views(self, state: State, market: Market, order: Order, now: Nanoseconds) -> Iterator[LimitView]:
+        """Yield each limit with its use, an order proposed."""
+        proposal = Proposal(state, order, market, now)
+        for limit in self.limits:
+            use = limit.use(proposal)
+            if use is None:
+                continue
+            value, bound = use
+            yield LimitView(
+                limit.name,
+                abs(value) / bound if bound else None,
+                rules.number(value),
+                rules.number(bound),
+                limit.act,
+                self._places.of("guardian", limit.key) if limit.key else "",
+            )

@@ -1,0 +1,339 @@
+"""The limits, one small class each, in the order in which they are asked (specs: docs/guide/guardian.md).
+
+A limit answers None, or a ``Breach`` that says value and bound. Orders that can only shrink a position are asked
+only by those limits that set ``covers_exits``.
+"""
+
+from collections import deque
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from core.config import GuardianSettings
+from core.domain.approval import TradingState
+from core.domain.market import Health
+from core.domain.message import Nanoseconds
+from core.domain.order import Operation, Order
+from core.guardian.proposal import Proposal, marketable
+
+_TRADE = Operation.TRADE
+_ACTIVE = TradingState.ACTIVE
+_UNFIT = frozenset({Health.GAP, Health.CROSSED, Health.DOWN})
+SECOND_NS: Nanoseconds = 1_000_000_000
+MS_NS: Nanoseconds = 1_000_000
+_ROUNDING = 1e-12
+"""A price right at the collar is within it, however its double is rounded."""
+
+
+class Breach(msgspec.Struct, frozen=True):
+    """Why an order may not pass: the limit's name, what was seen and what is allowed."""
+
+    limit: str
+    value: str
+    bound: str
+    reason: str
+    key: str = ""
+    """The setting under [guardian], where there is one."""
+
+
+class Limit(Protocol):
+    """Judge one property of a proposal."""
+
+    name: str
+    key: str
+    act: str
+    covers_exits: bool
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        ...
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        ...
+
+
+def number(value: float) -> str:
+    """Return a number as people write it: thousands apart, no needless decimals."""
+    text = f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
+    whole, dot, fraction = text.replace(",", " ").partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction}" if dot and fraction else whole
+
+
+class Rule:
+    """Hold the settings and the words that limits share."""
+
+    name = ""
+    key = ""
+    act = "deny"
+    covers_exits = False
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        self.settings = settings
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        return None
+
+    def over(self, value: float, bound: float, unit: str = "") -> Breach:
+        """Return a breach of an upper bound."""
+        seen, allowed = f"{number(value)}{unit}", f"{number(bound)}{unit}"
+        return Breach(self.name, seen, allowed, f"{self.name.replace('_', ' ')} {seen} > {allowed}", self.key)
+
+
+class TradingStateLimit(Rule):
+    """In REDUCING only what shrinks a position passes; in HALTED nothing but reduce-only exits."""
+
+    name = "trading_state"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        now = proposal.state.trading_state
+        if now is _ACTIVE:
+            return None
+        if now is TradingState.REDUCING and proposal.reduces:
+            return None
+        if now is TradingState.HALTED and proposal.order.reduce_only:
+            return None
+        allowed = "what shrinks a position" if now is TradingState.REDUCING else "cancels and reduce-only exits"
+        why = proposal.state.state_reason
+        text = f"trading is {now}: only {allowed}" + (f" ({why})" if why else "")
+        return Breach(self.name, now.value, TradingState.ACTIVE.value, text)
+
+
+class VenueReady(Rule):
+    """Entries wait until the venue is connected and reconciled; exits until it is connected."""
+
+    name = "venue"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        name = proposal.market.venue
+        venue = proposal.state.venues.get(name)
+        if venue is not None and venue.connected and (venue.reconciled or proposal.order.reduce_only):
+            return None
+        if venue is None or not venue.connected:
+            why = venue.reason if venue is not None else "not connected yet"
+            return Breach(self.name, "down", "connected", f"{name} is not connected ({why}); nothing was sent")
+        return Breach(self.name, "unreconciled", "reconciled", f"{name} is not reconciled yet: entries denied")
+
+
+class StoresReady(Rule):
+    """Entries need a journal that can be written; exits never do."""
+
+    name = "journal"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        trouble = proposal.state.store_trouble
+        if not trouble:
+            return None
+        return Breach(self.name, "failing", "writable", f"{trouble}: entries denied, exits allowed")
+
+
+class ReduceOnly(Rule):
+    """A reduce-only order can never increase or flip a position, resting exits counted."""
+
+    name = "reduce_only"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order = proposal.order
+        if not order.reduce_only:
+            return None
+        position = proposal.position
+        if not position or (position > 0) == (order.side.sign > 0):
+            text = f"reduce-only {order.side} with position {position}: nothing to reduce; nothing sent"
+            return Breach(self.name, str(order.quantity), "0", text)
+        resting = proposal.state.blotter.resting_reduction(order.instrument, order.side, proposal.replaces)
+        room = abs(position) - resting
+        if order.quantity <= room:
+            return None
+        if resting:
+            text = f"exit {order.quantity} is larger than position {abs(position)} less resting exits {resting}"
+        else:
+            text = f"exit {order.quantity} is larger than position {abs(position)}"
+        return Breach(self.name, str(order.quantity), str(room), f"{text}; nothing sent; use {max(room, Decimal(0))}")
+
+
+class Stale(Rule):
+    """Entries need a living feed: fresh, in sequence, not crossed."""
+
+    name = "stale_after"
+    key = "stale_after_ms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bound: Nanoseconds = settings.stale_after_ms * MS_NS
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        market, bound = proposal.market, self._bound
+        age = market.age(proposal.now)
+        if age is not None and age <= bound and market.health not in _UNFIT:
+            return None
+        symbol = market.instrument.id
+        if age is None:
+            return Breach(self.name, "never", f"{bound / SECOND_NS:g} s", f"{symbol} has no price yet", self.key)
+        if age > bound:
+            seen, allowed = f"{age / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
+            return Breach(self.name, seen, allowed, f"{symbol} price is {seen} old (limit {allowed})", self.key)
+        return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")
+
+
+class PriceCollar(Rule):
+    """A limit that would trade at once may not be far from the mark."""
+
+    name = "price_collar"
+    key = "price_collar_frac"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order, market = proposal.order, proposal.market
+        if order.price is None or not market.mark or not marketable(order, market):
+            return None
+        away = abs(proposal.price / market.mark - 1.0)
+        bound = self.settings.price_collar_frac
+        return self.over(away, bound) if away > bound + _ROUNDING else None
+
+
+class Duplicates(Rule):
+    """The same order twice within the window is a mistake."""
+
+    name = "duplicate_window"
+    key = "duplicate_window_ms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._window: Nanoseconds = settings.duplicate_window_ms * MS_NS
+        self._newest: Nanoseconds = -self._window
+        self._recent: deque[tuple[Nanoseconds, tuple[object, ...]]] = deque(maxlen=64)
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        if proposal.now - self._newest >= self._window:
+            return None
+        key = _fingerprint(proposal.order)
+        for ts, seen in reversed(self._recent):
+            if proposal.now - ts >= self._window:
+                return None
+            if seen == key:
+                ms = (proposal.now - ts) // MS_NS
+                text = f"the same order was sent {ms} ms ago (window {self.settings.duplicate_window_ms} ms)"
+                return Breach(self.name, f"{ms} ms", f"{self.settings.duplicate_window_ms} ms", text, self.key)
+        return None
+
+    def passed(self, order: Order, now: Nanoseconds) -> None:
+        """Remember an order that was let through."""
+        self._newest = now
+        self._recent.append((now, _fingerprint(order)))
+
+
+def _fingerprint(order: Order) -> tuple[object, ...]:
+    return (order.instrument, order.side, order.quantity, order.type, order.price, order.trigger, order.strategy_id)
+
+
+class OrderRate(Rule):
+    """No more orders a second than this."""
+
+    name = "max_orders_per_second"
+    key = "max_orders_per_second"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._sent: deque[Nanoseconds] = deque()
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        count, bound = self._count(proposal.now) + 1, self.settings.max_orders_per_second
+        return self.over(count, bound) if count > bound else None
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        return self._count(proposal.now), self.settings.max_orders_per_second
+
+    def _count(self, now: Nanoseconds) -> int:
+        sent = self._sent
+        while sent and now - sent[0] >= SECOND_NS:
+            sent.popleft()
+        return len(sent)
+
+    def passed(self, now: Nanoseconds) -> None:
+        """Count an order that was let through."""
+        self._sent.append(now)
+
+
+class OpenOrders(Rule):
+    """No more open orders than this."""
+
+    name = "max_open_orders"
+    key = "max_open_orders"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        working = proposal.state.blotter.open
+        count, bound = len(working) + (proposal.replaces not in working), self.settings.max_open_orders
+        return self.over(count, bound) if count > bound else None
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        return len(proposal.state.blotter.open), self.settings.max_open_orders
+
+
+class OrderNotional(Rule):
+    """One order is at most this fraction of equity."""
+
+    name = "max_order_notional"
+    key = "max_order_notional_frac"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        bound = self.settings.max_order_notional_frac * proposal.equity
+        if proposal.notional <= bound:
+            return None
+        value, allowed = number(proposal.notional), number(bound)
+        return Breach(self.name, value, allowed, f"notional {value} > max_order_notional {allowed}", self.key)
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        return proposal.notional, self.settings.max_order_notional_frac * proposal.equity
+
+
+class OrderQuantity(Rule):
+    """One order is at most the instrument's own bound, where one is set."""
+
+    name = "max_order_quantity"
+    key = "max_order_quantity"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        bound = self.settings.max_order_quantity.get(proposal.order.instrument)
+        if bound is None or proposal.order.quantity <= bound:
+            return None
+        return self.over(float(proposal.order.quantity), float(bound))
+
+
+class Supported(Rule):
+    """What the engine cannot carry out whole is refused, never half done."""
+
+    name = "supported"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order = proposal.order
+        what = ""
+        if order.operation is not _TRADE:
+            what = f"operation {order.operation}"
+        elif order.take_profit or order.stop_loss is not None:
+            what = "take profit or stop loss attached to an entry (send them as orders of their own)"
+        elif order.smart_execution:
+            what = "smart execution"
+        elif order.atomic_group_id:
+            what = "an atomic group"
+        return Breach(self.name, what, "a plain trade", f"{what} is not supported yet; nothing sent") if what else None

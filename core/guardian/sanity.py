@@ -1,0 +1,128 @@
+"""Order sanity: values that no venue could take, told with the nearest that it could."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from core.domain.identifiers import InstrumentType
+from core.domain.instrument import ZERO, Instrument, quantise
+from core.domain.order import CONDITIONAL, Order, OrderType, Side, TimeInForce
+from core.guardian.limits import Breach
+from core.guardian.proposal import reference_price
+from core.markets import Market
+
+NAME = "order"
+DIGITS = 18
+_UNTRADABLE = frozenset({InstrumentType.INDEX, InstrumentType.SPOT_ASSET})
+_TRADE_SIDES = frozenset({Side.BUY, Side.SELL})
+_PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_TRAILING = OrderType.TRAILING_STOP
+_TRIGGERED = CONDITIONAL - {_TRAILING}
+_IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+_GTD = TimeInForce.GTD
+
+
+def sanity(order: Order, market: Market) -> Breach | None:
+    """Return what is wrong with an order's values, or None."""
+    return (
+        _quantity(order, market.instrument)
+        or _combination(order)
+        or _prices(order, market.instrument)
+        or _notional(order, market)
+    )
+
+
+def positive(name: str, value: Decimal | None) -> Breach | None:
+    """Return a breach unless the value is a finite number above 0."""
+    if value is not None and value.is_finite() and value > ZERO:
+        return None if abs(value.adjusted()) <= DIGITS else Breach(NAME, str(value), f"<= {DIGITS} digits", _vast(name))
+    text = f'{name} must be a number greater than 0 (got "{value}")'
+    return Breach(NAME, str(value), "> 0", text)
+
+
+def _vast(name: str) -> str:
+    return f"{name} has more than {DIGITS} digits before or behind the point"
+
+
+def _quantity(order: Order, instrument: Instrument) -> Breach | None:
+    quantity = order.quantity
+    if not quantity.is_finite() or quantity <= ZERO or abs(quantity.adjusted()) > DIGITS:
+        return positive("quantity", quantity)
+    if quantity % instrument.size_step:
+        low, high = instrument.floor_size(quantity), instrument.ceil_size(quantity)
+        text = f"quantity {quantity} is not a multiple of the step {instrument.size_step}; nearest {low} / {high}"
+        return Breach(NAME, str(quantity), f"step {instrument.size_step}", text)
+    if quantity < instrument.min_size:
+        text = f"quantity {quantity} is below the venue's minimum {instrument.min_size}"
+        return Breach(NAME, str(quantity), f">= {instrument.min_size}", text)
+    if instrument.max_size is not None and quantity > instrument.max_size:
+        text = f"quantity {quantity} is above the venue's maximum {instrument.max_size}"
+        return Breach(NAME, str(quantity), f"<= {instrument.max_size}", text)
+    return None
+
+
+def _combination(order: Order) -> Breach | None:
+    """Refuse fields that do not go together."""
+    kind, wrong = order.type, ""
+    if order.side not in _TRADE_SIDES and not order.selection:
+        wrong = f"side {order.side} does not trade this instrument; use BUY or SELL"
+    elif order.price is None and kind in _PRICED:
+        wrong = f"a {kind} order needs a price"
+    elif order.price is not None and kind is OrderType.MARKET:
+        wrong = "a MARKET order takes no price; use LIMIT"
+    elif order.trail is None and kind is _TRAILING:
+        wrong = "a TRAILING_STOP order needs a trail distance"
+    elif order.trigger is None and kind in _TRIGGERED:
+        wrong = f"a {kind} order needs a trigger price"
+    elif order.trigger is not None and kind not in CONDITIONAL:
+        wrong = f"a {kind} order takes no trigger price"
+    elif order.post_only and (kind is not OrderType.LIMIT or order.time_in_force in _IMMEDIATE):
+        wrong = "post-only goes with a resting LIMIT order"
+    elif order.time_in_force is _GTD and order.expires <= 0:
+        wrong = "GTD needs an expiry time"
+    return Breach(NAME, kind.value, "a valid combination", wrong) if wrong else None
+
+
+def _prices(order: Order, instrument: Instrument) -> Breach | None:
+    if order.price is None and order.trigger is None and order.trail is None:
+        return None
+    for name, price in (("price", order.price), ("trigger", order.trigger)):
+        if price is None:
+            continue
+        wrong = positive(name, price)
+        if wrong is not None:
+            return wrong
+        tick = instrument.tick_size
+        if price % tick:
+            low, high = (quantise(price, tick, way) for way in (ROUND_FLOOR, ROUND_CEILING))
+            text = f"{name} {price} is not a multiple of tick {tick}; nearest {low} / {high}"
+            return Breach(NAME, str(price), f"tick {tick}", text)
+    return positive("trail", order.trail) if order.trail is not None else None
+
+
+def _notional(order: Order, market: Market) -> Breach | None:
+    instrument = market.instrument
+    reference = reference_price(order, market)
+    if not instrument.min_notional or order.reduce_only or instrument.inverse or reference <= 0.0:
+        return None
+    if float(order.quantity) * reference * market.contract_size > 1.000001 * market.min_notional:
+        return None
+    price = Decimal(repr(reference))
+    notional = instrument.notional(order.quantity, price)
+    if notional >= instrument.min_notional:
+        return None
+    smallest = instrument.ceil_size(instrument.min_notional / (price * instrument.contract_size))
+    text = (
+        f"notional {notional:.2f} is below the venue's minimum {instrument.min_notional:.2f}; "
+        f"smallest quantity here {smallest}"
+    )
+    return Breach(NAME, f"{notional:.2f}", f">= {instrument.min_notional:.2f}", text)
+
+
+def tradable(market: Market | None, order: Order) -> Breach | None:
+    """Return a breach unless the instrument is known and can be traded."""
+    if market is None:
+        text = f"instrument {order.instrument} is not known here; tradedeck instruments lists what is"
+        return Breach("instrument", order.instrument, "a known instrument", text)
+    if market.kind in _UNTRADABLE:
+        text = f"{order.instrument} cannot be traded; a spot asset is traded through its pair"
+        return Breach("instrument", market.instrument.type.value, "a tradable instrument", text)
+    return None

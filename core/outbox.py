@@ -1,0 +1,59 @@
+"""What the engine decides in one ``process`` call: events, applied as they are recorded, and what is to be sent."""
+
+from typing import Any
+
+import msgspec
+
+from core.domain import events as e
+from core.domain.approval import Approved
+from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.message import Event, Message
+from core.errors import IllegalTransition
+from core.state import State
+
+
+class Resync(msgspec.Struct, frozen=True):
+    """Ask the venue for the book again: its sequence broke."""
+
+    instrument: InstrumentId
+
+
+Effect = Message | Approved[Any] | Resync
+"""An event to record, data of our own to publish, an approved command to send, or a book to ask for again."""
+
+
+class Outbox:
+    """Hold the state and collect effects; in ``strict`` mode an event that cannot be applied raises."""
+
+    def __init__(self, state: State, strict: bool) -> None:
+        self.state = state
+        self.effects: list[Effect] = []
+        self._strict = strict
+
+    def put(self, effect: Effect) -> None:
+        """Add an effect that changes nothing in the state."""
+        self.effects.append(effect)
+
+    def publish(self, data: Message) -> None:
+        """Apply data of our own and have them published."""
+        self.state.apply(data)
+        self.effects.append(data)
+
+    def reject(self, event: Event, why: str) -> None:
+        """Keep that something was told which no record can take."""
+        self.state.illegal += 1
+        id_ = getattr(event, "client_order_id", ClientOrderId(""))
+        self.effects.append(e.IllegalEventSeen(id_, f"{type(event).__name__}: {why}", self.state.now))
+
+    def record(self, event: Event) -> None:
+        """Apply an event and have it journalled; one that cannot be applied is kept as seen."""
+        try:
+            self.state.apply(event)
+        except (IllegalTransition, KeyError) as error:
+            if self._strict:
+                raise
+            if isinstance(event, e.OrderFilled):
+                self.effects.append(event)  # the ledger took it: recovery must too
+            self.reject(event, str(error.args[0] if error.args else error))
+            return
+        self.effects.append(event)

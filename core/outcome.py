@@ -1,0 +1,37 @@
+"""What came of a command, read off the effects it had."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.domain import events as e
+from core.domain.approval import Approved
+from core.domain.order import OrderStatus
+from core.protocol import Outcome
+
+
+def outcome_of(effects: Sequence[Any]) -> Outcome:
+    """Return the outcome for the client that gave the command: refused when anything of it was."""
+    denied = next((effect for effect in effects if isinstance(effect, e.OrderDenied)), None)
+    if denied is not None:
+        return Outcome(
+            False,
+            (denied.order.client_order_id,),
+            OrderStatus.DENIED,
+            denied.reason,
+            denied.limit,
+            denied.value,
+            denied.bound,
+            denied.setting,
+        )
+    refused = next((effect for effect in effects if isinstance(effect, e.CommandRefused)), None)
+    if refused is not None:
+        orders = (refused.client_order_id,) if refused.client_order_id else ()
+        return Outcome(False, orders, None, refused.reason)
+    submitted = tuple(
+        effect.order.client_order_id for effect in effects if isinstance(effect, (e.OrderSubmitted, e.OrderApproved))
+    )
+    touched = tuple(
+        effect.client_order_id for effect in effects if isinstance(effect, (e.CancelSubmitted, e.AmendSubmitted))
+    )
+    status = OrderStatus.SUBMITTED if submitted and any(isinstance(effect, Approved) for effect in effects) else None
+    return Outcome(True, submitted + touched, status)

@@ -1,0 +1,273 @@
+"""What engine and client say to each other over the socket (docs/architecture.md shows a session).
+
+A client says ``Hello`` and gets ``Welcome`` and a ``Snapshot``; then ``Update`` frames numbered for this client without
+gaps. Order events are never left out; quotes, books and account marks replace each other while the client is slow.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core import wire
+from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.market import Bar, Interval
+from core.domain.message import Message, Nanoseconds
+from core.domain.order import Order, OrderRecord, OrderStatus
+from core.state import StateImage
+
+PROTOCOL = 1
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Carry one thing that engine or client says."""
+
+
+# --- questions and their answers --------------------------------------------------------------------------------------
+
+
+class Question(Frame, frozen=True):
+    """Ask the engine something; it changes nothing."""
+
+
+class AskStatus(Question, frozen=True):
+    """Ask for the account at a glance; answered by ``Status``."""
+
+
+class AskOrders(Question, frozen=True):
+    """Ask for orders, newest first; answered by ``Orders``."""
+
+    open_only: bool = True
+    limit: int = 200
+
+
+class AskFills(Question, frozen=True):
+    """Ask for our fills since a time, oldest first, from the journal; answered by ``Fills``."""
+
+    since: Nanoseconds = 0
+    limit: int = 10_000
+
+
+class AskBars(Question, frozen=True):
+    """Ask for bars with ``start <= bar.start < end``; the engine asks the venue for what it lacks. ``Bars`` answers."""
+
+    instrument: InstrumentId
+    interval: Interval
+    start: Nanoseconds
+    end: Nanoseconds
+
+
+class AskPreview(Question, frozen=True):
+    """Ask what an order would cost and what the guardian would say; answered by ``Preview``."""
+
+    order: Order
+
+
+class AskLimits(Question, frozen=True):
+    """Ask for every limit with its use; answered by ``Limits``."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The account at a glance; money in the reporting currency."""
+
+    mode: str
+    state: str
+    state_reason: str
+    run: int
+    now: Nanoseconds
+    equity: Decimal
+    complete: bool
+    day_pnl: Decimal
+    realised_pnl: Decimal
+    unrealised_pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    drawdown: float
+    gross: Decimal
+    net: Decimal
+    positions: tuple["PositionView", ...]
+    orders: tuple[OrderRecord, ...]
+    feeds: tuple["FeedView", ...]
+    venues: dict[str, str]
+    journal: str
+    clients: int
+    loop_late_ns: Nanoseconds = 0
+    """The worst lateness of the engine's loop since it was last asked for its status."""
+
+
+class PositionView(msgspec.Struct, frozen=True):
+    """One position at its mark; ``unrealised_pnl`` in the reporting currency."""
+
+    instrument: InstrumentId
+    quantity: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealised_pnl: Decimal
+    realised_pnl: Decimal
+    fees: Decimal
+    funding: Decimal
+    opened: Nanoseconds
+
+
+class FeedView(msgspec.Struct, frozen=True):
+    """One feed; ``age_ms`` is None before the first update."""
+
+    venue: str
+    instrument: InstrumentId
+    health: str
+    age_ms: int | None
+    gaps: int
+    clock_offset_ns: int
+
+
+class FillView(msgspec.Struct, frozen=True):
+    """One fill of ours."""
+
+    ts: Nanoseconds
+    client_order_id: ClientOrderId
+    fill_id: str
+    instrument: InstrumentId
+    side: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_asset: str
+    liquidity: str
+
+
+class LimitView(msgspec.Struct, frozen=True):
+    """One limit with its use: ``used`` is the fraction of the bound, or None where it does not apply."""
+
+    name: str
+    used: float | None
+    value: str
+    bound: str
+    act: str
+    setting: str
+
+
+class PreviewView(msgspec.Struct, frozen=True):
+    """What an order would do; ``refusals`` are the guardian's own words, empty when it would pass."""
+
+    notional: Decimal | None
+    fee: Decimal | None
+    margin: Decimal | None
+    position_after: Decimal | None
+    position_frac: float | None
+    gross_frac: float | None
+    refusals: tuple[str, ...]
+
+
+# --- frames -----------------------------------------------------------------------------------------------------------
+
+
+class Hello(Frame, frozen=True):
+    """Open a session; a view-only client cannot command."""
+
+    protocol: int
+    name: str
+    view_only: bool = False
+    stream: bool = True
+
+
+class Watch(Frame, frozen=True):
+    """Name the instruments whose book and prints this client draws (quotes and marks come for all)."""
+
+    instruments: tuple[InstrumentId, ...]
+    depth: int = 20
+
+
+class Send(Frame, frozen=True):
+    """Give a command; answered by ``Answer`` once its outcome is durable."""
+
+    id: int
+    command: wire.AnyCommand
+
+
+class Ask(Frame, frozen=True):
+    """Ask a question; answered by ``Answer``."""
+
+    id: int
+    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits
+
+
+class Resync(Frame, frozen=True):
+    """Ask for a new snapshot."""
+
+
+class Welcome(Frame, frozen=True):
+    """The engine is here."""
+
+    protocol: int
+    version: str
+    pid: int
+    run: int
+    mode: str
+    now: Nanoseconds
+
+
+class Snapshot(Frame, frozen=True):
+    """The whole picture; the next update is ``sequence + 1``."""
+
+    sequence: int
+    image: StateImage
+
+
+class Update(Frame, frozen=True):
+    """One message of the stream."""
+
+    sequence: int
+    message: wire.AnyMessage
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a command: the orders it made or touched, and for each refusal the guardian's words.
+
+    ``limit``, ``value``, ``bound`` and ``setting`` tell of the first refusal.
+    """
+
+    ok: bool
+    orders: tuple[ClientOrderId, ...] = ()
+    status: OrderStatus | None = None
+    reason: str = ""
+    limit: str = ""
+    value: str = ""
+    bound: str = ""
+    setting: str = ""
+
+
+class Answer(Frame, frozen=True):
+    """Answer a ``Send`` or ``Ask``; ``error`` is a sentence when there is no body."""
+
+    id: int
+    body: msgspec.Raw = msgspec.Raw(b"\xc0")
+    error: str = ""
+
+
+class Bye(Frame, frozen=True):
+    """The engine ends this session, and why."""
+
+    reason: str
+
+
+ClientFrame = Hello | Watch | Send | Ask | Resync
+ServerFrame = Welcome | Snapshot | Update | Answer | Bye
+_client_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ClientFrame)
+_server_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ServerFrame)
+decode_client_frame = _client_decoder.decode
+decode_server_frame = _server_decoder.decode
+
+ANSWERS: dict[type[Question], Any] = {
+    AskStatus: Status,
+    AskOrders: tuple[OrderRecord, ...],
+    AskFills: tuple[FillView, ...],
+    AskBars: tuple[Bar, ...],
+    AskPreview: PreviewView,
+    AskLimits: tuple[LimitView, ...],
+}
+
+
+def message_of(update: Update) -> Message:
+    """Return the message of an update, typed."""
+    message: Message = update.message
+    return message

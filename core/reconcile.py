@@ -1,0 +1,154 @@
+"""A venue's snapshot against our record: the messages that make them agree. Pure; the runtime asks the questions."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from core.domain import events as e
+from core.domain.identifiers import ClientOrderId
+from core.domain.message import Event, Nanoseconds
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
+from core.domain.reports import OrderReport, VenueSnapshot
+from core.state import State
+
+_UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+
+
+def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds) -> list[ClientOrderId]:
+    """Return our open orders that the venue does not list, so that it must be asked about each.
+
+    Orders touched since ``asked`` (when the snapshot was asked for) may simply be newer than it.
+    """
+    listed = {report.client_order_id for report in snapshot.open_orders}
+    return [
+        id_
+        for id_, record in state.blotter.open.items()
+        if record.venue == snapshot.venue
+        and record.status is not OrderStatus.APPROVED
+        and id_ not in listed
+        and record.updated < asked
+    ]
+
+
+def reconcile(
+    state: State,
+    snapshot: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None],
+    asked: Nanoseconds,
+    now: Nanoseconds,
+) -> Iterator[Event]:
+    """Yield the events that bring our record to what the venue reports, fills first.
+
+    Each is to be applied before the next is taken. A missing position report changes nothing: it is not "flat".
+    """
+    # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
+    newer = {id_ for id_, record in state.blotter.orders.items() if record.updated >= asked}
+    for fill in snapshot.fills:
+        if not state.blotter.knows_fill(snapshot.venue, fill.fill_id):
+            yield fill.replace(ts=now)
+    for report in snapshot.open_orders:
+        if report.client_order_id not in newer:
+            yield from _open_order(state, snapshot, report, now)
+    for id_, answer in answers.items():
+        record = state.blotter.open.get(id_)
+        if record is not None and id_ not in newer:
+            yield from _closed_order(record, answer, now)
+    yield from _positions(state, snapshot, now)
+    yield from _balances(state, snapshot, now)
+    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now)
+
+
+def _open_order(state: State, snapshot: VenueSnapshot, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
+    record = state.blotter.orders.get(report.client_order_id)
+    if record is None:
+        id_ = report.client_order_id or ClientOrderId(f"foreign-{report.venue_order_id}")
+        if id_ not in state.blotter.orders:
+            yield e.OrderFound(
+                msgspec.structs.replace(report.order, client_order_id=id_),
+                snapshot.venue,
+                report.venue_order_id,
+                report.filled,
+                now,
+            )
+    elif not record.is_open:
+        what = f"the venue lists it as {report.status}, our record says {record.status}"
+        yield e.IllegalEventSeen(report.client_order_id, what, now)
+    else:
+        yield from _resting(record, report, now)
+
+
+def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
+    """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
+    id_ = record.order.client_order_id
+    if record.status in _UNANSWERED:
+        yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
+    theirs = report.order
+    if _amended(record.order, theirs):
+        yield e.OrderAmended(id_, theirs.quantity, theirs.price, theirs.trigger, report.ts_exchange, now)
+    elif record.status is OrderStatus.PENDING_AMEND:
+        yield e.AmendRejected(id_, "the venue holds it unchanged", report.ts_exchange, now)
+    if record.status is OrderStatus.PENDING_CANCEL:
+        yield e.CancelRejected(id_, "the venue still lists it", report.ts_exchange, now)
+
+
+def _amended(ours: Order, theirs: Order) -> bool:
+    """Tell whether the venue holds other values; a trailing stop's trigger moves by itself."""
+    if ours.type is not theirs.type:
+        return False  # a stop that has been released is another order there
+    if ours.type is OrderType.TRAILING_STOP:
+        return ours.quantity != theirs.quantity
+    return (ours.quantity, ours.price, ours.trigger) != (theirs.quantity, theirs.price, theirs.trigger)
+
+
+def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseconds) -> Iterator[Event]:
+    id_ = record.order.client_order_id
+    unanswered = record.status in _UNANSWERED and not record.filled
+    if answer is None:
+        if unanswered:
+            yield e.OrderRejected(id_, "the order never reached the venue", now, now)
+        else:
+            yield e.OrderCancelled(id_, "the venue no longer knows this order", now, now)
+    elif answer.status is OrderStatus.CANCELLED:
+        yield e.OrderCancelled(id_, "cancelled at the venue", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.EXPIRED:
+        yield e.OrderExpired(id_, "expired at the venue", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.REJECTED:
+        if unanswered:
+            yield e.OrderRejected(id_, "rejected by the venue", answer.ts_exchange, now)
+        else:
+            yield e.OrderCancelled(id_, "the venue took it back as rejected", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.FILLED:
+        what = f"the venue reports {answer.filled} filled, its fills explain {record.filled}"
+        if record.filled < answer.filled:
+            yield e.IllegalEventSeen(id_, what, now)
+        yield e.OrderCancelled(id_, what, answer.ts_exchange, now)
+    else:
+        yield from _resting(record, answer, now)
+
+
+def _positions(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    for report in snapshot.positions:
+        market = state.markets.get(report.instrument)
+        if market is None:
+            continue
+        held = state.ledger.positions.get(report.instrument)
+        quantity = held.quantity if held is not None else 0
+        if quantity == report.quantity:
+            continue
+        if held is not None and state.venue(snapshot.venue).last_fill > snapshot.ts_exchange:
+            continue  # a fill came after this snapshot was taken; the next one decides
+        reason = f"reconciled: ours {quantity}, {snapshot.venue} reports {report.quantity}"
+        yield e.PositionSet(report.instrument, report.quantity, report.entry_price, reason, now)
+
+
+def _balances(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    if state.venue(snapshot.venue).last_fill > snapshot.ts_exchange:
+        return
+    wallet = state.ledger.balances.get(snapshot.venue)
+    for report in snapshot.balances:
+        ours = wallet.get(report.asset) if wallet is not None else None
+        if ours != report.total:
+            reason = (
+                "opening" if wallet is None else f"reconciled: ours {ours}, {snapshot.venue} reports {report.total}"
+            )
+            yield e.BalanceSet(snapshot.venue, report.asset, report.total, reason, now)

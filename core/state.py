@@ -1,0 +1,344 @@
+"""Everything known; it changes only through ``State.apply``: live, in recovery, in simulation, on the screen."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core.blotter import Blotter
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import TradingState
+from core.domain.identifiers import Asset, InstrumentId, VenueId
+from core.domain.instrument import ZERO, Instrument
+from core.domain.message import Message, Nanoseconds
+from core.domain.order import OrderRecord
+from core.domain.position import BetPosition, Position
+from core.ledger import Ledger
+from core.markets import Market, Markets
+
+DEFAULT_CURRENCY = Asset("USDT")
+CLIENT_ORDERS = 200
+"""Closed orders in a client's first picture; older ones are asked for."""
+
+
+class VenueView(msgspec.Struct, gc=False):
+    """What is known of one venue connection; ``last_fill`` is where the next snapshot's fills begin (ns, UTC)."""
+
+    connected: bool = False
+    reconciled: bool = False
+    reason: str = "not connected yet"
+    since: Nanoseconds = 0
+    last_fill: Nanoseconds = 0
+
+
+class MarketImage(msgspec.Struct, frozen=True, array_like=True):
+    """The last prices of one market, for a client's first picture."""
+
+    instrument: InstrumentId
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    last: float
+    mark: float
+    marked: Nanoseconds
+    funding_rate: float
+    next_funding: Nanoseconds
+    ts_exchange: Nanoseconds
+    ts: Nanoseconds
+    health: m.Health
+    reason: str
+    gaps: int
+    clock_offset_ns: int
+    day_open: float
+
+
+class StateImage(msgspec.Struct, frozen=True):
+    """The whole state as one value: a checkpoint of the journal, and the snapshot that a client starts from."""
+
+    now: Nanoseconds
+    run: int
+    mode: str
+    currency: Asset
+    trading_state: TradingState
+    state_reason: str
+    day_start: Decimal
+    day_started: Nanoseconds
+    peak: Decimal
+    instruments: tuple[Instrument, ...]
+    balances: dict[VenueId, dict[Asset, Decimal]]
+    positions: tuple[Position, ...]
+    bets: tuple[BetPosition, ...]
+    orders: tuple[OrderRecord, ...]
+    operations: tuple[str, ...]
+    fills: tuple[str, ...]
+    venues: dict[VenueId, VenueView]
+    markets: tuple[MarketImage, ...] = ()
+
+
+class State:
+    """Hold markets, ledger, blotter, venues and the trading state; ``apply`` is the only way in."""
+
+    def __init__(self, currency: Asset = DEFAULT_CURRENCY, mode: str = "paper") -> None:
+        self.now: Nanoseconds = 0
+        self.run = 0
+        self.mode = mode
+        self.currency = currency
+        self.markets = Markets()
+        self.ledger = Ledger(self.markets, currency)
+        self.blotter = Blotter()
+        self.venues: dict[VenueId, VenueView] = {}
+        self.trading_state = TradingState.ACTIVE
+        self.state_reason = ""
+        self.day_start = ZERO
+        self.day_started: Nanoseconds = 0
+        self.peak = ZERO
+        self.store_trouble = ""
+        self.illegal = 0
+        """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            m.Quote: self._taken(Market.quote),
+            m.Trade: self._taken(Market.trade),
+            m.BookDelta: self._taken(Market.delta),
+            m.BookSnapshot: self._taken(Market.snapshot),
+            m.MarkPrice: self._taken(Market.mark_price),
+            m.LastPrice: self._taken(Market.last_price),
+            m.Bar: self._bar,
+            m.InstrumentDefined: self._instrument,
+            m.FeedReport: self._feed_report,
+            m.VenueStatus: self._venue_status,
+            m.StoreStatus: self._store_status,
+            m.Timer: self._timer,
+            e.EngineStarted: self._started,
+            e.OrderDenied: self.blotter.denied,
+            e.OrderApproved: self.blotter.approved,
+            e.OrderSubmitted: self.blotter.submitted,
+            e.OrderFound: self.blotter.found,
+            e.OrderAccepted: self.blotter.accepted,
+            e.OrderRejected: self.blotter.rejected,
+            e.OrderTriggered: self.blotter.triggered,
+            e.OrderFilled: self._filled,
+            e.OrderCancelled: self.blotter.ended,
+            e.OrderExpired: self.blotter.ended,
+            e.CancelSubmitted: self.blotter.change_submitted,
+            e.AmendSubmitted: self.blotter.change_submitted,
+            e.CancelRejected: self._change_refused,
+            e.AmendRejected: self._change_refused,
+            e.OrderAmended: self.blotter.amended,
+            e.OrderUnknown: self.blotter.unknown,
+            e.BalanceSet: self.ledger.set_balance,
+            e.FundingPaid: self._funding,
+            e.PositionLiquidated: self.ledger.liquidated,
+            e.PositionSet: self.ledger.set_position,
+            e.VenueReconciled: self._reconciled,
+            e.TradingStateChanged: self._trading_state,
+            e.DayStarted: self._day_started,
+            e.PeakRaised: self._peak_raised,
+        }
+
+    def apply(self, message: Message) -> None:
+        """Take one message; kinds that change nothing are ignored.
+
+        Raises:
+            IllegalTransition: an order event its order's life does not allow; nothing is changed.
+        """
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
+
+    # --- data -------------------------------------------------------------------------------------------------------
+
+    def _taken(self, take: Callable[[Market, Any], float | None]) -> Callable[[Any], None]:
+        """Return the handler of one kind of market data: the market takes it, and says where its mark went."""
+        markets, ledger = self.markets, self.ledger
+
+        def handler(message: Any) -> None:
+            market = markets.get(message.instrument)
+            if market is not None:
+                mark = take(market, message)
+                if mark is not None:
+                    before, market.mark = market.mark, mark
+                    if before == 0.0 or market.nonlinear:
+                        ledger.revalue()
+                    elif market.exposure != 0.0:
+                        ledger.equity += market.exposure * (mark - before)
+
+        return handler
+
+    def _bar(self, bar: m.Bar) -> None:
+        market = self.markets.get(bar.instrument)
+        if market is not None:
+            market.bar(bar)
+
+    def _instrument(self, message: m.InstrumentDefined) -> None:
+        self.markets.define(message.instrument)
+
+    def _feed_report(self, report: m.FeedReport) -> None:
+        market = self.markets.get(report.instrument)
+        if market is not None:
+            market.report(report)
+
+    def _venue_status(self, status: m.VenueStatus) -> None:
+        venue = self.venue(status.venue)
+        venue.connected, venue.reason, venue.since = status.connected, status.reason, status.ts
+        venue.reconciled = False
+
+    def _store_status(self, status: m.StoreStatus) -> None:
+        self.store_trouble = status.trouble
+
+    def _timer(self, timer: m.Timer) -> None:
+        self.ledger.revalue()
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def _started(self, event: e.EngineStarted) -> None:
+        self.run, self.mode = event.run, event.mode
+        for venue in self.venues.values():
+            venue.connected = venue.reconciled = False
+            venue.reason = "not connected yet"
+
+    def _filled(self, event: e.OrderFilled) -> None:
+        market = self.markets.get(event.instrument)
+        if market is None:
+            self.illegal += 1
+            return
+        venue = market.venue
+        if self.blotter.knows_fill(venue, event.fill_id):
+            return
+        self.ledger.fill(event)  # first: money is right even where the order's life objects
+        view = self.venue(venue)
+        view.last_fill = max(view.last_fill, event.ts_exchange)
+        self.blotter.filled(event, venue)
+
+    def _funding(self, event: e.FundingPaid) -> None:
+        market = self.markets.get(event.instrument)
+        if market is None:
+            self.illegal += 1
+            return
+        key = f"{market.venue}|funding|{event.funding_id}"
+        if key not in self.blotter.fills:
+            self.blotter.fills.add(key)
+            self.ledger.funding(event)
+
+    def _change_refused(self, event: e.CancelRejected | e.AmendRejected) -> None:
+        self.blotter.change_refused(event.client_order_id, event.reason, event.ts)
+
+    def _reconciled(self, event: e.VenueReconciled) -> None:
+        self.venue(event.venue).reconciled = True
+
+    def _trading_state(self, event: e.TradingStateChanged) -> None:
+        self.trading_state, self.state_reason = event.state, event.reason
+
+    def _day_started(self, event: e.DayStarted) -> None:
+        self.day_start, self.day_started = event.equity, event.ts
+
+    def _peak_raised(self, event: e.PeakRaised) -> None:
+        self.peak = event.equity
+
+    # --- views ------------------------------------------------------------------------------------------------------
+
+    def venue(self, venue: VenueId) -> VenueView:
+        """Return the view of a venue, made on first use."""
+        view = self.venues.get(venue)
+        if view is None:
+            view = self.venues[venue] = VenueView()
+        return view
+
+    @property
+    def equity(self) -> float:
+        """Return the account's value at marked prices, in the reporting currency."""
+        return self.ledger.equity
+
+    @property
+    def day_profit(self) -> float:
+        """Return what the account made since the day's start."""
+        return self.ledger.equity - float(self.day_start) if self.day_start else 0.0
+
+    @property
+    def drawdown(self) -> float:
+        """Return the fraction lost from the peak; never negative."""
+        peak = max(float(self.peak), self.ledger.equity)
+        return 1.0 - self.ledger.equity / peak if peak > 0 else 0.0
+
+    # --- images -----------------------------------------------------------------------------------------------------
+
+    def image(self, *, client: bool = False) -> StateImage:
+        """Return the state as one value: the whole ledger for a checkpoint, or a client's first picture.
+
+        A client gets the last prices, which no checkpoint keeps, and no memory of what was seen before.
+        """
+        records = tuple(self.blotter.orders.values())
+        if client:
+            closed = [record for record in records if not record.is_open]
+            records = (*closed[-CLIENT_ORDERS:], *self.blotter.open.values())
+        return StateImage(
+            self.now,
+            self.run,
+            self.mode,
+            self.currency,
+            self.trading_state,
+            self.state_reason,
+            self.day_start,
+            self.day_started,
+            self.peak,
+            tuple(market.instrument for market in self.markets.values()),
+            {venue: dict(wallet) for venue, wallet in self.ledger.balances.items()},
+            tuple(self.ledger.positions.values()),
+            tuple(self.ledger.bets.values()),
+            records,
+            () if client else tuple(self.blotter.operations),
+            () if client else tuple(self.blotter.fills),
+            dict(self.venues),
+            tuple(_market_image(market) for market in self.markets.values()) if client else (),
+        )
+
+    @classmethod
+    def from_image(cls, image: StateImage) -> "State":
+        """Return the state that an image was taken of."""
+        state = cls(image.currency, image.mode)
+        state.now, state.run = image.now, image.run
+        state.trading_state, state.state_reason = image.trading_state, image.state_reason
+        state.day_start, state.day_started, state.peak = image.day_start, image.day_started, image.peak
+        for instrument in image.instruments:
+            state.markets.define(instrument)
+        state.ledger.balances = {venue: dict(wallet) for venue, wallet in image.balances.items()}
+        state.ledger.positions = {position.instrument: position for position in image.positions}
+        state.ledger.bets = {(bet.instrument, bet.selection): bet for bet in image.bets}
+        state.blotter.restore(image.orders, image.operations, image.fills)
+        state.venues = dict(image.venues)
+        for view in image.markets:
+            _restore_market(state.markets[view.instrument], view)
+        state.ledger.revalue()
+        return state
+
+
+IMAGE_DECODER = msgspec.msgpack.Decoder(StateImage)
+
+
+def _market_image(market: Market) -> MarketImage:
+    return MarketImage(
+        market.instrument.id,
+        market.bid,
+        market.bid_size,
+        market.ask,
+        market.ask_size,
+        market.last,
+        market.mark,
+        market.marked,
+        market.funding_rate,
+        market.next_funding,
+        market.ts_exchange,
+        market.ts,
+        market.health,
+        market.reason,
+        market.gaps,
+        market.clock_offset_ns,
+        market.day_open,
+    )
+
+
+def _restore_market(market: Market, view: MarketImage) -> None:
+    for name in MarketImage.__struct_fields__[1:]:
+        setattr(market, "feed_gaps" if name == "gaps" else name, getattr(view, name))

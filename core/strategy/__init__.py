@@ -1,0 +1,1 @@
+"""Strategies: they see every data message and answer with commands."""

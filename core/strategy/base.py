@@ -1,0 +1,18 @@
+"""The seam between the engine and a strategy."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from core.domain.identifiers import StrategyId
+from core.domain.message import Command, Message
+from core.state import State
+
+
+class Strategy(Protocol):
+    """Decide what to trade; reads the state, never changes it."""
+
+    id: StrategyId
+
+    def on_message(self, message: Message, state: State) -> Iterable[Command]:
+        """Take a data message or an event and return what is wanted (mostly nothing)."""
+        ...

@@ -1,0 +1,137 @@
+"""Answers to a client's questions, computed from the state. Pure."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from core.domain.identifiers import venue_of
+from core.domain.instrument import ZERO
+from core.domain.message import Nanoseconds
+from core.domain.order import Order, OrderRecord, OrderType, Side
+from core.guardian.guardian import Guardian
+from core.guardian.proposal import Proposal, marketable
+from core.protocol import FeedView, LimitView, PositionView, PreviewView, Status
+from core.state import State
+
+CENT = Decimal("0.00000001")
+MS: Nanoseconds = 1_000_000
+
+
+def money(value: float | Decimal) -> Decimal:
+    """Return a value in the reporting currency to eight decimals, without trailing zeros."""
+    exact = value if isinstance(value, Decimal) else Decimal(repr(value))
+    plain = exact.quantize(CENT, ROUND_HALF_EVEN).normalize()
+    return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
+
+
+def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late_ns: int = 0) -> Status:
+    """Return the account at a glance."""
+    ledger = state.ledger
+    realised, fees, funding = ledger.totals()
+    gross, net = ledger.exposure()
+    return Status(
+        mode=state.mode,
+        state=state.trading_state.value,
+        state_reason=state.state_reason,
+        run=state.run,
+        now=now,
+        equity=money(ledger.equity),
+        complete=not ledger.unvalued,
+        day_pnl=money(state.day_profit),
+        realised_pnl=money(realised),
+        unrealised_pnl=money(ledger.open_profit()),
+        fees=money(fees),
+        funding=money(funding),
+        drawdown=state.drawdown,
+        gross=money(gross),
+        net=money(net),
+        positions=positions(state),
+        orders=tuple(state.blotter.open.values()),
+        feeds=feeds(state, now),
+        venues={name: venue_words(view.connected, view.reconciled, view.reason) for name, view in state.venues.items()},
+        journal=journal,
+        clients=clients,
+        loop_late_ns=loop_late_ns,
+    )
+
+
+def venue_words(connected: bool, reconciled: bool, reason: str) -> str:
+    """Return how a venue connection stands, in words."""
+    if not connected:
+        return f"down: {reason}"
+    return "ready" if reconciled else "connected, not reconciled yet"
+
+
+def positions(state: State) -> tuple[PositionView, ...]:
+    """Return the open positions, the biggest first."""
+    ledger = state.ledger
+    views = []
+    for position in ledger.positions.values():
+        market = ledger.mark_of(position.instrument)
+        if not position.quantity or market is None:
+            continue
+        rate = ledger.rate(position.settle)
+        view = PositionView(
+            position.instrument,
+            position.quantity,
+            position.entry_price,
+            money(market.mark),
+            money(ledger.unrealised(position, market) * rate),
+            money(position.realised),
+            money(position.fees),
+            money(position.funding),
+            position.opened,
+        )
+        views.append((abs(ledger.notional(position)), view))
+    return tuple(view for _, view in sorted(views, key=lambda pair: -pair[0]))
+
+
+def feeds(state: State, now: Nanoseconds) -> tuple[FeedView, ...]:
+    """Return every feed with its age and gaps."""
+    views = []
+    for id_, market in state.markets.items():
+        age = market.age(now)
+        age_ms = None if age is None else max(age, 0) // MS
+        views.append(FeedView(venue_of(id_), id_, market.health.value, age_ms, market.gaps, market.clock_offset_ns))
+    return tuple(views)
+
+
+def orders(state: State, open_only: bool, limit: int) -> tuple[OrderRecord, ...]:
+    """Return orders, newest first."""
+    records = list(state.blotter.open.values() if open_only else state.blotter.orders.values())
+    records.sort(key=lambda record: record.created, reverse=True)
+    return tuple(records[:limit])
+
+
+def preview(state: State, guardian: Guardian, order: Order, now: Nanoseconds) -> PreviewView:
+    """Return what an order would cost and lead to, and why it would be refused."""
+    refusals = tuple(guardian.words(breach) for breach in guardian.breaches(state, order, now))
+    market = state.markets.get(order.instrument)
+    if market is None or not order.quantity.is_finite() or order.quantity <= 0:
+        return PreviewView(None, None, None, None, None, None, refusals)
+    proposal = Proposal(state, order, market, now)
+    instrument = market.instrument
+    rests = order.post_only or (order.type is OrderType.LIMIT and not marketable(order, market))
+    fee = proposal.notional * float(instrument.maker_fee if rests else instrument.taker_fee)
+    after = proposal.position + (order.quantity if order.side.sign > 0 else -order.quantity)
+    leverage = max((bracket.max_leverage for bracket in instrument.brackets), default=1)
+    margin = proposal.notional / min(leverage, 20)
+    equity = proposal.equity
+    after_value = abs(float(after)) * proposal.unit
+    return PreviewView(
+        money(proposal.notional),
+        money(fee),
+        money(margin),
+        after,
+        after_value / equity if equity > 0 else None,
+        proposal.gross / equity if equity > 0 else None,
+        refusals,
+    )
+
+
+def limits(state: State, guardian: Guardian, now: Nanoseconds) -> tuple[LimitView, ...]:
+    """Return every limit with its use, as it stands with the largest position."""
+    held = positions(state)
+    market = state.ledger.mark_of(held[0].instrument) if held else next(iter(state.markets.values()), None)
+    if market is None:
+        return ()
+    order = Order(market.instrument.id, Side.BUY, ZERO)
+    return tuple(guardian.views(state, market, order, now))

@@ -1,0 +1,76 @@
+"""Frames between processes: 4-byte little-endian length, then msgpack. Used by engine ↔ client and engine ↔ market."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from core.domain import commands, events, market
+from core.domain.message import Command, Data, Event, Message
+from core.errors import ClientError
+
+T = TypeVar("T")
+MAX_FRAME = 64 * 1024 * 1024
+HEADER = 4
+
+
+def _members(module: Any, family: type[Message]) -> tuple[type[Message], ...]:
+    found = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, family)]
+    return tuple(sorted((cls for cls in found if cls is not family), key=lambda cls: cls.__name__))
+
+
+DATA = _members(market, Data)
+COMMANDS = _members(commands, Command)
+EVENTS: tuple[type[Message], ...] = (*_members(events, Event), market.InstrumentDefined)
+
+
+def union(*types: type) -> Any:
+    """Return the union type of message classes, for a decoder."""
+    joined: Any = types[0]
+    for kind in types[1:]:
+        joined = joined | kind
+    return joined
+
+
+AnyMessage = union(*DATA, *COMMANDS, *EVENTS)
+AnyEvent = union(*EVENTS)
+AnyCommand = union(*COMMANDS)
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+_message_decoder: "msgspec.msgpack.Decoder[Message]" = msgspec.msgpack.Decoder(AnyMessage)
+_event_decoder: "msgspec.msgpack.Decoder[Event]" = msgspec.msgpack.Decoder(AnyEvent)
+decode_message = _message_decoder.decode
+decode_event = _event_decoder.decode
+
+
+def frame(value: object) -> bytes:
+    """Return a value as one frame."""
+    body = _encoder.encode(value)
+    return len(body).to_bytes(HEADER, "little") + body
+
+
+class FrameReader:
+    """Cut a byte stream into frame bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes from the stream and return the bodies now complete.
+
+        Raises:
+            ClientError: if a length is impossible: the other side does not speak this protocol.
+        """
+        buffer = self._buffer
+        buffer += data
+        bodies, at, end = [], 0, len(buffer)
+        while end - at >= HEADER:
+            size = int.from_bytes(buffer[at : at + HEADER], "little")
+            if size > MAX_FRAME:
+                raise ClientError(f"frame of {size} bytes is longer than {MAX_FRAME}: not a tradedeck peer")
+            if end - at - HEADER < size:
+                break
+            bodies.append(bytes(buffer[at + HEADER : at + HEADER + size]))
+            at += HEADER + size
+        del buffer[:at]
+        return bodies

@@ -1,0 +1,1 @@
+"""Keep orders, ticks and configs on disk."""

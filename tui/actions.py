@@ -1,0 +1,245 @@
+"""Name every key once: this table feeds the bindings, the footer, the help, the palette and the documentation.
+
+An action has an id that a config may bind to other keys. Its kind says what it may do to a position, and so what it
+takes: what reduces risk works disarmed with a confirming key, what adds risk needs arming and a ticket.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+
+import msgspec
+from textual.binding import Binding, BindingType
+
+from core.errors import ConfigError
+
+
+class Kind(StrEnum):
+    """What an action may do to a position."""
+
+    VIEW = "view"
+    SAFE = "safe"
+    REDUCES = "reduces risk"
+    ADDS = "adds risk"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """One entry of the table.
+
+    `scope` names where the keys work; `call` is the Textual action; `confirm` is the second key; `ready` is false
+    while nothing answers it yet; `footer` orders the hints at the bottom line, 0 leaves it out.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    scope: str
+    call: str
+    kind: Kind = Kind.VIEW
+    confirm: str = ""
+    ready: bool = True
+    footer: int = 0
+
+
+class KeyClash(ConfigError):
+    """Two actions of one place want the same key, or a config names an unknown action."""
+
+
+_NAMES = {
+    "plus": "+", "minus": "-", "comma": ",", "full_stop": ".", "left_square_bracket": "[", "equals_sign": "=",
+    "right_square_bracket": "]", "colon": ":", "question_mark": "?", "slash": "/", "escape": "Esc", "enter": "Enter",
+    "tab": "Tab", "shift+tab": "Shift+Tab", "up": "↑", "down": "↓", "left": "←", "right": "→", "space": "Space",
+    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+}  # fmt: skip
+_KEYS = {shown: key for key, shown in _NAMES.items()}
+V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
+
+
+def _screens() -> list[Action]:
+    names = ("Trade", "Positions", "Orders", "Risk", "Venues", "Studies", "Configs", "Journal", "Alerts")
+    return [
+        Action(f"screen.{name.lower()}", (str(n),), name, f"Show the {name} screen", "app",
+               f"screen('{name.lower()}')", ready=name == "Trade")
+        for n, name in enumerate(names, 1)
+    ]  # fmt: skip
+
+
+TABLE: tuple[Action, ...] = (
+    Action("ticket.buy", ("b",), "buy", "Open a buy ticket; in the ladder, at the cursor's price", "app",
+           "ticket('buy')", D, footer=1),
+    Action("ticket.sell", ("s",), "sell", "Open a sell ticket; in the ladder, at the cursor's price", "app",
+           "ticket('sell')", D, footer=2),
+    Action("arm", ("A",), "arm", "Arm or disarm sending; it disarms itself after 5 idle minutes and on reconnect",
+           "app", "arm", S, footer=3),
+    Action("flatten", ("f",), "flatten", "Close this instrument's position at the market", "app",
+           "flatten('instrument')", R, "y",
+           footer=4),
+    Action("cancel", ("c",), "cancel", "Cancel the chosen order", "app", "cancel", R, "y", footer=5),
+    Action("halt", ("H",), "halt", "Halt: nothing but cancels until RESUME is typed", "app", "halt", R, "y", footer=6),
+    Action("find", ("i",), "find", "Find an instrument", "app", "find", footer=7),
+    Action("palette", ("colon",), "palette", "Find any action by its name", "app", "palette", footer=8),
+    Action("help", ("question_mark",), "help", "Show every key", "app", "help", footer=9),
+    Action("cancel.instrument", ("C",), "cancel all", "Cancel every order of this instrument", "app",
+           "cancel_all('instrument')", R, "y"),
+    Action("cancel.everything", ("X",), "cancel everything", "Cancel every order at every venue", "app",
+           "cancel_all('everything')", R, "y"),
+    Action("flatten.everything", ("F",), "flatten everything", "Close every position at the market", "app",
+           "flatten('everything')", R, "y"),
+    Action("resume", ("U",), "resume", "Resume trading after a halt: type RESUME", "app", "resume", S, "RESUME"),
+    Action("zone", ("t",), "UTC/local", "Show times in UTC or in the local zone", "app", "zone"),
+    Action("zoom", ("z",), "zoom", "Show the focused pane alone, or all of them again", "app", "zoom"),
+    Action("copy", ("y",), "copy", "Copy the chosen row, and show what was copied", "app", "copy"),
+    Action("focus.next", ("tab",), "next pane", "Go to the next pane", "app", "focus_next"),
+    Action("focus.previous", ("shift+tab",), "previous pane", "Go to the previous pane", "app", "focus_previous"),
+    Action("leave", ("q",), "leave", "Leave the view; the engine keeps running", "app", "leave", V, "y"),
+    Action("back", ("escape",), "back", "Close what is open", "app", "step_back"),
+    Action("layout", ("L",), "layout", "Choose another layout", "app", "layout", ready=False),
+    Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, ready=False),
+    *_screens(),
+    Action("ladder.up", ("up", "k"), "up", "Move to a higher price", "ladder", "move(1)"),
+    Action("ladder.down", ("down", "j"), "down", "Move to a lower price", "ladder", "move(-1)"),
+    Action("ladder.page_up", ("pageup",), "page up", "Move up by a page", "ladder", "page(1)"),
+    Action("ladder.page_down", ("pagedown",), "page down", "Move down by a page", "ladder", "page(-1)"),
+    Action("ladder.centre", ("equals_sign",), "centre", "Centre the ladder on the spread", "ladder", "centre"),
+    Action("ladder.follow", ("o",), "follow", "Keep the spread in the middle, or stay at the price", "ladder",
+           "follow"),
+    Action("ladder.finer", ("left_square_bracket",), "finer", "Show finer price steps", "ladder", "aggregate(-1)"),
+    Action("ladder.coarser", ("right_square_bracket",), "coarser", "Show coarser price steps", "ladder",
+           "aggregate(1)"),
+    Action("ladder.move", ("m",), "move order", "Pick up the own order at the cursor; again puts it down there",
+           "ladder", "move_order", D, "y"),
+    Action("candles.in", ("plus",), "zoom in", "Show fewer, wider candles", "candles", "zoom_bars(1)"),
+    Action("candles.out", ("minus",), "zoom out", "Show more, narrower candles", "candles", "zoom_bars(-1)"),
+    Action("candles.back", ("comma",), "earlier", "Scroll to earlier candles", "candles", "scroll_bars(1)"),
+    Action("candles.forward", ("full_stop",), "later", "Scroll to later candles", "candles", "scroll_bars(-1)"),
+    Action("candles.interval", ("v",), "interval", "Choose the next interval", "candles", "interval"),
+    Action("grid.up", ("up", "k"), "up", "Move to the row above", "grid", "move(-1)"),
+    Action("grid.down", ("down", "j"), "down", "Move to the row below", "grid", "move(1)"),
+    Action("grid.page_up", ("pageup",), "page up", "Move up by a page", "grid", "page(-1)"),
+    Action("grid.page_down", ("pagedown",), "page down", "Move down by a page", "grid", "page(1)"),
+    Action("grid.first", ("g", "home"), "first", "Go to the first row", "grid", "end(-1)"),
+    Action("grid.last", ("G", "end"), "last", "Go to the last row", "grid", "end(1)"),
+    Action("grid.choose", ("enter",), "choose", "Choose the row", "grid", "choose"),
+    Action("grid.sort", ("S",), "sort", "Sort by the next column", "grid", "sort_next"),
+    Action("grid.filter", ("slash",), "filter", "Show only rows that contain a text", "grid", "filter"),
+    Action("list.edit", ("e",), "edit", "Edit this list", "lists", "edit", ready=False),
+    Action("ticket.send", ("enter",), "send", "Send the order, when armed", "ticket", "send", D),
+    Action("alerts.acknowledge", ("a",), "acknowledge", "Acknowledge the alert", "alerts", "acknowledge", S,
+           ready=False),
+    Action("alerts.mute", ("M",), "mute", "Mute this kind of alert", "alerts", "mute", S, ready=False),
+    Action("studies.promote", ("p",), "promote", "Promote the trial to the active config", "studies", "promote", D,
+           "y", ready=False),
+    Action("studies.diff", ("d",), "diff", "Compare with the active config", "studies", "diff", ready=False),
+    Action("studies.report", ("enter",), "report", "Show the report of the trial", "studies", "report", ready=False),
+    Action("studies.new", ("n",), "new study", "Start a study", "studies", "new_study", S, ready=False),
+    Action("configs.rollback", ("R",), "roll back", "Return to this config", "configs", "roll_back", D, "y",
+           ready=False),
+)  # fmt: skip
+
+
+def shown_key(key: str) -> str:
+    """Write a key the way it stands on a keyboard: `question_mark` is `?`."""
+    return _NAMES.get(key, key)
+
+
+def ready_actions(scope: str | None = None) -> list[Action]:
+    """List the actions that something answers, of one scope or of all."""
+    return [action for action in TABLE if action.ready and scope in (None, action.scope)]
+
+
+@cache
+def _binding(action: Action) -> Binding:
+    return Binding(
+        ",".join(action.keys), action.call, action.label, id=action.id, show=bool(action.footer),
+        tooltip=action.help, key_display=shown_key(action.keys[0]),
+    )  # fmt: skip
+
+
+def bindings(scope: str, *kinds: Kind) -> list[BindingType]:
+    """Give the Textual bindings of one scope, of some kinds of action or of all."""
+    return [_binding(action) for action in ready_actions(scope) if not kinds or action.kind in kinds]
+
+
+def find_action(action_id: str) -> Action:
+    """Look an action up.
+
+    Raises:
+        KeyClash: If no action has this id.
+    """
+    for action in TABLE:
+        if action.id == action_id:
+            return action
+    raise KeyClash(f"keys.{action_id}: no such action; the ids are listed by `?` and in the guide")
+
+
+def rebind(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Check the keys of a config and give every action's keys, in Textual's names.
+
+    Raises:
+        KeyClash: If an id is unknown, a key is empty, or two actions that answer in one place share a key.
+    """
+    chosen = {action.id: action.keys for action in TABLE}
+    for action_id, wanted in overrides.items():
+        find_action(action_id)
+        keys = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        if not keys or not all(keys):
+            raise KeyClash(f"keys.{action_id}: a key is expected, got nothing")
+        chosen[action_id] = tuple(_KEYS.get(key, key) for key in keys)
+    for scope in {action.scope for action in TABLE}:
+        _refuse_clashes(scope, chosen)
+    _refuse_confirming_with_the_same_key(chosen)
+    return chosen
+
+
+def _refuse_clashes(scope: str, chosen: Mapping[str, Iterable[str]]) -> None:
+    owner: dict[str, str] = {}
+    for action in TABLE:
+        if action.scope not in (scope, "app"):
+            continue
+        for key in chosen[action.id]:
+            if key in owner and owner[key] != action.id:
+                raise KeyClash(
+                    f"keys.{action.id}: '{shown_key(key)}' already means '{owner[key]}'; choose another key for one"
+                )
+            owner[key] = action.id
+
+
+def _refuse_confirming_with_the_same_key(chosen: Mapping[str, Iterable[str]]) -> None:
+    for action in TABLE:
+        if action.confirm == "y" and "y" in chosen[action.id]:
+            raise KeyClash(f"keys.{action.id}: 'y' confirms this action, so it cannot start it; choose another key")
+
+
+def keymap(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    """Give Textual's keymap for the keys of a config; see `rebind` for what is refused."""
+    chosen = rebind(overrides)
+    return {action_id: ",".join(chosen[action_id]) for action_id in overrides}
+
+
+def help_rows(
+    scopes: Sequence[str] = (),
+    chosen: Mapping[str, Sequence[str]] | None = None,
+    kinds: Sequence[Kind] = tuple(Kind),
+) -> list[tuple[str, ...]]:
+    """List scope, keys, label, kind and help of every ready action, for the help page and the guide."""
+    rows: list[tuple[str, ...]] = []
+    for action in ready_actions():
+        if action.kind not in kinds or (scopes and action.scope not in scopes):
+            continue
+        keys = " ".join(shown_key(key) for key in (chosen or {}).get(action.id, action.keys))
+        keys += f" then {action.confirm}" if action.confirm else ""
+        rows.append((action.scope, keys, action.label, action.kind.value, action.help))
+    return rows
+
+
+def markdown() -> str:
+    """Write the key table of the guide."""
+    lines = ["| where | key | action | what it does | kind | id |", "|---|---|---|---|---|---|"]
+    for action in ready_actions():
+        keys = " ".join(f"`{shown_key(key)}`" for key in action.keys)
+        keys += f" then `{action.confirm}`" if action.confirm else ""
+        lines.append(
+            f"| {action.scope} | {keys} | {action.label} | {action.help} | {action.kind.value} | `{action.id}` |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,280 @@
+"""The terminal: a view of an engine, and the keys that send, behind their safety rules."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.timer import Timer
+
+from core import protocol as p
+from core.config import TerminalSettings
+from core.domain.commands import SubmitOrder
+from core.domain.identifiers import symbol_of
+from core.domain.message import Command
+from core.domain.order import Order, Side
+from core.errors import ClientError
+from tui import trading
+from tui.actions import Kind, bindings
+from tui.arming import Arming
+from tui.confirm import Confirm, TypeWord
+from tui.keys import LATCH_SECONDS, Latch
+from tui.trading import ORIGIN, Nothing, Plan
+from tui.viewer import Viewer
+from tui.widgets.ladder import Ladder
+from tui.widgets.ticket import Ticket
+
+PRICE_AGE_LIMIT_S = 1.0
+PREVIEW_DELAY_S = 0.15
+PREVIEW_EVERY_S = 1.0
+
+
+class TerminalApp(Viewer):
+    """A view that can trade: what reduces risk in two keys, what adds risk armed and by ticket."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.SAFE, Kind.REDUCES, Kind.ADDS)
+    KINDS: ClassVar[tuple[Kind, ...]] = tuple(Kind)
+
+    def __init__(
+        self,
+        socket: Path,
+        settings: TerminalSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
+    ) -> None:
+        super().__init__(socket, settings, **options)
+        self._clock = clock
+        self.arming = Arming()
+        self.latch = Latch()
+        self._preview_timer: Timer | None = None
+        self._preview_at = 0.0
+        self._ticket_at = 0.0
+
+    # -- safety catch ----------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note that a hand is here."""
+        if isinstance(event, events.Key):
+            self.arming.touch(self._clock())
+        await super().on_event(event)
+
+    def frame(self) -> None:
+        """Draw what changed; disarm after five idle minutes; keep the ticket's preview fresh."""
+        if self.arming.expire(self._clock()):
+            self._show_arming()
+            self.tell("disarmed after 5 idle minutes", "warn")
+        if self.trade.ticket.open and self._clock() - self._preview_at >= PREVIEW_EVERY_S:
+            self._ask_preview()
+        super().frame()
+
+    def link_up(self) -> None:
+        """Disarm: what was on the screen before is not what is there now."""
+        if self.arming.disarm():
+            self.tell("disarmed: the link to the engine is new", "warn")
+        self._show_arming()
+
+    def action_arm(self) -> None:
+        """Arm or disarm; on a live account arming asks first."""
+        if self.arming.armed or self.feed.state.mode != "live":
+            self.arming.toggle(self._clock())
+            self._show_arming()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and not self.arming.armed:
+                self.arming.toggle(self._clock())
+                self._show_arming()
+
+        lines = ("this account is LIVE: orders go to the exchange", "it disarms itself after 5 idle minutes")
+        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self._clock), answered)
+
+    def _show_arming(self) -> None:
+        self.armed = self.arming.armed
+        self.trade.ticket.set_armed(self.armed)
+        self.draw_header()
+
+    # -- ticket ----------------------------------------------------------------------------------------------
+
+    def action_ticket(self, side: str) -> None:
+        """Open a ticket at the ladder's cursor, or at the best price of its side."""
+        market = self.trade.market
+        if market is None:
+            self.tell("no instrument is chosen: i finds one", "warn")
+            return
+        wanted = Side.BUY if side == "buy" else Side.SELL
+        price = self.trade.ladder.cursor_price if self.trade.focused is self.trade.ladder else None
+        if price is None:
+            price = market.bid if wanted is Side.BUY else market.ask
+        exact = market.instrument.quantise_price(Decimal(repr(price))) if price else None
+        self._ticket_at = self._clock()
+        self.trade.ticket.start(market.instrument, wanted, exact)
+        self.trade.show_ticket(True)
+
+    def on_ticket_edited(self) -> None:
+        """Ask for the effect of the order a moment after the last edit."""
+        if self._preview_timer is not None:
+            self._preview_timer.stop()
+        self._preview_timer = self.set_timer(PREVIEW_DELAY_S, self._ask_preview)
+
+    def _ask_preview(self) -> None:
+        self._preview_at = self._clock()
+        try:
+            order = self.trade.ticket.order()
+        except ValueError:
+            self.trade.ticket.set_preview(None)
+            return
+        self.run_worker(self._preview(order), group="preview", exclusive=True)
+
+    async def _preview(self, order: Order) -> None:
+        try:
+            found = await self.feed.ask_preview(p.AskPreview(order))
+        except ClientError as error:
+            self.trade.ticket.say(str(error))
+            return
+        if self.trade.ticket.open:
+            self.trade.ticket.set_preview(found)
+
+    def on_ticket_send(self, event: Ticket.Send) -> None:
+        """Send the order of the ticket, unless a safety rule is against it."""
+        ticket, now = self.trade.ticket, self._clock()
+        against = self._against_sending(event.order, now)
+        if against:
+            ticket.say(against)
+        elif self.latch.take("ticket", now):
+            self.run_worker(self._send_order(event.order), group="send")
+
+    def _against_sending(self, order: Order, now: float) -> str:
+        """Say which rule is against sending this order now; empty when none is."""
+        if not self.arming.armed:
+            return "not armed: A arms, then Enter sends"
+        if not self.arming.settled(now) or now - self._ticket_at < LATCH_SECONDS:
+            return "armed or opened only just now: press Enter again"
+        seen = self.trade.price_age(order.instrument, self.wall())
+        if seen is None:
+            return "no price is on the screen; order not sent"
+        if seen > PRICE_AGE_LIMIT_S:
+            return f"price on screen is {seen:.1f} s old (limit {PRICE_AGE_LIMIT_S:.1f} s); order not sent"
+        return ""
+
+    async def _send_order(self, order: Order) -> None:
+        ticket = self.trade.ticket
+        try:
+            outcome = await self.feed.send(SubmitOrder(order, ORIGIN))
+        except ClientError as error:  # the operation id stays: the same order is never carried out twice
+            ticket.say(f"{error}; the same Enter asks again and never sends twice")
+            return
+        finally:
+            self.latch.free("ticket")
+        ticket.sent()
+        if not outcome.ok:
+            ticket.say(outcome.reason)
+            self.tell(outcome.reason, "bad")
+            return
+        words = f"sent {' '.join(outcome.orders)}: {order.side.value} {order.quantity} {symbol_of(order.instrument)}"
+        ticket.finish(words)
+        self.trade.show_ticket(False)
+        self.tell(words)
+
+    def action_step_back(self) -> None:
+        """Close what is open: the ticket, then what the view has open."""
+        if self.trade.ticket.open:
+            self.trade.ticket.finish()
+            self.trade.show_ticket(False)
+        else:
+            super().action_step_back()
+
+    # -- plans -----------------------------------------------------------------------------------------------
+
+    def _confirm(self, make: Callable[[], Plan]) -> None:
+        """Ask about a plan, and carry it out when it is confirmed."""
+        try:
+            plan = make()
+        except Nothing as nothing:
+            self.tell(str(nothing), "warn")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._carry_out(plan)
+
+        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
+
+    def _carry_out(self, plan: Plan) -> None:
+        if self.latch.take(plan.target, self._clock()):
+            self.run_worker(self._send_all(plan), group="send")
+        else:
+            self.tell(f"{plan.title}: already on its way", "warn")
+
+    async def _send_all(self, plan: Plan) -> None:
+        try:
+            for command in plan.commands:
+                await self._send_one(plan, command)
+        finally:
+            self.latch.free(plan.target)
+
+    async def _send_one(self, plan: Plan, command: Command) -> None:
+        try:
+            outcome = await self.feed.send(command)
+        except ClientError as error:
+            self.tell(f"{plan.title}: {error}", "bad")
+            return
+        if outcome.ok:
+            self.tell(f"{plan.title}: sent" + (f" ({' '.join(outcome.orders)})" if outcome.orders else ""))
+        else:
+            self.tell(f"{plan.title}: {outcome.reason}", "bad")
+
+    def action_cancel(self) -> None:
+        """Cancel the chosen orders, after a confirming key."""
+        ids = [record.order.client_order_id for record in self.trade.chosen_orders()]
+        self._confirm(lambda: trading.cancel(self.feed.state, ids))
+
+    def action_cancel_all(self, reach: str) -> None:
+        """Cancel every order of the instrument in depth, or of all, after a confirming key."""
+        instrument = self.trade.instrument
+        if reach == "everything":
+            self._confirm(lambda: trading.cancel_all(self.feed.state, None))
+        elif instrument is not None:
+            self._confirm(lambda: trading.cancel_all(self.feed.state, instrument))
+
+    def action_flatten(self, reach: str) -> None:
+        """Close the position in the instrument in depth, or all of them, after a confirming key."""
+        instrument = self.trade.instrument
+        if reach == "everything":
+            self._confirm(lambda: trading.flatten(self.feed.state, None))
+        elif instrument is not None:
+            self._confirm(lambda: trading.flatten(self.feed.state, instrument))
+
+    def action_halt(self) -> None:
+        """Halt trading, after a confirming key."""
+        self._confirm(lambda: trading.halt(self.feed.state))
+
+    def action_resume(self) -> None:
+        """Resume trading, after the word RESUME."""
+        try:
+            plan = trading.resume(self.feed.state)
+        except Nothing as nothing:
+            self.tell(str(nothing), "warn")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._carry_out(plan)
+
+        _ = self.push_screen(TypeWord(plan.title, plan.lines, "RESUME", plan.kind, clock=self._clock), answered)
+
+    def on_ladder_order_move(self, event: Ladder.OrderMove) -> None:
+        """Move own orders to another price, armed and after a confirming key."""
+        instrument = self.trade.instrument
+        if not self.arming.armed:
+            self.tell("not armed: A arms, then m moves an order", "warn")
+        elif instrument is not None:
+            state, sources, target = self.feed.state, event.sources, event.target
+            self._confirm(lambda: trading.move_orders(state, instrument, sources, target))
+
+    def on_ladder_refused(self, event: Ladder.Refused) -> None:
+        """Say why a key of the ladder did nothing."""
+        self.tell(event.words, "warn")

@@ -1,0 +1,52 @@
+"""Read off the feed how things stand, for the header."""
+
+from core.domain.market import Health
+from core.state import State
+from tui.feed import Feed
+from tui.format import clock
+from tui.widgets.header import Standing
+
+
+def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
+    """Give what the two header lines show; `now` in nanoseconds UTC."""
+    state = feed.state
+    account, status = feed.account, feed.status
+    equity = account.equity if account is not None else (state.equity or None)
+    base = float(state.day_start)
+    day = equity - base if equity is not None and base else None
+    live, oldest = _feeds(state, now)
+    used = [limit.used for limit in feed.limits if limit.used is not None]
+    return Standing(
+        mode=state.mode,
+        state=state.trading_state.value,
+        armed=armed,
+        equity=equity,
+        day=day,
+        day_frac=day / base if day is not None and base else None,
+        drawdown=_drawdown(state, equity),
+        worst_limit=max(used, default=None),
+        heartbeat=feed.heartbeat_age,
+        feeds_live=live,
+        feeds=len(state.markets),
+        oldest=oldest,
+        link=feed.round_trip,
+        lost_for=None if feed.connected else feed.silent_for,
+        time=f"{clock(now, local=local)} {'local' if local else 'UTC'}",
+        fees=None if status is None else float(status.fees),
+        funding=None if status is None else float(status.funding),
+        gross_frac=account.gross / account.equity if account is not None and account.equity > 0 else None,
+        viewers=status.clients if status is not None else 0,
+        trouble=state.store_trouble or ("" if feed.connected else feed.trouble),
+    )
+
+
+def _drawdown(state: State, equity: float | None) -> float | None:
+    peak = float(state.peak)
+    return None if equity is None or peak <= 0 else max(0.0, 1.0 - equity / max(peak, equity))
+
+
+def _feeds(state: State, now: int) -> tuple[int, float | None]:
+    markets = list(state.markets.values())
+    ages = [seen for market in markets if (seen := market.age(now)) is not None]
+    live = sum(market.health in (Health.LIVE, Health.PARTIAL) for market in markets)
+    return live, max(ages) / 1e9 if ages else None

@@ -1,0 +1,34 @@
+"""Attach a terminal to an engine: the one entry for whoever starts it."""
+
+import os
+import sys
+from pathlib import Path
+
+from core.config import TerminalSettings
+
+_COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
+
+
+def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False) -> int:
+    """Show the engine at `socket` until the reader leaves; return the exit code.
+
+    Where no screen can be shown, say why on stderr and return 2. Textual is imported only when it is needed, after the
+    wanted colours are set in its environment.
+    """
+    if settings.colours in _COLOUR_SYSTEMS:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
+    elif settings.slow_link:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard"
+    from tui.terminal import unfit
+
+    words = unfit()
+    if words is not None:
+        sys.stderr.write(f"{words}\n")
+        return 2
+    from tui.app import TerminalApp
+    from tui.viewer import Viewer
+
+    app = Viewer(socket, settings, view_only=True) if view_only else TerminalApp(socket, settings)
+    result = app.run(mouse=settings.mouse)
+    code = app.return_code or 0
+    return code if result is None else result

@@ -1,0 +1,147 @@
+"""Say exactly what a key would send, before it is sent: plans made from the replica, pure."""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from core.domain import commands as c
+from core.domain.approval import TradingState
+from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
+from core.domain.message import Command
+from core.domain.order import OrderRecord
+from core.state import State
+from tui.actions import Kind
+from tui.format import number, signed
+from tui.views import open_positions, order_price, order_words
+
+ORIGIN = "terminal"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a key would send: a title, the lines of the dialog, the commands, and the targets that become busy."""
+
+    title: str
+    lines: tuple[str, ...]
+    commands: tuple[Command, ...]
+    kind: Kind = Kind.REDUCES
+    target: str = ""
+
+
+class Nothing(Exception):
+    """There is nothing to send; the text says why."""
+
+
+def _words(state: State, records: Sequence[OrderRecord]) -> tuple[str, ...]:
+    return tuple(order_words(record, state.markets.get(record.order.instrument)) for record in records)
+
+
+def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:
+    """Plan to cancel the named orders.
+
+    Raises:
+        Nothing: none of them is open.
+    """
+    records = [state.blotter.open[id_] for id_ in ids if id_ in state.blotter.open]
+    if not records:
+        raise Nothing("no open order is chosen: Tab goes to the orders, or put the ladder's cursor on one of yours")
+    commands = tuple(c.CancelOrder(record.order.client_order_id, ORIGIN) for record in records)
+    title = "Cancel this order" if len(records) == 1 else f"Cancel these {len(records)} orders"
+    return Plan(title, _words(state, records), commands, target="cancel " + " ".join(ids))
+
+
+def cancel_all(state: State, instrument: InstrumentId | None) -> Plan:
+    """Plan to cancel every order, of one instrument or of all.
+
+    Raises:
+        Nothing: none is open.
+    """
+    records = list(state.blotter.open.values()) if instrument is None else state.blotter.of(instrument)
+    where = "anywhere" if instrument is None else f"in {symbol_of(instrument)}"
+    if not records:
+        raise Nothing(f"no open orders {where}")
+    title = f"Cancel all {len(records)} orders {where}"
+    return Plan(title, _words(state, records), (c.CancelAll(instrument, ORIGIN),), target=f"cancel {instrument}")
+
+
+def flatten(state: State, instrument: InstrumentId | None) -> Plan:
+    """Plan to close one position or all, cancelling what rests there.
+
+    Raises:
+        Nothing: there is neither a position nor an order.
+    """
+    held = {position.instrument for position, _ in open_positions(state)}
+    if instrument is not None:
+        market = state.markets.get(instrument)
+        held &= {market.instrument.holding} if market is not None else set()
+    lines = []
+    for position, market in open_positions(state):
+        if position.instrument in held:
+            lines.append(
+                f"{'SELL' if position.quantity > 0 else 'BUY'} "
+                f"{number(abs(position.quantity), market.instrument.size_precision)} "
+                f"{symbol_of(market.instrument.id)} MARKET  reduce-only  "
+                f"about {number(abs(state.ledger.notional(position)))} {state.currency}"
+            )
+    records = list(state.blotter.open.values()) if instrument is None else state.blotter.of(instrument)
+    lines += [f"cancel {words}" for words in _words(state, records)]
+    where = "everything" if instrument is None else symbol_of(instrument)
+    if not lines:
+        raise Nothing(f"{'nothing is open' if instrument is None else where + ' is flat and has no orders'}")
+    return Plan(f"Flatten {where}", tuple(lines), (c.Flatten(instrument, ORIGIN),), target=f"flatten {instrument}")
+
+
+def halt(state: State) -> Plan:
+    """Plan to halt trading.
+
+    Raises:
+        Nothing: trading is halted already.
+    """
+    if state.trading_state is TradingState.HALTED:
+        raise Nothing("trading is halted already; resume by typing RESUME (U)")
+    held = [
+        f"{signed(position.quantity, market.instrument.size_precision)} {symbol_of(market.instrument.id)} stays open"
+        for position, market in open_positions(state)
+    ]
+    lines = ("nothing but cancels and exits passes until RESUME is typed", *held)
+    command = c.SetTradingState(TradingState.HALTED, "halted by hand", "", "", ORIGIN)
+    return Plan("HALT trading", lines, (command,), target="state")
+
+
+def resume(state: State) -> Plan:
+    """Plan to resume trading after a halt.
+
+    Raises:
+        Nothing: trading is active.
+    """
+    if state.trading_state is TradingState.ACTIVE:
+        raise Nothing("trading is ACTIVE already")
+    why = state.state_reason or "no reason given"
+    lines = (f"{state.trading_state.value} → ACTIVE", f"it stands so because: {why}")
+    command = c.SetTradingState(TradingState.ACTIVE, "resumed by hand", "RESUME", "", ORIGIN)
+    return Plan("Resume trading", lines, (command,), Kind.ADDS, "state")
+
+
+def move_orders(state: State, instrument: InstrumentId, sources: Collection[float], target: float) -> Plan:
+    """Plan to move the own orders at some prices to another.
+
+    Raises:
+        Nothing: no resting limit order stands there any more.
+    """
+    market = state.markets.get(instrument)
+    records = [
+        record
+        for record in state.blotter.of(instrument)
+        if record.order.price is not None and float(record.order.price) in sources
+    ]
+    if market is None or not records:
+        raise Nothing("no limit order of yours stands at that price any more")
+    price = market.instrument.quantise_price(type(market.instrument.tick_size)(repr(target)))
+    lines = tuple(f"{words}  → {number(price, market.instrument.price_precision)}" for words in _words(state, records))
+    commands = tuple(c.AmendOrder(record.order.client_order_id, price=price, origin=ORIGIN) for record in records)
+    return Plan("Move this order" if len(records) == 1 else "Move these orders", lines, commands, Kind.ADDS, "move")
+
+
+def orders_at(state: State, instrument: InstrumentId, prices: Collection[float]) -> list[OrderRecord]:
+    """List the own orders that wait at some prices."""
+    waiting = ((record, order_price(record)) for record in state.blotter.of(instrument))
+    return [record for record, price in waiting if price is not None and float(price) in prices]

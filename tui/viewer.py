@@ -1,0 +1,211 @@
+"""Look at an engine: screens and the keys that change only the view. What sends is added in `tui.app`."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.binding import BindingType
+from textual.events import Resize
+
+from core.config import TerminalSettings
+from core.domain.identifiers import InstrumentId, symbol_of
+from tui.actions import Kind, bindings, find_action, keymap, rebind
+from tui.confirm import Choose, Confirm, palette_choices
+from tui.feed import LINK, ORDERS, Feed
+from tui.grid import Grid
+from tui.screens.help import HelpScreen, SmallScreen
+from tui.screens.trade import TradeScreen
+from tui.standing import standing_of
+from tui.terminal import GuardedApp, too_small
+from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
+from tui.views import open_positions
+
+FRAME_S = 0.1
+SLOW_FRAME_S = 0.5
+HEADER_S = 1.0
+"""The clock's step; what has happened is shown at once."""
+
+
+class Viewer(GuardedApp):
+    """One view of one engine; it may freeze, be killed or lose its link, and the engine does not notice."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "tradedeck"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.VIEW)
+    KINDS: ClassVar[tuple[Kind, ...]] = (Kind.VIEW,)
+    """The kinds of action that help, palette and hints offer."""
+
+    def __init__(self, socket: Path, settings: TerminalSettings | None = None, **options: Any) -> None:
+        self.settings = settings or TerminalSettings()
+        view_only = bool(options.pop("view_only", False))
+        colourless = options.pop("colourless", None)
+        feed: Feed | None = options.pop("feed", None)
+        self.wall: Callable[[], int] = options.pop("wall", time.time_ns)
+        super().__init__(colourless=True if self.settings.colours == "none" else colourless, **options)
+        self.feed = feed or Feed(socket, "terminal", view_only=view_only)
+        self.armed = False
+        self.chosen_keys = rebind(self.settings.keys)
+        self.trade = TradeScreen(
+            self.feed, layout=self.settings.layout, local_time=self.settings.local_time, wall=self.wall
+        )
+        self._header_at = 0.0
+        self._feed_task: asyncio.Task[None] | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Give the variables of our style sheets before a theme of ours is chosen."""
+        return dict(load_theme("dark").variables)
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Choose theme and keys, show the trade screen, follow the engine."""
+        super().on_mount()
+        for theme in load_themes():
+            self.register_theme(theme)
+        sixteen = self.colourless or self.settings.slow_link or self.settings.colours == "16"
+        self.theme = theme_id(COLOURLESS if sixteen else self.settings.theme)
+        self.set_keymap(keymap(self.settings.keys))
+        self.feed.on_up, self.feed.on_down = self.link_up, self.link_down
+        self._feed_task = asyncio.get_running_loop().create_task(self.feed.run())
+        _ = self.push_screen(self.trade)
+        self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
+
+    async def on_unmount(self) -> None:
+        """End the session with the engine."""
+        if self._feed_task is not None:
+            self._feed_task.cancel()
+            await asyncio.gather(self._feed_task, return_exceptions=True)
+        await self.feed.stop()
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so where the terminal is too small, and come back when it grows."""
+        words = too_small(*event.size)
+        if isinstance(self.screen, SmallScreen):
+            if words is None:
+                _ = self.pop_screen()
+            else:
+                self.screen.say(words)
+        elif words is not None:
+            _ = self.push_screen(SmallScreen(words))
+
+    def link_up(self) -> None:
+        """Take note of a new session."""
+        self.draw_header()
+
+    def link_down(self, reason: str) -> None:
+        """Say that the engine is not heard any more."""
+        self.tell(f"link lost: {reason}", "bad")
+
+    def tell(self, words: str, style: str = "strong") -> None:
+        """Show a passing message in the bottom line."""
+        if self.trade.is_mounted:
+            self.trade.hints.say(words, style)
+
+    def action_help_quit(self) -> None:
+        """Say how to leave."""
+        self.tell("q then y leaves the view; the engine keeps running")
+
+    # -- frames ----------------------------------------------------------------------------------------------
+
+    def frame(self) -> None:
+        """Draw what changed since the last frame, unless the terminal does not keep up."""
+        if not self.may_paint:
+            return
+        dirty = self.feed.take_dirty()
+        self.trade.refresh_from(dirty)
+        news = dirty.everything or dirty.topics & {ORDERS, LINK}
+        if news or time.monotonic() - self._header_at >= HEADER_S:
+            self.draw_header()
+
+    def draw_header(self) -> None:
+        """Draw the two lines at the top."""
+        self._header_at = time.monotonic()
+        standing = standing_of(self.feed, self.armed, self.wall(), self.trade.local_time)
+        self.trade.show_standing(standing, self.KINDS)
+
+    # -- views -----------------------------------------------------------------------------------------------
+
+    def action_screen(self, name: str) -> None:
+        """Show a screen."""
+        if name == "trade":
+            self.trade.leave_zoom()
+
+    def action_help(self) -> None:
+        """Show every key."""
+        _ = self.push_screen(HelpScreen(self.trade.scopes, self.chosen_keys, self.KINDS))
+
+    def action_palette(self) -> None:
+        """Find an action by its name."""
+        _ = self.push_screen(Choose("actions", palette_choices(self.trade.scopes, self.KINDS)), self._run_chosen)
+
+    async def _run_chosen(self, action_id: str | None) -> None:
+        if action_id is None:
+            return
+        action = find_action(action_id)
+        focused = self.trade.focused
+        target: Any = focused if action.scope != "app" and focused is not None else self
+        await self.run_action(action.call, default_namespace=target)
+
+    def action_find(self) -> None:
+        """Find an instrument."""
+        markets = self.feed.state.markets.values()
+        choices = [(m.instrument.id, f"{symbol_of(m.instrument.id):<14} {m.instrument.id}") for m in markets]
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                self.trade.choose(InstrumentId(key))
+
+        _ = self.push_screen(Choose("find an instrument", choices), chosen)
+
+    def action_zone(self) -> None:
+        """Show times in UTC or in the local zone."""
+        self.trade.set_zone(not self.trade.local_time)
+        self.draw_header()
+
+    def action_zoom(self) -> None:
+        """Show the focused pane alone, or all of them again."""
+        self.trade.toggle_zoom()
+
+    def action_focus_next(self) -> None:
+        """Go to the next pane."""
+        self.trade.next_pane(1)
+
+    def action_focus_previous(self) -> None:
+        """Go to the previous pane."""
+        self.trade.next_pane(-1)
+
+    def action_copy(self) -> None:
+        """Copy the chosen row to the clipboard, and show it."""
+        text = self.trade.copied()
+        if text:
+            self.copy_to_clipboard(text)
+            self.tell(f"copied: {text}")
+
+    def action_step_back(self) -> None:
+        """Close what is open: a carried order, a zoom."""
+        if not self.trade.ladder.let_go():
+            self.trade.leave_zoom()
+
+    def action_leave(self) -> None:
+        """Ask, then leave; the engine keeps running."""
+        state = self.feed.state
+        open_orders, held = len(state.blotter.open), len(open_positions(state))
+        lines = ("the engine keeps running", f"{held} open positions and {open_orders} open orders stay as they are")
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.exit(0)
+
+        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW), answered)
+
+    def on_candles_interval_wanted(self) -> None:
+        """Show the next bar length."""
+        self.trade.next_interval()
+
+    def on_grid_moved(self, event: Grid.Moved) -> None:
+        """Show the instrument under the cursor of the watchlist or of the positions in depth."""
+        grid = event.grid
+        if event.key is not None and (grid.id == "watch" or (grid.id == "positions" and grid.has_focus)):
+            self.trade.choose(InstrumentId(event.key))

@@ -1,0 +1,174 @@
+"""Say always where things stand: mode, trading state and arming in words, money, ages of everything, the time."""
+
+from typing import Any
+
+import msgspec
+from textual.timer import Timer
+
+from tui.format import age, arrow, fit, gain_class, milliseconds, number, percent, signed
+from tui.lines import Line, LineView, Run, line_width
+
+STALE_S = 1.0
+MESSAGE_S = 6.0
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the two header lines show. Ages in seconds; None where nothing is known yet."""
+
+    mode: str = ""
+    state: str = ""
+    armed: bool = False
+    equity: float | None = None
+    day: float | None = None
+    day_frac: float | None = None
+    drawdown: float | None = None
+    worst_limit: float | None = None
+    heartbeat: float | None = None
+    feeds_live: int = 0
+    feeds: int = 0
+    oldest: float | None = None
+    link: float | None = None
+    lost_for: float | None = None
+    time: str = ""
+    fees: float | None = None
+    funding: float | None = None
+    gross_frac: float | None = None
+    viewers: int = 0
+    trouble: str = ""
+
+
+def _state_style(state: str) -> str:
+    return {"HALTED": "halted", "REDUCING": "reducing", "ACTIVE": "armed"}.get(state, "")
+
+
+def first_line(now: Standing) -> Line:
+    """Write mode, state and money."""
+    lost = now.lost_for is not None
+    money = " stale" if lost else ""
+    runs: list[Run] = [
+        (f" {now.mode.upper() or '–'} ", "live" if now.mode.lower() == "live" else "armed"),
+        (f"{now.state or '–'} ", _state_style(now.state)),
+        (" equity ", "dim"),
+        (f"{'~' if lost else ''}{number(now.equity)}", f"strong{money}"),
+        ("  day ", "dim"),
+        (f"{arrow(now.day).strip()}{signed(now.day)} {percent(now.day_frac, sign=True)}", gain_class(now.day) + money),
+        ("  dd ", "dim"),
+        (percent(now.drawdown), money.strip()),
+        ("  risk ", "dim"),
+        (percent(now.worst_limit, 0), "warn" if (now.worst_limit or 0) >= 0.8 else money.strip()),
+        ("        gross ", "dim"),
+        (percent(now.gross_frac, 1), money.strip()),
+        ("   fees ", "dim"),
+        (number(now.fees), money.strip()),
+        ("   funding ", "dim"),
+        (signed(now.funding), money.strip()),
+    ]
+    return tuple(runs)
+
+
+def _aged(seconds: float | None, text: str) -> Run:
+    old = seconds is None or seconds > STALE_S
+    return (f"~{text}" if old else text, "stale" if old else "")
+
+
+def second_line(now: Standing) -> Line:
+    """Write arming, ages and the time."""
+    runs: list[Run] = [
+        (" ARMED " if now.armed else " disarmed ", "halted" if now.armed else "dim"),
+        (" guardian ", "dim"),
+        _aged(now.heartbeat, f"♥{age(now.heartbeat)}"),
+        ("  feeds ", "dim"),
+        (f"{now.feeds_live}/{now.feeds}", "" if now.feeds_live == now.feeds else "warn"),
+        (" oldest ", "dim"),
+        _aged(now.oldest, age(now.oldest)),
+    ]
+    if now.lost_for is not None:
+        runs.append((f"  link LOST {age(now.lost_for)}, reconnecting", "bad"))
+    else:
+        runs += [("  link ", "dim"), (milliseconds(now.link), "")]
+    runs += [("  ", ""), (now.time, "")]
+    if now.viewers > 1:
+        runs.append((f"        {now.viewers} terminals", "dim"))
+    if now.trouble:
+        runs.append((f"   {now.trouble}", "bad"))
+    return tuple(runs)
+
+
+def cut_line(line: Line, width: int) -> Line:
+    """Leave out whole pairs of label and value at the end where the line is too long."""
+    runs = list(line)
+    while runs and line_width(tuple(runs)) > width:
+        runs.pop()
+        if runs and runs[-1][1] == "dim":
+            runs.pop()
+    return tuple(runs)
+
+
+class Header(LineView):
+    """The two lines at the top of every screen."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._standing = Standing()
+
+    def set_standing(self, standing: Standing) -> None:
+        """Show how things stand."""
+        self._standing = standing
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Fit the lines to the new width."""
+        self._strips.clear()
+        self._draw()
+
+    def _draw(self) -> None:
+        width = self.content_size.width
+        if width > 0:
+            self.show([cut_line(first_line(self._standing), width), cut_line(second_line(self._standing), width)])
+
+
+class Hints(LineView):
+    """The line at the bottom: the keys that matter here."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._hints: tuple[tuple[str, str], ...] = ()
+        self._words: tuple[str, str] | None = None
+        self._words_end: Timer | None = None
+
+    def say(self, words: str, style: str = "") -> None:
+        """Show a sentence instead of the keys for some seconds."""
+        if self._words_end is not None:
+            self._words_end.stop()
+        self._words = (words, style)
+        self._words_end = self.set_timer(MESSAGE_S, self._hush)
+        self._draw()
+
+    def _hush(self) -> None:
+        self._words = None
+        self._draw()
+
+    def set_hints(self, hints: tuple[tuple[str, str], ...]) -> None:
+        """Show these keys and labels, the most needed first."""
+        self._hints = hints
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Fit the line to the new width."""
+        self._strips.clear()
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._words is not None:
+            words, style = self._words
+            self.show([((fit(f" {words}", self.content_size.width), style),)])
+            return
+        runs: list[Run] = [(" ", "")]
+        used = 1
+        for key, label in self._hints:
+            piece = len(key) + len(label) + 3
+            if used + piece - 2 > self.content_size.width:
+                break
+            runs += [(key, "key"), (f" {label}  ", "dim")]
+            used += piece
+        self.show([tuple(runs)])

@@ -1,0 +1,1 @@
+"""Start tradedeck's roles and wire them together."""

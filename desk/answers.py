@@ -1,0 +1,136 @@
+"""The JSON contract: what commands print with ``--json``, as described in docs/guide/json.md. Money is a string."""
+
+from decimal import Decimal
+from typing import Any
+
+from core.domain.identifiers import symbol_of
+from core.domain.instrument import Instrument
+from core.domain.order import OrderRecord
+from core.protocol import FeedView, FillView, PositionView, Status
+from desk.output import money, plain
+
+MS_NS = 1_000_000
+Json = dict[str, Any]
+FILL_COLUMNS = (
+    "ts_ns", "client_order_id", "fill_id", "instrument", "side", "quantity", "price", "fee", "fee_asset", "liquidity",
+)  # fmt: skip
+
+
+def status(view: Status) -> Json:
+    """Return the account at a glance."""
+    return {
+        "mode": view.mode,
+        "state": view.state,
+        "state_reason": view.state_reason,
+        "equity": money(view.equity),
+        "equity_complete": view.complete,
+        "day_pnl": money(view.day_pnl),
+        "realised_pnl": money(view.realised_pnl),
+        "unrealised_pnl": money(view.unrealised_pnl),
+        "fees": money(view.fees),
+        "funding": money(view.funding),
+        "drawdown": view.drawdown,
+        "gross": money(view.gross),
+        "net": money(view.net),
+        "positions": [position(item) for item in view.positions],
+        "orders": [order(item) for item in view.orders],
+        "feeds": [feed(item) for item in view.feeds],
+        "venues": view.venues,
+        "journal": view.journal,
+        "clients": view.clients,
+        "run": view.run,
+        "now_ns": view.now,
+        "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
+    }
+
+
+def position(view: PositionView) -> Json:
+    """Return one position at its mark."""
+    return {
+        "instrument": view.instrument,
+        "quantity": plain(view.quantity),
+        "entry_price": money(view.entry_price),
+        "mark_price": money(view.mark_price),
+        "unrealised_pnl": money(view.unrealised_pnl),
+        "realised_pnl": money(view.realised_pnl),
+        "fees": money(view.fees),
+        "funding": money(view.funding),
+        "opened_ns": view.opened,
+    }
+
+
+def order(record: OrderRecord) -> Json:
+    """Return one order of ours."""
+    item = record.order
+    return {
+        "client_order_id": item.client_order_id,
+        "instrument": item.instrument,
+        "side": item.side,
+        "type": item.type,
+        "quantity": plain(item.quantity),
+        "filled": plain(record.filled),
+        "price": optional(item.price),
+        "trigger": optional(item.trigger),
+        "average_price": optional(record.average_price),
+        "status": record.status,
+        "time_in_force": item.time_in_force,
+        "reduce_only": item.reduce_only,
+        "post_only": item.post_only,
+        "reason": record.reason,
+        "created_ns": record.created,
+        "updated_ns": record.updated,
+    }
+
+
+def feed(view: FeedView) -> Json:
+    """Return how one feed stands."""
+    return {
+        "venue": view.venue,
+        "instrument": view.instrument,
+        "health": view.health,
+        "age_ms": view.age_ms,
+        "gaps": view.gaps,
+        "clock_offset_ms": round(view.clock_offset_ns / MS_NS, 3),
+    }
+
+
+def fill(view: FillView) -> Json:
+    """Return one fill of ours."""
+    return {
+        "ts_ns": view.ts,
+        "client_order_id": view.client_order_id,
+        "fill_id": view.fill_id,
+        "instrument": view.instrument,
+        "side": view.side,
+        "quantity": plain(view.quantity),
+        "price": plain(view.price),
+        "fee": plain(view.fee),
+        "fee_asset": view.fee_asset,
+        "liquidity": view.liquidity,
+    }
+
+
+def instrument(item: Instrument) -> Json:
+    """Return one instrument's contract data."""
+    return {
+        "instrument": item.id,
+        "symbol": symbol_of(item.id),
+        "venue": item.venue,
+        "type": item.type,
+        "base": item.base,
+        "quote": item.quote,
+        "settle": item.settle,
+        "tick_size": plain(item.tick_size),
+        "size_step": plain(item.size_step),
+        "min_size": plain(item.min_size),
+        "min_notional": plain(item.min_notional),
+        "contract_size": plain(item.contract_size),
+        "inverse": item.inverse,
+        "maker_fee": plain(item.maker_fee),
+        "taker_fee": plain(item.taker_fee),
+    }
+
+
+def optional(value: Decimal | None) -> str | None:
+    """Return a price, or null where there is none."""
+    return None if value is None else plain(value)

@@ -1,0 +1,85 @@
+"""The command line: ``tradedeck``. Commands stand one a file in ``desk.commands`` and load what they need when run."""
+
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from core.errors import TradedeckError
+from desk.options import HomeOption
+from desk.output import fail
+
+app = typer.Typer(
+    name="tradedeck",
+    help="A trading workstation in a terminal. Without a command: attach to the engine, starting what is missing.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+PLAIN = (
+    "demo",
+    "market",
+    "engine",
+    "recorder",
+    "stop",
+    "status",
+    "instruments",
+    "order",
+    "amend",
+    "cancel",
+    "flatten",
+    "halt",
+    "resume",
+    "watch",
+    "orders",
+    "fills",
+    "positions",
+    "replay",
+    "doctor",
+)
+GROUPS = ("journal", "ticks")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from desk.version import version
+
+        typer.echo(f"tradedeck {version()}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    home: HomeOption = None,
+    _: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """A trading workstation in a terminal. Without a command: attach to the engine, starting what is missing."""
+    if home is not None:
+        import os
+
+        from desk.paths import HOME_VARIABLE
+
+        os.environ[HOME_VARIABLE] = str(home)
+    if context.invoked_subcommand is None:
+        from desk.commands.attach import attach
+
+        attach()
+
+
+for name in PLAIN:
+    app.command(name)(getattr(import_module(f"desk.commands.{name}"), name))
+for name in GROUPS:
+    app.add_typer(import_module(f"desk.commands.{name}").app, name=name)
+
+
+def main() -> None:
+    """Run the command line and end with its exit code."""
+    try:
+        app()
+    except TradedeckError as error:
+        sys.exit(fail(error, "--json" in sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,24 @@
+"""``tradedeck`` without a command: attach to the engine, starting what is missing."""
+
+from pathlib import Path
+
+
+def attach(home: Path | None = None) -> None:
+    """Open the screen on the engine of a home; market, engine and recorder are started where they do not run."""
+    from desk import output, screen_check
+    from desk.output import UsageFault
+    from desk.paths import Role, home_at
+    from desk.services import running
+
+    reason = screen_check.unfit()
+    if reason:
+        raise UsageFault(reason)
+    place = home_at(home)
+    if running(place, Role.ENGINE) is None or running(place, Role.MARKET) is None:
+        from desk.launch import bring_up
+
+        for role in bring_up(place, None):
+            output.say(f"{role} started")
+    from desk.wiring import run_terminal
+
+    run_terminal(place, "the engine keeps running; tradedeck opens the screen again, tradedeck stop ends it")

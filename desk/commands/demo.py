@@ -1,0 +1,43 @@
+"""``tradedeck demo``: market, engine, recorder and terminal in one go."""
+
+from typing import Annotated
+
+import typer
+
+from desk.options import HomeOption, JsonOption, LoopOption, SeedOption, SpeedOption, TapeOption
+
+
+def demo(
+    tape: TapeOption = None,
+    loop: LoopOption = False,
+    speed: SpeedOption = None,
+    seed: SeedOption = None,
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No screen: plain lines until stopped, then end what was started.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the workstation on a practice market: the built-in one, or recorded tapes.
+
+    Leaving the screen leaves everything running; tradedeck stop ends it. Without a screen the same market is shown as
+    plain lines, and what this command started ends with it.
+    """
+    from desk import output, screen_check
+    from desk.launch import bring_up, plan
+    from desk.paths import home_at
+
+    place = home_at(home)
+    reason = "" if headless else screen_check.unfit()
+    asked = plan(tape, loop, speed, seed)
+    started = bring_up(place, asked)
+    if headless or reason:
+        from desk.headless import run
+
+        if reason:
+            output.say(f"{reason}; the same market as plain lines:")
+        run(place, started, as_json)
+        return
+    from desk.commands.attach import attach
+
+    attach(place.root)

@@ -1,0 +1,134 @@
+"""Plain tables for people; programs read the JSON."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from core.domain.order import OrderRecord
+from core.protocol import FeedView, FillView, PositionView, Status
+from desk.output import grouped, plain, signed, table, write
+
+SECOND_NS = 1_000_000_000
+
+
+def clock(ts: int) -> str:
+    """Return a stamp as UTC date and time."""
+    return datetime.fromtimestamp(ts / SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def show_status(view: Status) -> None:
+    """Print the account at a glance."""
+    why = f" ({view.state_reason})" if view.state_reason else ""
+    partly = "" if view.complete else "  (not everything could be valued)"
+    write(f"{view.mode.upper()}  {view.state}{why}  run {view.run}  {clock(view.now)} UTC")
+    write(
+        f"equity {grouped(view.equity)}{partly}  day {signed(view.day_pnl)}  drawdown {view.drawdown:.2%}  "
+        f"gross {grouped(view.gross)}  net {signed(view.net)}"
+    )
+    write(f"realised {signed(view.realised_pnl)}  fees {grouped(view.fees)}  funding {signed(view.funding)}")
+    write(f"journal {view.journal}  clients {view.clients}")
+    for venue, words in view.venues.items():
+        write(f"{venue}: {words}")
+    if view.positions:
+        write()
+        show_positions(view.positions)
+    if view.orders:
+        write()
+        show_orders(view.orders)
+    if view.feeds:
+        write()
+        show_feeds(view.feeds)
+
+
+def show_positions(views: Iterable[PositionView]) -> None:
+    """Print positions."""
+    table(
+        ("position", "quantity", "entry", "mark", "unrealised", "realised", "fees"),
+        (
+            (
+                item.instrument,
+                plain(item.quantity),
+                plain(short(item.entry_price)),
+                plain(item.mark_price),
+                signed(item.unrealised_pnl),
+                signed(item.realised_pnl),
+                grouped(item.fees),
+            )
+            for item in views
+        ),
+    )
+
+
+def show_orders(records: Iterable[OrderRecord]) -> None:
+    """Print orders."""
+    table(
+        ("order", "instrument", "side", "type", "status", "quantity", "filled", "price", "trigger"),
+        (
+            (
+                record.order.client_order_id,
+                record.order.instrument,
+                record.order.side.value,
+                record.order.type.value,
+                record.status.value,
+                plain(record.order.quantity),
+                plain(record.filled),
+                "-" if record.order.price is None else plain(record.order.price),
+                "-" if record.order.trigger is None else plain(record.order.trigger),
+            )
+            for record in records
+        ),
+        left=5,
+    )
+
+
+def show_feeds(views: Iterable[FeedView]) -> None:
+    """Print feeds."""
+    table(
+        ("feed", "health", "age ms", "gaps", "clock offset ms"),
+        (
+            (
+                item.instrument,
+                item.health,
+                "-" if item.age_ms is None else str(item.age_ms),
+                str(item.gaps),
+                f"{item.clock_offset_ns / 1e6:.1f}",
+            )
+            for item in views
+        ),
+        left=2,
+    )
+
+
+def show_fills(views: Iterable[FillView]) -> None:
+    """Print fills."""
+    table(
+        ("time (UTC)", "instrument", "side", "order", "quantity", "price", "fee", "asset", "liquidity"),
+        (
+            (
+                clock(item.ts),
+                item.instrument,
+                item.side,
+                item.client_order_id,
+                plain(item.quantity),
+                plain(item.price),
+                plain(item.fee),
+                item.fee_asset,
+                item.liquidity,
+            )
+            for item in views
+        ),
+        left=4,
+    )
+
+
+def short(price: Decimal) -> Decimal:
+    """Return an average price without the digits that only arithmetic made."""
+    exponent = price.as_tuple().exponent
+    return price.quantize(Decimal("1e-8")).normalize() if isinstance(exponent, int) and exponent < -8 else price
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print the rows of a query; columns of numbers are aligned right."""
+    left = next((at for at in range(len(columns)) if rows and isinstance(rows[0][at], int | float)), len(columns))
+    table(columns, ([str(cell) for cell in row] for row in rows), left=left)

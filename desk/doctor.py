@@ -1,0 +1,162 @@
+"""Look at everything that can be wrong before it goes wrong."""
+
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from core.config import Settings
+from core.config_file import load
+from core.errors import ClientError, TradedeckError
+from core.protocol import AskStatus, Status
+from desk import screen_check, services
+from desk.paths import Home, Role
+from desk.session import talk
+
+OLDEST_PYTHON = (3, 11)
+SECRET_NAMES = ("secrets.toml",)
+MB = 1 << 20
+STALE_MS = 2_000
+MAX_OFFSET_NS = 1_000_000_000
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing looked at; ``advice`` says what to do, where something is to be done."""
+
+    name: str
+    verdict: Literal["ok", "note", "wrong"]
+    detail: str
+    advice: str = ""
+
+
+def examine(home: Home) -> list[Finding]:
+    """Return what was found, the machine first, then the home, then what runs."""
+    return [*_machine(), *_home(home), *_roles(home), *_engine(home)]
+
+
+def _machine() -> Iterator[Finding]:
+    here = platform.python_version()
+    if sys.version_info >= OLDEST_PYTHON:
+        yield Finding("python", "ok", f"{here} on {platform.machine()}")
+    else:
+        yield Finding("python", "wrong", here, "tradedeck needs Python 3.11 or newer")
+    reason = screen_check.unfit()
+    yield Finding("terminal", "note" if reason else "ok", reason or f"TERM={os.environ.get('TERM')}")
+    encoding = (sys.stdout.encoding or "").lower()
+    if encoding.replace("-", "") == "utf8":
+        yield Finding("characters", "ok", "UTF-8")
+    else:
+        yield Finding("characters", "note", encoding or "not known", "set LANG=C.UTF-8: lines and blocks need it")
+    yield _lingering()
+
+
+def _lingering() -> Finding:
+    user = os.environ.get("USER", "")
+    if not Path("/run/systemd/system").is_dir():
+        return Finding("logout", "ok", "no systemd here: background roles survive a logout")
+    if Path("/var/lib/systemd/linger", user).exists():
+        return Finding("logout", "ok", "lingering is on: the engine survives a logout")
+    advice = f"loginctl enable-linger {user}".rstrip()
+    return Finding("logout", "note", "systemd may end your processes when you log out", advice)
+
+
+def _home(home: Home) -> Iterator[Finding]:
+    if not home.root.is_dir():
+        yield Finding("home", "note", f"{home.root} is not there yet", "the first start makes it")
+        return
+    mode = stat.S_IMODE(home.root.stat().st_mode)
+    if mode & 0o077:
+        advice = f"chmod 700 {home.root}"
+        yield Finding("home", "note", f"{home.root} can be read by others (mode {mode:04o})", advice)
+    else:
+        yield Finding("home", "ok", str(home.root))
+    settings = Settings()
+    try:
+        if home.config.exists():
+            settings, _ = load(home.config)
+        yield Finding("config", "ok", str(home.config) if home.config.exists() else "defaults; no file yet")
+    except TradedeckError as error:
+        yield Finding("config", "wrong", str(error), "correct it; no role starts with it")
+    yield from _secrets(home)
+    yield _disk(home, settings)
+    if home.journal.exists():
+        yield _journal(home)
+
+
+def _secrets(home: Home) -> Iterator[Finding]:
+    for name in SECRET_NAMES:
+        path = home.root / name
+        if path.exists():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if mode & 0o077:
+                detail = f"{name} can be read by others (mode {mode:04o})"
+                yield Finding("secrets", "wrong", detail, f"chmod 600 {path}")
+            else:
+                yield Finding("secrets", "ok", name)
+
+
+def _disk(home: Home, settings: Settings) -> Finding:
+    free = shutil.disk_usage(home.root).free // MB
+    reserve = settings.journal.reserve_mb
+    if free < reserve:
+        return Finding("disk", "wrong", f"{free} MB free, reserve is {reserve} MB: entries denied, exits allowed")
+    return Finding("disk", "ok", f"{free} MB free, reserve is {reserve} MB")
+
+
+def _journal(home: Home) -> Finding:
+    from store.journal_tools import check
+
+    try:
+        report = check(home.journal)
+    except TradedeckError as error:
+        return Finding("journal", "wrong", str(error), "restore a backup: tradedeck journal restore FILE")
+    if report.damage is not None:
+        advice = "tradedeck journal check tells more; restore a backup: tradedeck journal restore FILE"
+        return Finding("journal", "wrong", f"damaged at record {report.damage.record}: {report.damage.what}", advice)
+    return Finding("journal", "ok", f"{report.records} records, every one sound")
+
+
+def _roles(home: Home) -> Iterator[Finding]:
+    for role in Role:
+        there = services.running(home, role)
+        if there is None:
+            yield Finding(role, "note", "does not run", f"tradedeck {role}, or tradedeck for all of them")
+        else:
+            yield Finding(role, "ok", f"pid {there.pid}" + (f", {there.detail}" if there.detail else ""))
+
+
+def _engine(home: Home) -> Iterator[Finding]:
+    if services.running(home, Role.ENGINE) is None:
+        return
+    try:
+        view = talk(home, lambda client: client.ask(AskStatus()))
+    except ClientError as error:
+        yield Finding("answer", "wrong", str(error), f"see {home.log(Role.ENGINE)}")
+        return
+    yield Finding(
+        "trading", "ok" if view.state == "ACTIVE" else "note", f"{view.mode}, {view.state} {view.state_reason}"
+    )
+    yield Finding("records", "ok" if view.journal == "ok" else "wrong", f"journal {view.journal}")
+    for venue, words in view.venues.items():
+        yield Finding(venue, "ok" if words == "ready" else "wrong", words)
+    yield from _feeds(view)
+
+
+def _feeds(view: Status) -> Iterator[Finding]:
+    for feed in view.feeds:
+        offset = abs(feed.clock_offset_ns)
+        if feed.age_ms is None:
+            yield Finding("feed", "note", f"{feed.instrument}: no data yet")
+        elif feed.age_ms > STALE_MS or feed.health not in ("live", "partial"):
+            yield Finding("feed", "note", f"{feed.instrument}: {feed.health}, {feed.age_ms} ms old, {feed.gaps} gaps")
+        elif offset > MAX_OFFSET_NS:
+            seconds = offset / MAX_OFFSET_NS
+            yield Finding(
+                "clock", "note", f"clock is {seconds:.1f} s off {feed.venue} (limit 1 s)", "set the clock by NTP"
+            )

@@ -1,0 +1,253 @@
+"""Back-test from the command line: tapes through the whole engine, orders from a file, one thread, no clock."""
+
+import hashlib
+import heapq
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core import views, wire
+from core.config import Settings
+from core.config_file import load
+from core.domain import events as e
+from core.domain.commands import CancelOrder, SubmitOrder
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, instrument_id, venue_of
+from core.domain.instrument import Instrument
+from core.domain.message import Command, Event, Message
+from core.domain.order import Order, OrderType, Side, TimeInForce
+from core.engine import Engine
+from core.errors import TradedeckError
+from core.guardian.guardian import Guardian
+from core.protocol import FillView
+from core.state import State
+from desk import answers, output
+from desk.matching import matching_settings
+from desk.output import UsageFault, money, plain
+from desk.paths import Home
+from desk.tapes import open_any
+from venues.contracts_table import contracts
+from venues.market.tape import Tape
+from venues.replay import ReplayDriver
+
+MS_NS = 1_000_000
+ORIGIN = "replay"
+
+
+class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a file of orders."""
+
+    ts_ns: int
+    action: Literal["submit", "cancel"]
+    client_order_id: str
+    instrument: str = ""
+    side: Side | None = None
+    quantity: Decimal | None = None
+    type: OrderType = OrderType.MARKET
+    price: Decimal | None = None
+    stop: Decimal | None = None
+    tif: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    reduce_only: bool = False
+
+
+def read_orders(path: Path) -> list[OrderLine]:
+    """Return the lines of a file of orders.
+
+    Raises:
+        UsageFault: naming the line that cannot be read and why.
+    """
+    try:
+        texts = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror}") from error
+    decoder = msgspec.json.Decoder(OrderLine)
+    lines: list[OrderLine] = []
+    for number, text in enumerate(texts, 1):
+        if not text.strip():
+            continue
+        try:
+            line = decoder.decode(text)
+            _check(line, lines[-1].ts_ns if lines else 0, {item.client_order_id for item in lines})
+        except (msgspec.DecodeError, TradedeckError, UnicodeDecodeError) as error:
+            raise UsageFault(f"{path}:{number}: {error}") from error
+        lines.append(line)
+    return lines
+
+
+def _check(line: OrderLine, before: int, used: set[str]) -> None:
+    if line.ts_ns < before:
+        raise UsageFault(f"ts_ns {line.ts_ns} is before the line above ({before}); lines stand in the order of time")
+    if line.action == "cancel":
+        return
+    if line.client_order_id in used:
+        raise UsageFault(f'client_order_id "{line.client_order_id}" stands on a line above; each order has its own')
+    if line.side is None or line.quantity is None or not line.instrument:
+        raise UsageFault("a submit needs instrument, side and quantity")
+    if not line.quantity.is_finite() or line.quantity <= 0:
+        raise UsageFault(f'quantity must be a number greater than 0 (got "{line.quantity}")')
+    instrument_id(line.instrument)
+
+
+class Replayer:
+    """Run one replay and collect what is told of it."""
+
+    def __init__(self, settings: Settings, tapes: Sequence[Tape], lines: Sequence[OrderLine]) -> None:
+        self._tapes, self._lines = tapes, lines
+        self._ids: dict[str, ClientOrderId] = {}
+        self._names: dict[ClientOrderId, str] = {}
+        self._fills: list[answers.Json] = []
+        self._digest = hashlib.sha256()
+        self._first = self._last = 0
+        self.unmatched = 0
+        self.engine = Engine(Guardian(settings.guardian), State(mode="replay"))
+        self._driver = ReplayDriver(self.engine, self._venues(), matching_settings(settings), observe=self._observe)
+
+    def _venues(self) -> dict[VenueId, list[Instrument]]:
+        found: dict[VenueId, list[Instrument]] = {}
+        for id_ in dict.fromkeys(id_ for tape in self._tapes for id_ in tape.instruments):
+            listed = next((item for item in contracts(venue_of(id_)) if item.id == id_), None)
+            if listed is None:
+                raise UsageFault(f"{id_} is on the tape, and no contract data of it ship with this program")
+            found.setdefault(listed.venue, []).append(listed)
+        return found
+
+    def run(self) -> answers.Json:
+        """Play everything and return the answer."""
+        self._driver.run(self._messages(), self._commands())
+        self._driver.finish(self._last)
+        return self._answer()
+
+    def _messages(self) -> Iterator[Message]:
+        update, encode = self._digest.update, wire.encode
+        streams: list[Iterator[Any]] = [iter(tape) for tape in self._tapes]
+        merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda message: message.ts)
+        for message in merged:
+            self._last = message.ts
+            self._first = self._first or message.ts
+            update(encode(message))
+            yield message
+
+    def _commands(self) -> Iterator[Command]:
+        """Yield each order when the one before has been carried out, so that a cancel finds what it ends."""
+        for line in self._lines:
+            if line.action == "submit":
+                yield SubmitOrder(_order(line), ORIGIN, line.ts_ns)
+            elif line.client_order_id in self._ids:
+                yield CancelOrder(self._ids[line.client_order_id], ORIGIN, line.ts_ns)
+            else:
+                self.unmatched += 1
+
+    def _observe(self, effects: Sequence[Any]) -> None:
+        for effect in effects:
+            if not isinstance(effect, Event):
+                continue
+            self._digest.update(wire.encode(effect))
+            if isinstance(effect, e.OrderSubmitted | e.OrderApproved | e.OrderDenied):
+                order = effect.order
+                self._ids[order.operation_id] = order.client_order_id
+                self._names[order.client_order_id] = order.operation_id
+            elif isinstance(effect, e.OrderFilled):
+                self._fills.append(answers.fill(self._fill(effect)))
+
+    def _fill(self, event: e.OrderFilled) -> FillView:
+        name = ClientOrderId(self._names.get(event.client_order_id, event.client_order_id))
+        return FillView(
+            event.ts,
+            name,
+            event.fill_id,
+            event.instrument,
+            event.side.value,
+            event.quantity,
+            event.price,
+            event.fee,
+            event.fee_asset,
+            event.liquidity.value,
+        )
+
+    def _answer(self) -> answers.Json:
+        state = self.engine.state
+        gaps: dict[InstrumentId, int] = {}
+        volume: dict[InstrumentId, Decimal] = {}
+        trades = 0
+        for tape in self._tapes:
+            trades += sum(tape.stats.trades.values())
+            for id_, size in tape.stats.volume.items():
+                volume[id_] = volume.get(id_, Decimal(0)) + size
+            for id_, count in tape.stats.gaps.items():
+                gaps[id_] = gaps.get(id_, 0) + count
+        cash = {venue: {asset: money(total) for asset, total in wallet.items()} for venue, wallet in self._wallets()}
+        held = [answers.position(view) for view in views.positions(state)]
+        self._digest.update(wire.encode((held, cash)))
+        records = sorted(state.blotter.orders.values(), key=lambda record: record.created)
+        return {
+            "events": self._driver.played,
+            "trades": trades,
+            "volume": {id_: plain(size) for id_, size in volume.items()},
+            "gaps": sum(gaps.values()),
+            "gaps_by_instrument": gaps,
+            "fills": self._fills,
+            "orders": [
+                answers.order(record) | {"client_order_id": self._names.get(record.order.client_order_id)}
+                for record in records
+            ],
+            "unmatched_cancels": self.unmatched,
+            "positions": held,
+            "cash": cash,
+            "equity": money(views.money(state.equity)),
+            "clock_offset_ms": {tape.path: round(tape.clock_offset_ns / MS_NS, 3) for tape in self._tapes},
+            "first_ts_ns": self._first,
+            "last_ts_ns": self._last,
+            "digest": self._digest.hexdigest(),
+        }
+
+    def _wallets(self) -> Iterator[tuple[VenueId, dict[Any, Decimal]]]:
+        yield from self.engine.state.ledger.balances.items()
+
+
+def _order(line: OrderLine) -> Order:
+    assert line.side is not None
+    assert line.quantity is not None
+    return Order(
+        instrument_id(line.instrument),
+        line.side,
+        line.quantity,
+        line.type,
+        line.price,
+        line.stop,
+        time_in_force=line.tif,
+        post_only=line.post_only,
+        reduce_only=line.reduce_only,
+        operation_id=line.client_order_id,
+    )
+
+
+def replay(home: Home, paths: Sequence[Path], orders: Path | None) -> answers.Json:
+    """Play tapes against a file of orders and return what came of it.
+
+    Raises:
+        TapeError: naming the line of a tape that cannot be played.
+        UsageFault: naming the line of the file of orders that cannot be read.
+    """
+    lines = read_orders(orders) if orders is not None else []
+    settings = load(home.config)[0] if home.config.exists() else Settings()
+    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines).run()
+
+
+def show(answer: answers.Json) -> None:
+    """Print the answer for people."""
+    output.write(f"{answer['events']} events, {answer['trades']} trades, {answer['gaps']} gaps")
+    for id_, size in answer["volume"].items():
+        output.write(f"volume {id_} {size}")
+    for order in answer["orders"]:
+        said = f"filled {order['filled']} at {order['average_price']}" if order["average_price"] else order["reason"]
+        what = f"{order['side']} {order['quantity']} {order['instrument']}"
+        output.write(f"{order['client_order_id']} {order['status']}: {what} {said}")
+    for item in answer["positions"]:
+        output.write(f"position {item['instrument']} {item['quantity']}, unrealised {item['unrealised_pnl']}")
+    for venue, wallet in answer["cash"].items():
+        output.write(f"cash {venue} " + " ".join(f"{total} {asset}" for asset, total in wallet.items()))
+    output.write(f"equity {answer['equity']}")
+    output.write(f"digest {answer['digest']}")

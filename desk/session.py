@@ -1,0 +1,92 @@
+"""One session with the engine, for the length of a command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from core.client import Client
+from core.domain.identifiers import InstrumentId, InstrumentType, parse_id, symbol_of
+from core.domain.instrument import Instrument
+from core.errors import ClientError, InvalidInstrumentId
+from core.protocol import Outcome
+from core.state import State
+from desk.output import Refused, UsageFault
+from desk.paths import Home
+
+T = TypeVar("T")
+ORIGIN = "cli"
+
+
+def talk(home: Home, work: Callable[[Client], Awaitable[T]], *, stream: bool = False) -> T:
+    """Open a session, do the work and return its result; with ``stream`` the client holds the engine's picture.
+
+    Raises:
+        NoEngine: nobody answers.
+    """
+
+    async def session() -> T:
+        client = await Client.connect(home.engine_socket, ORIGIN, stream=stream)
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(session())
+
+
+def known_instruments(state: State) -> list[Instrument]:
+    """Return what the engine trades, in its order."""
+    return [market.instrument for market in state.markets.values()]
+
+
+def resolve(text: str, state: State) -> InstrumentId:
+    """Return the instrument that an id, a held asset's id or a short symbol names.
+
+    Raises:
+        UsageFault: nothing or more than one thing fits.
+        InvalidInstrumentId: the text has the form of an id and breaks its grammar.
+    """
+    known = known_instruments(state)
+    if ":" not in text:
+        return _by_symbol(text, known)
+    key = parse_id(text)
+    if key.type is InstrumentType.SPOT_ASSET:
+        pair = next((item.id for item in known if item.holding == key.id), None)
+        if pair is not None:
+            return pair
+    return key.id
+
+
+def _by_symbol(text: str, known: list[Instrument]) -> InstrumentId:
+    fits = [item.id for item in known if symbol_of(item.id) == text.upper()]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        raise UsageFault(f'"{text}" fits {" and ".join(fits)}; write the whole id')
+    example = known[0].id if known else "BINANCE-SPOT:SPOT_PAIR:BTC-USDT"
+    raise InvalidInstrumentId(
+        text, "the form", "must be [ASSET_CLASS:]VENUE:TYPE:PAYLOAD[@SUFFIX] or a listed symbol", example
+    )
+
+
+def require(outcome: Outcome) -> Outcome:
+    """Return an outcome that went well.
+
+    Raises:
+        Refused: the guardian said no.
+        ClientError: the engine could not do it.
+    """
+    if outcome.ok:
+        return outcome
+    if not outcome.limit and not outcome.orders:
+        raise ClientError(outcome.reason)
+    answer = {
+        "client_order_id": outcome.orders[0] if outcome.orders else None,
+        "status": outcome.status,
+        "limit": outcome.limit,
+        "value": outcome.value,
+        "bound": outcome.bound,
+        "reason": outcome.reason,
+        "setting": outcome.setting,
+    }
+    raise Refused(outcome.reason, answer)

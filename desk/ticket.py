@@ -1,0 +1,237 @@
+"""Send and change orders from the command line."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from core.client import Client
+from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
+from core.domain.identifiers import ClientOrderId
+from core.domain.message import Message
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
+from core.errors import ClientError
+from core.protocol import Outcome
+from desk import answers, output, times
+from desk.output import Refused, UsageFault
+from desk.paths import Home
+from desk.session import ORIGIN, require, resolve, talk
+
+LONGEST_OPERATION_ID = 64
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it was typed."""
+
+    side: str
+    instrument: str
+    quantity: str
+    limit: str | None = None
+    stop: str | None = None
+    trail: str | None = None
+    take_profit: str | None = None
+    tif: str = "GTC"
+    expires: str | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    operation_id: str = ""
+
+
+def number(name: str, text: str | None) -> Decimal | None:
+    """Return a positive number as it was typed, None where nothing was.
+
+    Raises:
+        UsageFault: if it is not one.
+    """
+    if text is None:
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise UsageFault(f'{name} must be a number greater than 0 (got "{text}")')
+    return value
+
+
+def order_type(ticket: Ticket) -> OrderType:
+    """Return the type that the named prices make of an order.
+
+    Raises:
+        UsageFault: if they do not go together.
+    """
+    triggers = [ticket.stop, ticket.trail, ticket.take_profit]
+    if sum(value is not None for value in triggers) > 1:
+        raise UsageFault("--stop, --trail and --take-profit are different orders: name one")
+    if ticket.trail is not None or ticket.take_profit is not None:
+        if ticket.limit is not None:
+            raise UsageFault("--limit goes with --stop, not with --trail or --take-profit")
+        return OrderType.TRAILING_STOP if ticket.trail is not None else OrderType.TAKE_PROFIT
+    if ticket.stop is not None:
+        return OrderType.STOP if ticket.limit is None else OrderType.STOP_LIMIT
+    return OrderType.MARKET if ticket.limit is None else OrderType.LIMIT
+
+
+def build(ticket: Ticket) -> Order:
+    """Return the order that was typed, its instrument still as typed.
+
+    Raises:
+        UsageFault: naming what is wrong.
+    """
+    side = {"buy": Side.BUY, "sell": Side.SELL}.get(ticket.side.lower())
+    if side is None:
+        raise UsageFault(f'side must be buy or sell (got "{ticket.side}")')
+    quantity = number("quantity", ticket.quantity)
+    assert quantity is not None
+    tif = TimeInForce.__members__.get(ticket.tif.upper())
+    if tif is None:
+        raise UsageFault(f'--tif must be one of {", ".join(TimeInForce.__members__)} (got "{ticket.tif}")')
+    if (tif is TimeInForce.GTD) != (ticket.expires is not None):
+        raise UsageFault("--tif GTD and --expires go together")
+    if len(ticket.operation_id) > LONGEST_OPERATION_ID:
+        raise UsageFault(f"--operation-id may be {LONGEST_OPERATION_ID} characters long")
+    return Order(
+        instrument=ticket.instrument,  # type: ignore[arg-type] # resolved with the engine's list at hand
+        side=side,
+        quantity=quantity,
+        type=order_type(ticket),
+        price=number("--limit", ticket.limit),
+        trigger=number("--stop", ticket.stop) or number("--take-profit", ticket.take_profit),
+        trail=number("--trail", ticket.trail),
+        time_in_force=tif,
+        post_only=ticket.post_only,
+        reduce_only=ticket.reduce_only,
+        expires=times.future("--expires", ticket.expires) if ticket.expires is not None else 0,
+        operation_id=ticket.operation_id or str(uuid.uuid4()),
+    )
+
+
+def send(home: Home, ticket: Ticket, wait: float, as_json: bool) -> None:
+    """Send an order, wait for a final state, and say what came of it.
+
+    Raises:
+        Refused: the guardian said no.
+        ClientError: the venue said no.
+    """
+    typed = build(ticket)
+
+    async def work(client: Client) -> tuple[Outcome, OrderRecord | None]:
+        order = msgspec.structs.replace(typed, instrument=resolve(ticket.instrument, client.state))
+        outcome = await client.send(SubmitOrder(order, ORIGIN))
+        if outcome.limit == "operation_id":
+            outcome = _taken_before(client, order.operation_id) or outcome
+        require(outcome)
+        return outcome, await settle(client, outcome.orders[0], lambda record: not record.is_open, wait)
+
+    outcome, record = talk(home, work, stream=True)
+    _tell(outcome, record, as_json)
+
+
+def _taken_before(client: Client, operation_id: str) -> Outcome | None:
+    """Return the outcome of an instruction that is repeated: the order it made the first time."""
+    for record in client.state.blotter.orders.values():
+        order = record.order
+        if order.operation_id == operation_id and record.status is not OrderStatus.DENIED:
+            return Outcome(True, (order.client_order_id,), record.status)
+    return None
+
+
+def change(
+    home: Home, command: AmendOrder | CancelOrder, settled: Callable[[OrderRecord], bool], wait: float, as_json: bool
+) -> None:
+    """Amend or cancel one order, wait until that is settled, and say what came of it."""
+
+    async def work(client: Client) -> tuple[Outcome, OrderRecord | None]:
+        before = client.state.blotter.orders.get(command.client_order_id)
+        outcome = await client.send(command)
+        if not outcome.ok and (before is None or not before.is_open):
+            raise ClientError(outcome.reason)
+        require(outcome)
+        return outcome, await settle(client, command.client_order_id, settled, wait)
+
+    outcome, record = talk(home, work, stream=True)
+    id_ = command.client_order_id
+    _tell(outcome if outcome.orders else Outcome(True, (id_,), outcome.status), record, as_json)
+
+
+def cancel_all(home: Home, instrument: str | None, wait: float, as_json: bool) -> None:
+    """Cancel every open order, of one instrument or of all, and say what became of each."""
+
+    async def work(client: Client) -> list[OrderRecord]:
+        named = resolve(instrument, client.state) if instrument is not None else None
+        outcome = require(await client.send(CancelAll(named, ORIGIN)))
+        until = asyncio.get_running_loop().time() + wait
+        found = []
+        for id_ in outcome.orders:
+            left = until - asyncio.get_running_loop().time()
+            record = await settle(client, id_, lambda record: not record.is_open, max(left, 0.0))
+            if record is not None:
+                found.append(record)
+        return found
+
+    records = talk(home, work, stream=True)
+    if as_json:
+        output.write_json({"orders": [answers.order(record) for record in records]})
+        return
+    for record in records:
+        output.write(_sentence(record))
+    if not records:
+        output.write("no open orders")
+
+
+def wake_by(client: Client, changed: asyncio.Event) -> None:
+    """Set an event whenever the client's picture changes or its session ends."""
+
+    def wake(_: Message | str) -> None:
+        changed.set()
+
+    client.on_message, client.on_lost, client.on_snapshot = wake, wake, changed.set
+
+
+async def settle(
+    client: Client, id_: ClientOrderId, settled: Callable[[OrderRecord], bool], wait: float
+) -> OrderRecord | None:
+    """Return an order as it stands when it is settled or time is up; None if the engine does not show it."""
+    changed = asyncio.Event()
+    wake_by(client, changed)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait
+    while True:
+        record = client.state.blotter.orders.get(id_)
+        left = until - loop.time()
+        if client.lost or left <= 0 or (record is not None and settled(record)):
+            return record
+        changed.clear()
+        try:
+            await asyncio.wait_for(changed.wait(), left)
+        except TimeoutError:
+            continue
+
+
+def _tell(outcome: Outcome, record: OrderRecord | None, as_json: bool) -> None:
+    answer: dict[str, Any] = (
+        answers.order(record) if record else {"client_order_id": outcome.orders[0], "status": outcome.status}
+    )
+    if record is not None and record.status is OrderStatus.DENIED:
+        raise Refused(record.reason, answer)
+    if as_json:
+        output.write_json(answer)
+    elif record is not None:
+        output.write(_sentence(record))
+    else:
+        output.write(f"{answer['client_order_id']} {answer['status']}")
+    if record is not None and record.status is OrderStatus.REJECTED:
+        raise ClientError(f"{record.venue} rejected the order: {record.reason}")
+
+
+def _sentence(record: OrderRecord) -> str:
+    order = record.order
+    average = f" at {output.plain(record.average_price)}" if record.average_price is not None else ""
+    reason = f" ({record.reason})" if record.reason else ""
+    return (
+        f"{order.client_order_id} {record.status}: {order.side} {output.plain(order.quantity)} {order.instrument}, "
+        f"filled {output.plain(record.filled)}{average}{reason}"
+    )

@@ -1,0 +1,42 @@
+"""Times on the command line: a length (90s, 15m, 2h, 7d) or a moment in UTC."""
+
+import re
+import time
+from datetime import UTC, datetime
+
+from desk.output import UsageFault
+
+SECOND_NS = 1_000_000_000
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def future(option: str, text: str) -> int:
+    """Return the moment that a length from now or a UTC time names (ns).
+
+    Raises:
+        UsageFault: if it is neither.
+    """
+    return _moment(option, text, 1)
+
+
+def past(option: str, text: str) -> int:
+    """Return the moment that a length ago or a UTC time names (ns).
+
+    Raises:
+        UsageFault: if it is neither.
+    """
+    return _moment(option, text, -1)
+
+
+def _moment(option: str, text: str, sign: int) -> int:
+    length = _LENGTH.fullmatch(text)
+    if length:
+        return time.time_ns() + sign * int(float(length[1]) * _SECONDS[length[2]] * SECOND_NS)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageFault(f'{option} must be a length (90s, 15m, 2h, 7d) or a UTC time (got "{text}")') from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1_000_000) * 1000

@@ -1,0 +1,190 @@
+"""The only place that knows everybody: builds each role out of settings, stores, venues and the core."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import msgspec
+
+from desk import services
+from desk.launch import MarketPlan
+from desk.paths import Home, Role
+from desk.roles import role, serve
+from desk.version import version
+
+if TYPE_CHECKING:
+    from core.config import Places, Settings
+    from core.domain.identifiers import VenueId
+    from core.domain.instrument import Instrument
+    from core.ports import Clock, Venue
+    from core.runtime import Runtime
+
+PROBE_SECONDS = 2.0
+
+
+# --- engine -----------------------------------------------------------------------------------------------------------
+
+
+def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime":
+    """Return the engine of a home: guardian, journal, tick segments and a session at each venue of the market."""
+    from core.clock import LiveClock
+    from core.domain.identifiers import Asset
+    from core.engine import Engine
+    from core.guardian.guardian import Guardian
+    from core.runtime import Runtime
+    from core.state import State
+    from store.journal import SqliteJournal
+    from store.memory import MemoryTickStore
+    from store.segments import SegmentWriter
+
+    journal = SqliteJournal(
+        home.journal, reserve_bytes=settings.journal.reserve_mb << 20, keep_days=settings.journal.keep_days
+    )
+    ticks = (
+        SegmentWriter(home.segments, budget_bytes=settings.ticks.budget_mb << 20)
+        if settings.ticks.record
+        else MemoryTickStore(0)
+    )
+    clock = LiveClock()
+    venues = market_venues(home, settings, clock)
+    engine = Engine(
+        Guardian(settings.guardian, places),
+        State(Asset(settings.account.currency), "paper"),
+        prefix=f"t{home.mark()}",
+        abilities={venue.id: venue.abilities for venue in venues},
+    )
+    return Runtime(
+        engine,
+        journal,
+        ticks,
+        venues,
+        clock,
+        version=version(),
+        checkpoint_every=settings.engine.checkpoint_every_records,
+    )
+
+
+def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Venue]":
+    """Return a session for each venue that the practice exchange stands in for."""
+    from venues.contracts_table import venues
+    from venues.market.accounts import ALWAYS_OPEN
+    from venues.market.venue import MarketVenue
+
+    wanted = frozenset(settings.engine.instruments)
+
+    class ChosenVenue(MarketVenue):
+        """Trade the instruments of the settings alone."""
+
+        async def instruments(self) -> "Sequence[Instrument]":
+            """Return what can be traded here and was chosen."""
+            return [item for item in await super().instruments() if not wanted or item.id in wanted]
+
+    return [
+        ChosenVenue(venue, home.market_socket, clock)
+        for venue in venues()
+        if venue in ALWAYS_OPEN or has_account(home.market_socket, venue)
+    ]
+
+
+def has_account(path: Path, venue: "VenueId") -> bool:
+    """Ask a running market whether it stands in for a venue."""
+    from core import wire
+    from venues.market import protocol as p
+
+    reader = wire.FrameReader()
+    try:
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(PROBE_SECONDS)
+            link.connect(str(path))
+            link.sendall(wire.frame(p.Login(venue, "probe")))
+            while not (bodies := reader.feed(data := link.recv(65536))):
+                if not data:
+                    return False
+    except OSError:
+        return False
+    return isinstance(p.decode_market_frame(bodies[0]), p.Welcome)
+
+
+def run_engine(home: Home) -> None:
+    """Run the engine until it is told to stop."""
+    from store.home_lock import HomeLock
+
+    with role(home, Role.ENGINE) as (settings, places), HomeLock(home.journal.parent):
+
+        async def work(stop: asyncio.Event) -> None:
+            runtime = build_engine(home, settings, places)
+            # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
+            sys.setswitchinterval(0.0005)
+            await runtime.start(home.engine_socket)
+            services.ready()
+            ends = [asyncio.ensure_future(event.wait()) for event in (stop, runtime.stopping)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                end.cancel()
+            await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
+
+        serve(work)
+
+
+# --- market -----------------------------------------------------------------------------------------------------------
+
+
+def run_market(home: Home, plan: MarketPlan) -> None:
+    """Run the practice exchange until it is told to stop."""
+    from desk import matching
+    from desk.tapes import open_any
+    from venues.market.server import MarketServer, MarketSettings
+
+    with role(home, Role.MARKET, plan.detail) as (settings, _):
+        asked = MarketSettings(
+            home=home.reach,
+            loop=plan.loop,
+            speed=plan.speed if plan.speed is not None else 1.0,
+            seed=plan.seed if plan.seed is not None else settings.market.seed,
+            rate=settings.market.rate,
+            latency=matching.latency_settings(settings),
+            balances=matching.balances(settings),
+        )
+        tapes = [open_any(home, settings, tape) for tape in plan.tapes]
+
+        async def work(stop: asyncio.Event) -> None:
+            server = MarketServer(asked, tapes)
+            await server.start()
+            services.ready()
+            try:
+                await stop.wait()
+            finally:
+                await server.stop()
+
+        serve(work)
+
+
+# --- recorder and terminal --------------------------------------------------------------------------------------------
+
+
+def run_recorder(home: Home) -> None:
+    """Run the recorder until it is told to stop."""
+    from store import recorder
+
+    with role(home, Role.RECORDER) as (settings, _):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as the others: it outlives the terminal that started it
+        services.ready()
+        recorder.run(home.root, settings.ticks)
+
+
+def run_terminal(home: Home, last_words: str) -> NoReturn:
+    """Become the screen on the engine of a home; ``last_words`` are said when its reader has left.
+
+    The process is replaced: what the command line has loaded is a quarter of a terminal's memory.
+    """
+    from core.config_file import load_or_create
+
+    settings, _ = load_or_create(home.config)
+    shown = msgspec.json.encode(settings.terminal).decode()
+    # -P: a folder named core or tui in the present directory must not be taken for ours.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "tui", str(home.engine_socket), shown, last_words])  # noqa: S606

@@ -1,0 +1,1 @@
+"""Measure tradedeck beside its references."""

@@ -1,0 +1,129 @@
+"""The whole terminal on a real engine: bytes, CPU, memory, and key to paint, at several rates and sizes.
+
+The engine trades the built-in market at the rate named. Bytes and CPU are counted without keys, then keys are
+pressed at random moments and timed until what they paint arrives: ``t`` changes every time on the screen from UTC to
+local or back, so header, tape and chart are drawn anew.
+"""
+
+import os
+import random
+import signal
+import statistics
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figure import Figure, at_most
+from bench.house import house, pid_of
+from bench.process import cpu_seconds
+from bench.screen import Screen
+from desk.paths import Home, Role
+
+PROGRAM = str(Path(sys.executable).with_name("tradedeck"))
+WARM_S, QUIET_S, KEYS, FEW_KEYS = 4.0, 15.0, 100, 30
+KB = 1000
+SIZES = ((80, 24), (200, 50))
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one session used and how its keys were answered (ms)."""
+
+    bytes_per_s: float
+    cpu_pct: float
+    memory_mb: float
+    engine_cpu_pct: float
+    keys_ms: list[float]
+    missed: int = 0
+
+    def quantile(self, share: float) -> float:
+        """Return a quantile of the key times, in ms; a key without an answer counts as endless."""
+        times = sorted(self.keys_ms + [float("inf")] * self.missed)
+        return times[min(len(times) - 1, int(share * len(times)))]
+
+
+def session(home: Home, columns: int, lines: int, keys: int, seconds: float = QUIET_S) -> Seen:
+    """Attach a terminal, count for a time, then press keys."""
+    screen = Screen([PROGRAM, "--home", str(home.root)], columns, lines, {"TZ": "Asia/Tokyo"})
+    engine = pid_of(home, Role.ENGINE)
+    try:
+        screen.run(WARM_S)
+        before = cpu_seconds(engine)
+        bytes_per_s, cpu = screen.run(seconds)
+        seen = Seen(bytes_per_s, cpu, 0.0, 100 * (cpu_seconds(engine) - before) / seconds, [])
+        moments = random.Random(5)
+        for number in range(keys):
+            took = screen.press(b"t", b"UTC" if number % 2 else b"local")
+            if took is None:
+                seen.missed += 1
+            else:
+                seen.keys_ms.append(took * 1e3)
+            screen.run(moments.uniform(0.15, 0.45))
+        seen.memory_mb = screen.memory_mb()
+        return seen
+    finally:
+        screen.close()
+
+
+def at_rate(rate: int, keys: int, bounded: bool = True) -> list[Figure]:
+    """Measure both sizes at one rate; only the rate of the requirement is judged."""
+    found: list[Figure] = []
+    with house(market__rate=f"{rate}.0") as home:
+        for columns, lines in SIZES:
+            seen = session(home, columns, lines, keys)
+            where = f"{rate} updates/s, {columns}×{lines}"
+            answers = (
+                f"{len(seen.keys_ms)} keys, p50 {statistics.median(seen.keys_ms):.0f} ms, {seen.missed} unanswered"
+            )
+            bound = 50 if columns == 80 else 60
+            found += [
+                at_most(f"key → paint p99, {where}", seen.quantile(0.99), 100, "ms", answers),
+                at_most(f"bytes, {where}", seen.bytes_per_s / KB, bound, "kB/s"),
+                at_most(f"CPU, {where}", seen.cpu_pct, 20, "% of one core", f"the engine {seen.engine_cpu_pct:.1f} %"),
+                at_most(f"memory, {where}", seen.memory_mb, 60, "MB", "resident, at the end"),
+            ]
+    if bounded:
+        return found
+    return [Figure(each.what, "", each.measured, None, each.note) for each in found]
+
+
+def slow_link(rate: int = 500) -> list[Figure]:
+    """Measure the mode for slow lines."""
+    found = []
+    with house(market__rate=f"{rate}.0", terminal__slow_link="true") as home:
+        for columns, lines in SIZES:
+            seen = session(home, columns, lines, keys=0)
+            where = f"slow-link mode, {rate} updates/s, {columns}×{lines}"
+            found.append(at_most(f"bytes, {where}", seen.bytes_per_s / KB, 8, "kB/s", f"CPU {seen.cpu_pct:.1f} %"))
+    return found
+
+
+def idle() -> list[Figure]:
+    """Measure a terminal whose market says nothing: its process is stopped, only clocks and ages go on."""
+    found = []
+    with house() as home:
+        market = pid_of(home, Role.MARKET)
+        for columns, lines in SIZES:
+            screen = Screen([PROGRAM, "--home", str(home.root)], columns, lines)
+            try:
+                screen.run(WARM_S)
+                os.kill(market, signal.SIGSTOP)
+                screen.run(WARM_S)
+                bytes_per_s, cpu = screen.run(QUIET_S)
+            finally:
+                os.kill(market, signal.SIGCONT)
+                screen.close()
+            note = f"no market data; CPU {cpu:.1f} %"
+            found.append(at_most(f"bytes, idle, {columns}×{lines}", bytes_per_s / KB, 0.5, "kB/s", note))
+    return found
+
+
+def figures() -> list[Figure]:
+    """Measure the table of the terminal's goals."""
+    return [
+        *at_rate(500, KEYS),
+        *slow_link(),
+        *idle(),
+        *at_rate(50, FEW_KEYS, bounded=False),
+        *at_rate(1000, FEW_KEYS, bounded=False),
+    ]

@@ -1,0 +1,1 @@
+"""Test tradedeck; the folders mirror the source."""

@@ -1,0 +1,76 @@
+"""Share what every test may need: tools, recorded data, and a summary that hides no skip."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+NO_RECORDED_DATA = "no recorded data"
+
+# A shared machine stalls at times: a deadline would make a slow moment look like a wrong answer.
+settings.register_profile("tradedeck", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tradedeck"))
+
+
+def recorded_data_folder() -> Path | None:
+    """Give the folder of recorded data, from TRADEDECK_DATA or beside the project, if it is there."""
+    named = os.environ.get("TRADEDECK_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """Give the folder of recorded data, or skip: every such test has a twin on generated data."""
+    folder = recorded_data_folder()
+    if folder is None:
+        pytest.skip(f"{NO_RECORDED_DATA}: set TRADEDECK_DATA, or put it into ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def needs_tool() -> Callable[..., str]:
+    """Give a function that finds a program, or skips; with TRADEDECK_REQUIRE_TOOLS=1 (as in CI) it fails."""
+
+    def find(program: str, package: str | None = None) -> str:
+        path = shutil.which(program)
+        if path is not None:
+            return path
+        complaint = f"{program} is not installed (Debian package: {package or program})"
+        if os.environ.get("TRADEDECK_REQUIRE_TOOLS") == "1":
+            pytest.fail(complaint)
+        pytest.skip(complaint)
+
+    return find
+
+
+@pytest.fixture
+def fresh_python(tmp_path: Path) -> Callable[[str], str]:
+    """Give a function that runs code in a new interpreter and returns what it prints."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "COV_CORE"))}
+
+    def run(code: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say how many tests were skipped because recorded data are missing."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum(NO_RECORDED_DATA in str(report.longrepr) for report in skipped)
+    folder = recorded_data_folder()
+    where = f"recorded data: {folder}" if folder else "recorded data: absent (TRADEDECK_DATA is not set)"
+    terminalreporter.write_line(f"{where}; {count} tests skipped for want of it")

@@ -1,0 +1,130 @@
+"""The settings file: complete when written, and every complaint says where, what and what was expected."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.config import GuardianSettings, Settings
+from core.config_file import descriptions, line_numbers, load, load_or_create, parse, render, sections
+from core.errors import ConfigError
+
+WHOLE = render(Settings())
+
+
+def complaint(old: str, new: str) -> str:
+    """Return what is said of the whole file with one piece replaced."""
+    assert WHOLE.count(old) == 1, old
+    with pytest.raises(ConfigError) as error:
+        parse(WHOLE.replace(old, new))
+    return str(error.value)
+
+
+def line_of(text: str) -> int:
+    return next(number for number, line in enumerate(WHOLE.splitlines(), 1) if line.startswith(text))
+
+
+def test_the_written_file_is_complete_and_reads_back_as_the_defaults() -> None:
+    settings, places = parse(WHOLE)
+    assert settings == Settings()
+    for name, section in sections().items():
+        for key in section.__struct_fields__:
+            assert places.of(name, key).startswith("config.toml:"), f"{name}.{key} is not in the file"
+
+
+def test_every_key_is_described() -> None:
+    for name, section in sections().items():
+        for key, text in descriptions(section).items():
+            assert text, f"{name}.{key} has no description"
+            assert f"# {text}" in WHOLE
+
+
+def test_changed_values_survive_a_round_trip() -> None:
+    guardian = GuardianSettings(
+        max_gross_frac=1.5, max_order_quantity={"BINANCE-SPOT:SPOT_PAIR:BTC-USDT": Decimal("0.5")}
+    )
+    settings = Settings(guardian=guardian)
+    assert parse(render(settings))[0] == settings
+
+
+def test_places_name_the_line_of_a_setting() -> None:
+    _, places = parse(WHOLE)
+    assert places.of("guardian", "max_gross_frac") == f"config.toml:{line_of('max_gross_frac')}"
+
+
+def test_lines_behind_lists_over_several_lines_and_comments_are_right() -> None:
+    text = '[a]\nx = [\n  "[b]",  # [c]\n  "y = 1",\n]\nz = """\n[d]\nq = 1\n"""\n"k.l" = 1\n[e]\nm = 2\n'
+    assert line_numbers(text) == {"a": 1, "a.x": 2, "a.z": 6, "a.k.l": 10, "e": 11, "e.m": 12}
+
+
+def test_an_unknown_key_names_its_line_and_the_nearest_key() -> None:
+    at = line_of("max_gross_frac")
+    said = complaint("max_gross_frac =", "max_gros_frac =")
+    assert said == f'config.toml:{at} [guardian] has no key "max_gros_frac"; did you mean "max_gross_frac"?'
+
+
+def test_an_unknown_key_without_a_near_one_lists_the_keys() -> None:
+    assert "its keys: currency, day_start" in complaint("currency =", "zzz =")
+
+
+def test_an_unknown_section_names_the_nearest() -> None:
+    assert complaint("[journal]", "[jurnal]").endswith('no section [jurnal]; did you mean "journal"?')
+
+
+@pytest.mark.parametrize("key", [key for key in GuardianSettings.__struct_fields__ if key != "max_order_quantity"])
+def test_a_missing_limit_is_refused(key: str) -> None:
+    lines = [line for line in WHOLE.splitlines() if not line.startswith(f"{key} =")]
+    with pytest.raises(ConfigError, match=rf"^guardian\.{key} missing: the engine does not start without it"):
+        parse("\n".join(lines))
+
+
+def test_a_missing_guardian_section_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"guardian\.max_position_frac missing"):
+        parse("[account]\n")
+
+
+def test_other_sections_may_be_left_out() -> None:
+    start, end = WHOLE.index("# The practice"), WHOLE.index("# The built-in")
+    assert parse(WHOLE[:start] + WHOLE[end:])[0] == Settings()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("max_gross_frac = 2.0", 'max_gross_frac = "2"', '[guardian] max_gross_frac: must be a number (got "2")'),
+        ("max_gross_frac = 2.0", "max_gross_frac = -1", "[guardian] max_gross_frac: must be a number >= 0 (got -1)"),
+        ("max_gross_frac = 2.0", "max_gross_frac = nan", "[guardian] max_gross_frac: must be a number (got nan)"),
+        ("max_net_frac = 1.0", "max_net_frac = inf", "[guardian] max_net_frac: must be a number (got inf)"),
+        ("max_open_orders = 200", "max_open_orders = 2.5", "must be a whole number (got 2.5)"),
+        ("record = true", "record = 1", "[ticks] record: must be true or false (got 1)"),
+        ('theme = "dark"', 'theme = "drk"', 'must be one of dark, light, contrast, ansi (got "drk")'),
+        ('day_start = "00:00"', 'day_start = "0"', "[account] day_start: must be one of 00:00"),
+        ("rate = 200.0", "rate = 0", "[market] rate: must be a number > 0 (got 0)"),
+    ],
+)
+def test_a_wrong_value_names_line_key_and_what_was_expected(old: str, new: str, said: str) -> None:
+    message = complaint(old, new)
+    assert message.startswith(f"config.toml:{line_of(old.partition(' ')[0] + ' =')} ")
+    assert said in message
+
+
+def test_text_that_is_not_toml_says_where() -> None:
+    assert "line" in complaint("record = true", "record =")
+
+
+def test_keys_may_be_written_with_and_without_quotes() -> None:
+    quoted, _ = parse(WHOLE + '"ticket.buy" = ["b", "B"]\n')
+    bare, _ = parse(WHOLE + 'ticket.buy = ["b", "B"]\n')
+    assert quoted.terminal.keys == bare.terminal.keys == {"ticket.buy": ("b", "B")}
+
+
+def test_the_first_start_writes_the_file_and_later_ones_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "config.toml"
+    assert load_or_create(path)[0] == Settings()
+    path.write_text(path.read_text().replace("max_gross_frac = 2.0", "max_gross_frac = 1.0"))
+    assert load_or_create(path)[0].guardian.max_gross_frac == 1.0
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.toml")

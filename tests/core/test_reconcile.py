@@ -1,0 +1,288 @@
+"""Reconciliation: what we remember against what the venue says, each status with each answer."""
+
+import itertools
+from collections.abc import Mapping
+
+import pytest
+
+from core.domain import events as e
+from core.domain.identifiers import Asset, ClientOrderId, VenueOrderId
+from core.domain.message import Event, Nanoseconds
+from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
+from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
+from core.reconcile import missing, reconcile
+from core.state import State
+from tests.core.kit import BTC_PERP, PERP, SPOT, T0, D, S, fill, order
+from tests.core.test_blotter import ID, ORDER, ROADS, at, blank
+
+A = OrderStatus
+ASKED, NOW = T0 + S, T0 + 2 * S
+OPEN = [status for status in ROADS if status not in CLOSED]
+ENDS = sorted(CLOSED - {A.DENIED})
+
+
+def report(
+    status: OrderStatus, filled: str = "0", held: Order = ORDER, id_: ClientOrderId = ID, venue_id: str = "v1"
+) -> OrderReport:
+    return OrderReport(id_, VenueOrderId(venue_id), held, status, D(filled), None, T0 + 5)
+
+
+def snapshot(*open_orders: OrderReport, **changes: object) -> VenueSnapshot:
+    found = {"fills": (), "positions": (), "balances": ()} | changes
+    return VenueSnapshot(PERP, T0 + S, open_orders, **found)  # type: ignore[arg-type]
+
+
+def run(
+    state: State,
+    seen: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None] | None = None,
+    asked: Nanoseconds = ASKED,
+) -> list[Event]:
+    """Reconcile as the engine does: each event is applied before the next is asked for."""
+    events = []
+    for event in reconcile(state, seen, answers or {}, asked, NOW):
+        state.apply(event)
+        events.append(event)
+    assert isinstance(events[-1], e.VenueReconciled)
+    assert state.venue(PERP).reconciled
+    return events[:-1]
+
+
+STILL_OPEN = {
+    A.TRIGGERED: A.TRIGGERED,
+    A.SUBMITTED: A.ACCEPTED,
+    A.UNKNOWN: A.ACCEPTED,
+    A.ACCEPTED: A.ACCEPTED,
+    A.PARTIALLY_FILLED: A.PARTIALLY_FILLED,
+    A.PENDING_CANCEL: A.ACCEPTED,
+    A.PENDING_AMEND: A.ACCEPTED,
+}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "answered"])
+@pytest.mark.parametrize("before", list(STILL_OPEN))
+def test_an_order_that_rests_at_the_venue(before: OrderStatus, listed: bool) -> None:
+    """A cancel or amend of which the venue knows nothing was lost: the order stands and can be cancelled again."""
+    state, theirs = at(before), report(A.ACCEPTED)
+    run(state, snapshot(theirs) if listed else snapshot(), None if listed else {ID: theirs})
+    record = state.blotter.orders[ID]
+    assert (record.status, record.is_open) == (STILL_OPEN[before], True)
+
+
+@pytest.mark.parametrize(
+    ("before", "answer"),
+    list(itertools.product([s for s in OPEN if s is not A.APPROVED], [None, *CLOSED - {A.DENIED}])),
+)
+def test_an_order_that_ended_while_we_were_away(before: OrderStatus, answer: OrderStatus | None) -> None:
+    """Whatever we thought, an order the venue has ended is closed here, and nothing illegal is needed for it."""
+    state = at(before)
+    filled = "0.5" if before is A.PARTIALLY_FILLED else "0"
+    events = run(state, snapshot(), {ID: None if answer is None else report(answer, filled)})
+    record = state.blotter.orders[ID]
+    waiting = before in (A.SUBMITTED, A.UNKNOWN)
+    wanted = {
+        None: A.REJECTED if waiting else A.CANCELLED,
+        A.REJECTED: A.REJECTED if waiting else A.CANCELLED,
+        A.CANCELLED: A.CANCELLED,
+        A.EXPIRED: A.EXPIRED,
+        A.FILLED: A.CANCELLED,
+    }[answer]
+    assert record.status is wanted
+    assert ID not in state.blotter.open
+    assert not [event for event in events if isinstance(event, e.IllegalEventSeen)]
+
+
+def test_fills_of_the_time_away_come_first_and_end_their_orders() -> None:
+    state = at(A.ACCEPTED)
+    events = run(
+        state, snapshot(fills=(fill(BTC_PERP, Side.BUY, "2", "60000", "f", ID, T0 + 7),)), {ID: report(A.FILLED, "2")}
+    )
+    assert [type(event) for event in events] == [e.OrderFilled]
+    assert state.blotter.orders[ID].status is A.FILLED
+    assert state.ledger.positions[BTC_PERP.id].quantity == D(2)
+    assert state.venue(PERP).last_fill == T0 + 7
+
+
+@pytest.mark.parametrize("before", [A.ACCEPTED, A.PENDING_CANCEL, A.UNKNOWN, A.SUBMITTED])
+def test_partly_filled_and_then_cancelled_while_we_were_away(before: OrderStatus) -> None:
+    state = at(before)
+    run(state, snapshot(fills=(fill(BTC_PERP, Side.BUY, "0.5", "60000", "f", ID),)), {ID: report(A.CANCELLED, "0.5")})
+    record = state.blotter.orders[ID]
+    assert (record.status, record.filled) == (A.CANCELLED, D("0.5"))
+
+
+def test_a_lost_cancel_behind_a_fill_leaves_the_order_working() -> None:
+    state = at(A.PENDING_CANCEL)
+    run(state, snapshot(report(A.PARTIALLY_FILLED, "0.5"), fills=(fill(BTC_PERP, Side.BUY, "0.5", "60000", "f", ID),)))
+    assert state.blotter.orders[ID].status is A.PARTIALLY_FILLED
+
+
+def test_a_known_fill_is_not_told_again() -> None:
+    state = at(A.PARTIALLY_FILLED)
+    assert (
+        run(
+            state,
+            snapshot(report(A.PARTIALLY_FILLED, "0.5"), fills=(fill(BTC_PERP, Side.BUY, "0.5", "60000", "f1", ID),)),
+        )
+        == []
+    )
+
+
+def test_filled_beyond_what_the_fills_explain_is_said_and_ends_the_order() -> None:
+    state = at(A.ACCEPTED)
+    events = run(state, snapshot(), {ID: report(A.FILLED, "2")})
+    assert [type(event) for event in events] == [e.IllegalEventSeen, e.OrderCancelled]
+    assert "reports 2 filled, its fills explain 0" in events[0].what  # type: ignore[attr-defined]
+
+
+def test_an_amend_that_arrived_is_taken_over() -> None:
+    state = at(A.PENDING_AMEND)
+    theirs = report(A.ACCEPTED, held=order(BTC_PERP, Side.BUY, "3", "59000"))
+    events = run(state, snapshot(theirs))
+    assert [type(event) for event in events] == [e.OrderAmended]
+    held = state.blotter.orders[ID]
+    assert (held.status, held.order.quantity, held.order.price) == (A.ACCEPTED, D(3), D(59000))
+
+
+def test_a_trailing_stop_that_moved_is_no_amend() -> None:
+    state = blank()
+    trailing = order(
+        BTC_PERP,
+        Side.SELL,
+        "1",
+        type=OrderType.TRAILING_STOP,
+        trail=D(10),
+        trigger=D(100),
+        client_order_id=ID,
+        venue=PERP,
+    )
+    state.apply(e.OrderSubmitted(trailing, PERP, T0))
+    state.apply(e.OrderAccepted(ID, VenueOrderId("v1"), T0, T0))
+    moved = order(BTC_PERP, Side.SELL, "1", type=OrderType.TRAILING_STOP, trail=D(10), trigger=D(130))
+    assert run(state, snapshot(report(A.ACCEPTED, held=moved))) == []
+
+
+def test_a_released_stop_is_another_order_there() -> None:
+    state = blank()
+    stop = order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(100), client_order_id=ID, venue=PERP)
+    for event in (
+        e.OrderApproved(stop, PERP, T0),
+        e.OrderTriggered(ID, D(1), T0, T0),
+        e.OrderSubmitted(stop, PERP, T0),
+    ):
+        state.apply(event)
+    events = run(state, snapshot(report(A.ACCEPTED, held=order(BTC_PERP, Side.SELL, "1"))))
+    assert [type(event) for event in events] == [e.OrderAccepted]
+
+
+@pytest.mark.parametrize("closed", sorted(CLOSED))
+def test_an_order_we_thought_closed_is_reported_and_left(closed: OrderStatus) -> None:
+    events = run(at(closed), snapshot(report(A.ACCEPTED)))
+    assert [type(event) for event in events] == [e.IllegalEventSeen]
+
+
+@pytest.mark.parametrize("before", [A.SUBMITTED, A.CANCELLED, A.PENDING_CANCEL])
+def test_what_we_heard_since_we_asked_is_newer_than_the_snapshot(before: OrderStatus) -> None:
+    state = at(before)
+    assert run(state, snapshot(report(A.ACCEPTED)), asked=T0) == []
+    assert run(state, snapshot(), {ID: None}, asked=T0) == []
+    assert state.blotter.orders[ID].status is before
+
+
+def test_an_answer_for_an_order_closed_meanwhile_is_not_needed() -> None:
+    assert run(at(A.CANCELLED), snapshot(), {ID: report(A.CANCELLED)}) == []
+
+
+def test_orders_of_others_are_shown_once() -> None:
+    state = blank()
+    foreign = report(A.ACCEPTED, "0.5", id_=ClientOrderId(""), venue_id="v9")
+    assert [type(event) for event in run(state, snapshot(foreign))] == [e.OrderFound]
+    assert run(state, snapshot(foreign)) == []
+    record = state.blotter.open[ClientOrderId("foreign-v9")]
+    assert (record.filled, record.order.quantity) == (D("0.5"), D(2))
+    named = report(A.ACCEPTED, id_=ClientOrderId("x77"))
+    run(state, snapshot(named))
+    assert ClientOrderId("x77") in state.blotter.open
+
+
+def test_only_what_is_missing_there_is_asked_about() -> None:
+    assert missing(at(A.SUBMITTED), snapshot(), ASKED) == [ID]
+    assert missing(at(A.SUBMITTED), snapshot(report(A.ACCEPTED)), ASKED) == []
+    assert missing(at(A.SUBMITTED), snapshot(), T0) == []  # it may be newer than the snapshot
+    assert missing(at(A.APPROVED), snapshot(), ASKED) == []  # waits here, the venue never had it
+    assert missing(at(A.FILLED), snapshot(), ASKED) == []
+    elsewhere = VenueSnapshot(SPOT, T0, (), (), (), ())
+    assert missing(at(A.SUBMITTED), elsewhere, ASKED) == []
+
+
+# --- positions and balances -------------------------------------------------------------------------------------------
+
+
+def position(quantity: str, entry: str = "60000") -> PositionReport:
+    return PositionReport(BTC_PERP.id, D(quantity), D(entry), None, D(0), T0)
+
+
+def holding(quantity: str = "2", ts: Nanoseconds = T0) -> State:
+    state = blank()
+    state.apply(fill(BTC_PERP, Side.BUY, quantity, "60000", "f0", ts=ts))
+    return state
+
+
+def quantity(state: State) -> object:
+    held = state.ledger.positions.get(BTC_PERP.id)
+    return held.quantity if held is not None else None
+
+
+def test_a_missing_report_is_not_flat() -> None:
+    state = holding()
+    assert run(state, snapshot()) == []
+    assert quantity(state) == D(2)
+
+
+def test_an_explicit_flat_is() -> None:
+    state = holding()
+    events = run(state, snapshot(positions=(position("0", "0"),)))
+    assert [type(event) for event in events] == [e.PositionSet]
+    assert events[0].reason == "reconciled: ours 2, BINANCE-FUTURES reports 0"  # type: ignore[attr-defined]
+    assert quantity(state) == 0
+
+
+def test_a_position_nobody_told_us_of_is_taken() -> None:
+    state = blank()
+    run(state, snapshot(positions=(position("-3", "61000"),)))
+    held = state.ledger.positions[BTC_PERP.id]
+    assert (held.quantity, held.entry_price, held.opened) == (D(-3), D(61000), NOW)
+
+
+def test_the_same_position_changes_nothing() -> None:
+    assert run(holding(), snapshot(positions=(position("2"),))) == []
+
+
+def test_an_older_snapshot_never_undoes_a_newer_fill() -> None:
+    state = holding(ts=T0 + S + 1)
+    assert run(state, snapshot(positions=(position("0"),), balances=(BalanceReport(Asset("USDT"), D(7), D(7)),))) == []
+    assert quantity(state) == D(2)
+
+
+def test_the_snapshots_own_fills_are_part_of_it() -> None:
+    state = blank()
+    own = fill(BTC_PERP, Side.BUY, "2", "60000", "f", ts=T0 + S)
+    assert [type(event) for event in run(state, snapshot(fills=(own,), positions=(position("2"),)))] == [e.OrderFilled]
+
+
+def test_an_instrument_nobody_defined_is_passed_over() -> None:
+    assert run(State(), snapshot(positions=(position("2"),))) == []
+
+
+def test_wallets_open_and_are_put_right() -> None:
+    state = blank()
+    opening = run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(50), D(50)),)))
+    assert [event.reason for event in opening] == ["opening"]  # type: ignore[attr-defined]
+    later = run(
+        state, snapshot(balances=(BalanceReport(Asset("USDT"), D(49), D(49)), BalanceReport(Asset("BTC"), D(1), D(1))))
+    )
+    assert [event.reason for event in later] == [  # type: ignore[attr-defined]
+        "reconciled: ours 50, BINANCE-FUTURES reports 49",
+        "reconciled: ours None, BINANCE-FUTURES reports 1",
+    ]
+    assert run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(49), D(0)),))) == []

@@ -1,0 +1,1 @@
+"""Check the house itself: imports, sizes, packaging."""

@@ -1,0 +1,1 @@
+"""Simulation: long made-up lives of the engine, with every step checked."""

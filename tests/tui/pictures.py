@@ -1,0 +1,155 @@
+"""Make the pictures of the trade screen from one frozen moment: `python -m tests.tui.pictures FOLDER`.
+
+The moment is a state built message by message, so the picture is made by the real screen and is the same every time.
+"""
+
+import asyncio
+import random
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from core import protocol as p
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
+from core.domain.instrument import Instrument
+from core.domain.order import Liquidity, Order, OrderType, Side
+from core.state import State
+from tests.tui.harness import picture
+from tui.app import TerminalApp
+from tui.feed import Feed
+from venues.contracts_table import contracts
+
+NOW = 1_763_735_527_000_000_000  # 2025-11-21 14:32:07 UTC
+SECOND = 1_000_000_000
+SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
+PRICES = {"BTC": (61800.3, 0.0192), "ETH": (2684.11, 0.024), "XRP": (0.6012, -0.0031), "LTC": (60.84, 0.0085)}
+
+
+class StillFeed(Feed):
+    """A feed that stands still at one moment."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(Path("/nowhere"), "picture")
+        self._empty = state
+        self.round_trip = 0.004
+        self.limits = (p.LimitView("max_position_frac", 0.18, "", "", "", ""),)
+        self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
+
+    async def run(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+    @property
+    def connected(self) -> bool:
+        """Tell that the engine is there."""
+        return True
+
+    @property
+    def heartbeat_age(self) -> float | None:
+        """Give the age in the drawing."""
+        return 0.2
+
+
+def _market(state: State, item: Instrument, rng: random.Random) -> None:
+    price, day = PRICES[str(item.base)]
+    tick = float(item.tick_size)
+    decimals = item.price_precision
+    price = round(round(price * (1 if item.is_derivative else 0.99996) / tick) * tick, decimals)
+    state.apply(m.InstrumentDefined(item, NOW))
+    for count, interval in ((110, m.Interval.M15), (60, m.Interval.M1)):
+        for bar in _bars(item.id, interval, price, day, count, tick, decimals, rng):
+            state.apply(bar)
+    levels = [(round(abs(rng.gauss(0, 2)) + 0.01, item.size_precision)) for _ in range(60)]
+    bids = tuple((round(price - tick * i, decimals), size) for i, size in enumerate(levels[:30], 1))
+    asks = tuple((round(price + tick * i, decimals), size) for i, size in enumerate(levels[30:], 1))
+    age = 1_400_000_000 if item.id.startswith("BINANCE-SPOT") and str(item.base) == "BTC" else 200_000_000
+    state.apply(m.MarkPrice(item.id, price, price, 0.0001, 0, NOW, NOW))
+    for i in range(20):
+        at = NOW - (20 - i) * SECOND // 3 - age
+        moved = round(price + tick * rng.randrange(-3, 4), decimals) if i < 19 else price
+        size = round(rng.expovariate(8) + 0.001, item.size_precision)
+        state.apply(m.Trade(item.id, moved, size, rng.random() < 0.55, i, at, at))
+    state.apply(m.Quote(item.id, bids[0][0], bids[0][1], asks[0][0], asks[0][1], 1, NOW - age, NOW - age))
+    state.apply(m.BookSnapshot(item.id, bids, asks, 1, False, NOW - age, NOW - age))
+    state.apply(m.FeedReport(item.id, m.Health.LIVE, 0, 0, "", NOW))
+    state.markets[item.id].day_open = price / (1 + day)
+
+
+def _bars(
+    id_: InstrumentId, interval: m.Interval, end: float, day: float, count: int, tick: float, decimals: int,
+    rng: random.Random,
+) -> list[m.Bar]:  # fmt: skip
+    price, bars = end, []
+    for i in range(count):
+        start = NOW // interval.ns * interval.ns - i * interval.ns
+        before = price * (1 - day / 96 + rng.gauss(0, 0.0011))
+        high, low = max(price, before) * (1 + rng.random() * 6e-4), min(price, before) * (1 - rng.random() * 6e-4)
+        o, h, low, c = (round(round(v / tick) * tick, decimals) for v in (before, high, low, price))
+        bars.append(m.Bar(id_, interval, start, o, h, low, c, rng.expovariate(1) + 0.2, 50, i > 0, 0, start))
+        price = before
+    return bars
+
+
+def _orders(state: State, btc: InstrumentId) -> None:
+    entry = Order(btc, Side.BUY, Decimal("0.150"), client_order_id=ClientOrderId("d7-0110"), venue=FUTURES)
+    rest = [
+        Order(btc, Side.BUY, Decimal("0.080"), OrderType.LIMIT, Decimal("61799.8"),
+              client_order_id=ClientOrderId("d7-0114"), venue=FUTURES),
+        Order(btc, Side.SELL, Decimal("0.150"), OrderType.STOP, trigger=Decimal("61200.0"), reduce_only=True,
+              client_order_id=ClientOrderId("d7-0115"), venue=FUTURES),
+        Order(btc, Side.SELL, Decimal("0.075"), OrderType.TAKE_PROFIT, trigger=Decimal("62400.0"), reduce_only=True,
+              client_order_id=ClientOrderId("d7-0116"), venue=FUTURES),
+    ]  # fmt: skip
+    at = NOW - 720 * SECOND
+    for order in (entry, *rest):
+        state.apply(e.OrderSubmitted(order, FUTURES, at))
+        state.apply(e.OrderAccepted(order.client_order_id, VenueOrderId("v"), at, at))
+    fill = e.OrderFilled(
+        entry.client_order_id, FillId("f1"), btc, Side.BUY, Decimal("0.150"), Decimal("61640.1"), Decimal("4.62"),
+        Asset("USDT"), Liquidity.TAKER, VenueOrderId("v"), at, at,
+    )  # fmt: skip
+    state.apply(fill)
+
+
+def moment() -> StillFeed:
+    """Build the frozen moment."""
+    state, rng = State(Asset("USDT")), random.Random(20251121)
+    state.now = NOW
+    for venue in (SPOT, FUTURES):
+        for item in contracts(venue):
+            if str(item.base) in PRICES and str(item.quote) == "USDT":
+                _market(state, item, rng)
+    btc = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
+    for venue in (SPOT, FUTURES):
+        state.apply(e.BalanceSet(venue, Asset("USDT"), Decimal("50194.07"), "picture", NOW))
+    _orders(state, btc)
+    state.apply(e.DayStarted(Decimal("100000"), NOW))
+    state.apply(e.PeakRaised(Decimal("100535"), NOW))
+    return StillFeed(state)
+
+
+async def draw(width: int, height: int) -> tuple[str, str]:
+    """Give the picture as SVG and as text."""
+    app = TerminalApp(Path("/nowhere"), feed=moment(), wall=lambda: NOW)
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause(0.3)
+        app.trade.ladder.action_centre()
+        app.draw_header()
+        await pilot.pause(0.1)
+        return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
+
+
+def main(folder: Path) -> None:
+    """Write the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for width, height in ((80, 24), (200, 50)):
+        svg, text = asyncio.run(draw(width, height))
+        name = folder / f"trade-{width}x{height}"
+        name.with_suffix(".svg").write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
+        name.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

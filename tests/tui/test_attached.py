@@ -1,0 +1,151 @@
+"""The terminal as its own process on a real engine: attach, stall, recover, leave."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest_asyncio
+
+from tests.tui.engine import House
+
+ROOT = Path(__file__).parents[2]
+FAREWELL = "the engine runs on"
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """Give a running engine with its market."""
+    made = await House(tmp_path).start()
+    yield made
+    await made.stop()
+
+
+class Attached:
+    """A terminal process in a pseudo-terminal of 80×24."""
+
+    def __init__(self, socket: Path, theme: str = "dark", **environment: str) -> None:
+        self.data = b""
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.fd = master
+        self.pid = os.fork()
+        if self.pid == 0:
+            _login(slave)
+            os.chdir(ROOT)
+            os.environ.update({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}, **environment)
+            settings = msgspec.json.encode({"theme": theme}).decode()
+            os.execv(sys.executable, [sys.executable, "-m", "tui", str(socket), settings, FAREWELL])
+        os.close(slave)
+        os.set_blocking(master, False)
+
+    async def read(self, seconds: float, until: bytes = b"\0never") -> bytes:
+        """Read for some time, or until something was written; give what came."""
+        fresh, end = b"", time.monotonic() + seconds
+        while time.monotonic() < end and until not in fresh:
+            try:
+                fresh += os.read(self.fd, 1 << 16)
+            except BlockingIOError:
+                await asyncio.sleep(0.02)
+            except OSError:
+                break
+        self.data += fresh
+        return fresh
+
+    async def ended(self, seconds: float) -> int | None:
+        """Wait for the end; give the exit code, or None when it still runs."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not block
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+        return None
+
+    def close(self) -> None:
+        """End it for certain."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+def _login(slave: int) -> None:
+    os.setsid()
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+    for fd in (0, 1, 2):
+        os.dup2(slave, fd)
+    os.close(slave)
+
+
+async def test_it_attaches_quickly_and_leaves_by_q_and_y(house: House) -> None:
+    terminal = Attached(house.socket)
+    try:
+        assert b"spread" in await terminal.read(8, b"spread")
+        os.write(terminal.fd, b"q")
+        assert b"the engine keeps running" in await terminal.read(3, b"the engine keeps running")
+        await asyncio.sleep(0.4)
+        os.write(terminal.fd, b"y")
+        assert await terminal.ended(3) == 0
+        assert b"\x1b[?1049l" in terminal.data
+        assert terminal.data.rstrip().endswith(FAREWELL.encode())
+    finally:
+        terminal.close()
+
+
+async def test_an_unread_terminal_holds_nothing_up_and_recovers_within_a_second(house: House) -> None:
+    terminal = Attached(house.socket)
+    try:
+        assert b"spread" in await terminal.read(8, b"spread")
+        house.runtime.late_max_ns = 0
+        await asyncio.sleep(8)  # nobody reads
+        assert house.runtime.late_max_ns < 250_000_000
+        assert house.runtime.server is not None
+        assert house.runtime.server.sessions
+        repainted = await terminal.read(1.0, b"disarmed")  # what was stuck, then the whole screen anew
+        assert b"guardian" in repainted
+        os.write(terminal.fd, b"?")
+        assert b"what it does" in await terminal.read(1.0, b"what it does")
+    finally:
+        terminal.close()
+
+
+async def test_a_hangup_ends_it_within_two_seconds(house: House) -> None:
+    terminal = Attached(house.socket)
+    try:
+        assert b"spread" in await terminal.read(8, b"spread")
+        os.kill(terminal.pid, signal.SIGHUP)
+        assert await terminal.ended(2) == 128 + signal.SIGHUP
+    finally:
+        terminal.close()
+
+
+async def test_no_colour_code_reaches_a_colourless_terminal(house: House) -> None:
+    terminal = Attached(house.socket, NO_COLOR="1")
+    try:
+        data = await terminal.read(4)
+    finally:
+        terminal.close()
+    codes = {int(code) for found in re.findall(rb"\x1b\[([\d;]*)m", data) for code in found.split(b";") if code}
+    assert codes
+    assert not {code for code in codes if 30 <= code <= 49 or 90 <= code <= 107}, codes
+
+
+async def test_a_dumb_terminal_is_answered_with_words(house: House) -> None:
+    terminal = Attached(house.socket, TERM="dumb")
+    try:
+        assert await terminal.ended(5) == 2
+        assert b"cannot show a screen" in terminal.data
+        assert b"\x1b" not in terminal.data
+    finally:
+        terminal.close()

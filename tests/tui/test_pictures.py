@@ -1,0 +1,38 @@
+"""The pictures of the trade screen hold what the drawings hold, and the project's copies are up to date."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tui.pictures import draw
+
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+
+
+async def test_the_narrow_picture_is_the_drawing() -> None:
+    _, text = await draw(80, 24)
+    lines = text.splitlines()
+    assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  risk 18%"
+    assert lines[1].rstrip() == " disarmed  guardian ♥0.2s  feeds 8/8 oldest ~1.4s  link 4ms  14:32:07 UTC"
+    for words in ("│› BTC-USDT.P   61 800.3  ▲  1.92│", "│~ BTC-USDT    61 797.83  ▲  1.92│",
+                  "  XRP-USDT.P     0.6012  ▼ -0.31", "spread 0.2 · 0.03 bp", "+0.080",
+                  "│  entry       61 640.1", "│  P&L    ▲      +24.03  +0.26%",
+                  "│  stop        61 200.0  -90.05", "│  size            9.2% of equity"):  # fmt: skip
+        assert words in text, words
+    assert all(len(line) == 80 for line in lines)
+
+
+async def test_the_wide_picture_shows_chart_positions_and_orders() -> None:
+    _, text = await draw(200, 50)
+    for words in ("volume", "+0.150", "buy 0.080", "61 640.1 ┤┄", "stop", "d7-0114", "TAKE_PROFIT", "b buy · s sell"):
+        assert words in text, words
+    prices = [line.split("│")[1][13:27] for line in text.splitlines()[4:12]]
+    assert len({price.index(".") for price in prices}) == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_the_projects_pictures_are_up_to_date(size: tuple[int, int]) -> None:
+    file = PICTURES / f"trade-{size[0]}x{size[1]}.txt"
+    if not file.exists():
+        pytest.skip("no pictures yet: python -m tests.tui.pictures docs/pictures")
+    assert (await draw(*size))[1] + "\n" == file.read_text(encoding="utf-8")

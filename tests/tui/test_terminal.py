@@ -1,0 +1,237 @@
+"""Stalls, lost links, missing colours, unfit terminals, bursts of keys."""
+
+import io
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from queue import Queue
+
+import pytest
+from textual import events
+from textual._compositor import ChopsUpdate
+from textual.app import App
+from textual.drivers._writer_thread import WriterThread
+from textual.drivers.linux_driver import LinuxDriver
+
+from tests.tui.harness import Harness
+from tui.lines import LineView
+from tui.terminal import MAX_QUEUED, GuardedApp, too_small, unfit
+
+ROOT = Path(__file__).parents[2]
+
+
+class _Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_private_attributes_exist_in_the_pinned_version() -> None:
+    assert callable(App._display)
+    thread = WriterThread(io.StringIO())
+    assert isinstance(thread._queue, Queue)
+    assert thread._queue.maxsize > MAX_QUEUED * 3
+    update = ChopsUpdate([], [(0, 0, 1)], [])
+    assert (update.chops, update.spans, update.chop_ends) == ([], [(0, 0, 1)], [])
+    assert "_writer_thread" in LinuxDriver.__init__.__code__.co_names
+    assert "attrs_before" in LinuxDriver.__init__.__code__.co_names
+
+
+class _Backed(Harness):
+    """An app whose terminal does not take what is written."""
+
+    backlog = 0
+
+    @property
+    def writer_backlog(self) -> int:
+        return self.backlog
+
+
+async def test_frames_are_left_out_while_the_terminal_stalls_and_painted_after() -> None:
+    view = LineView()
+    app = _Backed(view)
+    async with app.run_test(size=(40, 5)) as pilot:
+        await pilot.pause()
+        app.backlog = MAX_QUEUED + 1
+        view.show([(("late", ""),)])
+        await pilot.pause(0.1)
+        assert app.frames_skipped > 0
+        skipped = app.frames_skipped
+        app.backlog = 0
+        await pilot.pause(0.5)
+        assert app.frames_skipped == skipped
+        assert not app._skipped
+
+
+class _Keyed(Harness):
+    BINDINGS = [("b", "note('b')", "b")]  # noqa: RUF012
+
+    def action_note(self, what: str) -> None:
+        self.heard.append(what)
+
+
+async def test_a_burst_of_keys_stops_acting_after_ten() -> None:
+    app = _Keyed(LineView())
+    async with app.run_test() as pilot:
+        for _ in range(50):
+            app.post_message(events.Key("b", "b"))
+        await pilot.pause()
+        assert 1 <= len(app.heard) <= 10
+
+
+async def test_a_paste_triggers_nothing() -> None:
+    app = _Keyed(LineView())
+    async with app.run_test() as pilot:
+        app.post_message(events.Paste("bbbbbHy"))
+        await pilot.pause()
+        assert app.heard == []
+
+
+async def test_ctrl_q_does_not_leave() -> None:
+    app = Harness(LineView())
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+q", "ctrl+c")
+        await pilot.pause()
+        assert app.is_running
+        assert not app._exit
+
+
+@pytest.mark.parametrize(
+    ("environment", "size", "words"),
+    [
+        ({"TERM": "dumb"}, (80, 24), "TERM=dumb"),
+        ({}, (80, 24), r"TERM=\(unset\)"),
+        ({"TERM": "xterm"}, (79, 24), "80×24, this terminal has 79×24"),
+    ],
+)
+def test_an_unfit_terminal_is_answered_in_words(environment: dict[str, str], size: tuple[int, int], words: str) -> None:
+    answer = unfit(_Tty(), _Tty(), environment, size)
+    assert answer is not None
+    assert re.search(words, answer)
+
+
+def test_a_pipe_is_answered_in_words() -> None:
+    assert "stdin is not a terminal" in str(unfit(io.StringIO(), _Tty(), {"TERM": "xterm"}, (80, 24)))
+    assert "stderr is not a terminal" in str(unfit(_Tty(), io.StringIO(), {"TERM": "xterm"}, (80, 24)))
+    assert unfit(_Tty(), _Tty(), {"TERM": "xterm"}, (80, 24)) is None
+    assert too_small(200, 50) is None
+
+
+PROGRAM = """
+import sys
+from tests.tui.harness import Harness
+from tui.lines import LineView
+
+class Busy(Harness):
+    def on_mount(self):
+        super().on_mount()
+        self.n = 0
+        self.set_interval(0.02, self.tick)
+    def tick(self):
+        self.n += 1
+        if self.may_paint:
+            styles = ("gain strong", "loss cursor")
+            self.query_one(LineView).show([((f"{self.n + y} " * 12, styles[y % 2]),) for y in range(20)])
+
+sys.exit(Busy(LineView(), theme=sys.argv[1]).run())
+"""
+
+
+class _Session:
+    """A program in a pseudo-terminal."""
+
+    def __init__(self, theme: str = "dark", **environment: str) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.environ.update({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}, **environment)
+            os.execv(sys.executable, [sys.executable, "-c", PROGRAM, theme])
+
+    def read(self, seconds: float) -> bytes:
+        """Read what it writes for some time."""
+        data, until = b"", time.monotonic() + seconds
+        while time.monotonic() < until:
+            if select.select([self.fd], [], [], 0.05)[0]:
+                try:
+                    data += os.read(self.fd, 1 << 16)
+                except OSError:
+                    break
+        return data
+
+    def ended(self, seconds: float) -> int | None:
+        """Wait for its end without reading; give the exit code, or None when it still runs."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        return None
+
+    def close(self) -> None:
+        """End it for certain."""
+        os.close(self.fd)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_within_two_seconds_and_restores_the_screen(number: signal.Signals) -> None:
+    session = _Session()
+    try:
+        assert b"\x1b[?1049h" in session.read(3)
+        os.kill(session.pid, number)
+        tail = session.read(1.5)
+        assert session.ended(1) == 128 + number
+        assert b"\x1b[?1049l" in tail
+    finally:
+        session.close()
+
+
+def test_a_stalled_terminal_does_not_keep_it_from_leaving() -> None:
+    session = _Session()
+    try:
+        session.read(1.5)
+        time.sleep(3)  # nobody reads: the pseudo-terminal's buffer fills
+        os.kill(session.pid, signal.SIGHUP)
+        assert session.ended(2) is not None
+    finally:
+        session.close()
+
+
+def test_a_closed_terminal_leaves_no_orphan() -> None:
+    session = _Session()
+    try:
+        session.read(1.5)
+        os.close(session.fd)
+        assert session.ended(2.5) is not None
+    finally:
+        session.fd = os.open(os.devnull, os.O_RDONLY)
+        session.close()
+
+
+def test_without_colours_not_one_colour_code_is_written() -> None:
+    session = _Session("ansi", NO_COLOR="1")
+    try:
+        data = session.read(2.5)
+    finally:
+        session.close()
+    codes = {code for found in re.findall(rb"\x1b\[([\d;]*)m", data) for code in found.split(b";") if code}
+    assert len(data) > 2000
+    assert codes  # bold and dim remain
+    assert not {c for c in codes if 30 <= int(c) <= 49 or 90 <= int(c) <= 107}, codes
+
+
+def test_importing_the_terminal_loads_no_engine_side_library() -> None:
+    code = "import tui.terminal, tui.grid, tui.widgets.ladder, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert not {"ccxt", "duckdb", "pandas", "sqlite3"} & set(loaded.split())
+    assert issubclass(Harness, GuardedApp)

@@ -1,0 +1,116 @@
+"""A plan lists exactly what it would send."""
+
+from decimal import Decimal
+
+import pytest
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain.approval import TradingState
+from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
+from core.domain.market import InstrumentDefined, MarkPrice
+from core.domain.order import Liquidity, Order, OrderType, Side
+from core.state import State
+from tests.tui.engine import BTC, ETH, FUTURES
+from tui import trading
+from tui.actions import Kind
+from tui.trading import ORIGIN, Nothing
+from tui.views import position_detail, protective
+from venues.contracts_table import contracts
+
+ONE, TWO = ClientOrderId("d7-1"), ClientOrderId("d7-2")
+
+
+@pytest.fixture
+def state() -> State:
+    """Give a state with two instruments, a long position of 0.150 BTC and two open orders."""
+    made = State()
+    for item in contracts(FUTURES):
+        if item.id in (BTC, ETH):
+            made.apply(InstrumentDefined(item, 1))
+            made.apply(MarkPrice(item.id, 61800.0, 61800.0, 0.0, 0, 1, 1))
+    limit = Order(
+        BTC, Side.BUY, Decimal("0.080"), OrderType.LIMIT, Decimal("61799.8"), client_order_id=ONE, venue=FUTURES
+    )
+    stop = Order(
+        BTC, Side.SELL, Decimal("0.150"), OrderType.STOP, trigger=Decimal("61200.0"), reduce_only=True,
+        client_order_id=TWO, venue=FUTURES,
+    )  # fmt: skip
+    entry = Order(BTC, Side.BUY, Decimal("0.150"), client_order_id=ClientOrderId("d7-0"), venue=FUTURES)
+    for order in (entry, limit, stop):
+        made.apply(e.OrderSubmitted(order, FUTURES, 2))
+    made.apply(
+        e.OrderFilled(
+            entry.client_order_id, FillId("f1"), BTC, Side.BUY, Decimal("0.150"), Decimal("61640.1"), Decimal("1.0"),
+            made.currency, Liquidity.TAKER, VenueOrderId("v1"), 3, 3,
+        )
+    )  # fmt: skip
+    return made
+
+
+def test_cancel_names_the_orders(state: State) -> None:
+    plan = trading.cancel(state, [ONE])
+    assert plan.lines == ("d7-1  BUY 0.080 BTC-USDT.P LIMIT at 61 799.8  BINANCE-FUTURES",)
+    assert plan.commands == (c.CancelOrder(ONE, ORIGIN),)
+    assert plan.kind is Kind.REDUCES
+    with pytest.raises(Nothing, match="no open order"):
+        trading.cancel(state, [ClientOrderId("gone")])
+
+
+def test_cancel_all_lists_all_of_one_instrument_or_of_all(state: State) -> None:
+    plan = trading.cancel_all(state, BTC)
+    assert len(plan.lines) == 2
+    assert "reduce-only" in plan.lines[1]
+    assert plan.commands == (c.CancelAll(BTC, ORIGIN),)
+    assert trading.cancel_all(state, None).commands == (c.CancelAll(None, ORIGIN),)
+    with pytest.raises(Nothing, match="no open orders in ETH-USDT"):
+        trading.cancel_all(state, ETH)
+
+
+def test_flatten_names_what_is_sold_and_what_is_cancelled(state: State) -> None:
+    plan = trading.flatten(state, BTC)
+    assert plan.lines[0] == "SELL 0.150 BTC-USDT.P MARKET  reduce-only  about 9 270.00 USDT"
+    assert [line.split()[0] for line in plan.lines[1:]] == ["cancel", "cancel"]
+    assert plan.commands == (c.Flatten(BTC, ORIGIN),)
+    with pytest.raises(Nothing, match="is flat and has no orders"):
+        trading.flatten(state, ETH)
+
+
+def test_halt_and_resume_say_what_changes(state: State) -> None:
+    plan = trading.halt(state)
+    assert "+0.150 BTC-USDT.P stays open" in plan.lines
+    with pytest.raises(Nothing, match="ACTIVE already"):
+        trading.resume(state)
+    state.apply(e.TradingStateChanged(TradingState.HALTED, "guardian", "", "daily loss", 5))
+    with pytest.raises(Nothing, match="halted already"):
+        trading.halt(state)
+    resume = trading.resume(state)
+    assert resume.lines == ("HALTED → ACTIVE", "it stands so because: daily loss")
+    assert resume.commands == (c.SetTradingState(TradingState.ACTIVE, "resumed by hand", "RESUME", "", ORIGIN),)
+
+
+def test_a_move_keeps_the_tick(state: State) -> None:
+    plan = trading.move_orders(state, BTC, {61799.8}, 61799.60000000001)
+    assert plan.commands == (c.AmendOrder(ONE, price=Decimal("61799.6"), origin=ORIGIN),)
+    assert plan.lines[0].endswith("→ 61 799.6")
+    assert plan.kind is Kind.ADDS
+    with pytest.raises(Nothing, match="no limit order"):
+        trading.move_orders(state, BTC, (1.0,), 2.0)
+
+
+def test_orders_are_found_by_the_prices_they_wait_at(state: State) -> None:
+    assert [r.order.client_order_id for r in trading.orders_at(state, BTC, {61799.8, 61200.0})] == [ONE, TWO]
+    assert trading.orders_at(state, BTC, ()) == []
+
+
+def test_the_position_shows_its_protection(state: State) -> None:
+    assert protective(state, BTC) == ([(Decimal("61200.0"), Decimal("0.150"))], [])
+    text = ["".join(part for part, _ in line) for line in position_detail(state, BTC, 32)]
+    assert text[0].split() == ["BTC-USDT.P", "+0.150"]
+    assert text[1].split() == ["entry", "61", "640.1"]
+    assert "▲" in text[2]
+    assert "+23.99" in text[2]
+    assert "+0.26%" in text[2]
+    assert text[3].split() == ["stop", "61", "200.0", "-90.00"]
+    assert all(len(line) <= 32 for line in text)
+    assert "flat" in position_detail(state, ETH, 32)[0][0][0]

@@ -1,0 +1,81 @@
+"""Candle files as tapes: bars made of the played trades are the bars of the file."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from core.domain.identifiers import InstrumentId
+from core.domain.market import Quote, Trade
+from core.errors import TapeError
+from venues.market.tape import open_tape
+
+ROWS = """select timestamptz '2024-01-01 00:00:00+00' + to_minutes(15 * i::int) as date,
+    100.0 + i % 7 as open, 109.5 + i % 7 as high, 95.25 + i % 7 as low, 100.0 + (i * 5) % 7 as close,
+    1.0 + i as volume from range(500) t(i)"""
+
+
+def made(path: Path, query: str = ROWS) -> Path:
+    with duckdb.connect() as base:
+        base.execute(f"copy ({query}) to '{path}' (format parquet)")
+    return path
+
+
+def check(path: Path) -> None:
+    """Rebuild each bar from the trades between its start and the next and hold it against the file."""
+    with duckdb.connect() as base:
+        query = "select epoch_ns(date), open, high, low, close, volume from read_parquet(?)"
+        rows = base.execute(query, [str(path)]).fetchall()
+    bars = dict[int, list[Trade]]()
+    last, quote = 0, None
+    for message in open_tape(path):
+        assert isinstance(message, Quote | Trade)
+        assert message.ts >= last
+        last = message.ts
+        if isinstance(message, Quote):
+            assert message.bid < message.ask
+            quote = message
+        else:
+            assert quote is not None
+            assert quote.bid < message.price < quote.ask
+            bars.setdefault(message.ts // (900 * 10**9) * 900 * 10**9, []).append(message)
+    traded = [row for row in rows if row[5] > 0]
+    assert sorted(bars) == [row[0] for row in traded]
+    for start, first, high, low, close, volume in traded:
+        prices = [trade.price for trade in bars[start]]
+        assert (prices[0], max(prices), min(prices), prices[-1]) == (first, high, low, close)
+        assert sum(trade.size for trade in bars[start]) == pytest.approx(volume)
+        against = low if close >= first else high
+        assert prices[1] == against
+
+
+def test_generated_candles(tmp_path: Path) -> None:
+    path = made(tmp_path / "ETHUSDT-perp-15m.parquet")
+    assert open_tape(path).instruments == ("BINANCE-FUTURES:PERPETUAL:ETH-USDT@LIN",)
+    check(path)
+
+
+def test_recorded_candles(recorded_data: Path) -> None:
+    check(recorded_data / "candles" / "XRPUSDT-perp-15m.parquet")
+
+
+def test_the_instrument_can_be_given(tmp_path: Path) -> None:
+    path = made(tmp_path / "mine.parquet")
+    with pytest.raises(TapeError, match="does not tell its instrument"):
+        open_tape(path)
+    spot = InstrumentId("BINANCE-SPOT:SPOT_PAIR:LTC-USDT")
+    assert {m.instrument for m in open_tape(path, instrument=spot)} == {spot}
+
+
+def test_a_file_without_candles_is_refused(tmp_path: Path) -> None:
+    path = made(tmp_path / "BTCUSDT-perp-15m.parquet", "select now() as date, 1.0 as funding_rate")
+    with pytest.raises(TapeError, match="no column open, high, low, close, volume"):
+        open_tape(path)
+
+
+def test_a_bar_that_cannot_be_is_named_by_its_row(tmp_path: Path) -> None:
+    broken = f"select * replace (if(volume = 8, 'nan'::double, low) as low) from ({ROWS})"
+    path = made(tmp_path / "BTCUSDT-spot-15m.parquet", broken)
+    with pytest.raises(TapeError) as caught:
+        list(open_tape(path))
+    assert caught.value.line == 8

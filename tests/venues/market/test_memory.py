@@ -1,0 +1,141 @@
+"""Nothing is said before it is durable: a slow, a failing and a recovering disk under a running market."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from core.domain.events import OrderAccepted, OrderFilled, OrderUnknown
+from core.domain.market import VenueStatus
+from core.domain.order import Side
+from tests.venues.market.process import BTC, Trader
+from venues.market.flow import Flow
+from venues.market.history import KEPT_NS, backfill
+from venues.market.keep import LatestFile, RecordFile
+from venues.market.memory import BarFile
+from venues.market.server import MarketServer, MarketSettings
+from venues.matching_settings import LatencySettings
+
+
+class Disk:
+    """Stand between the market and its file."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.errors = 0
+        self.written = 0
+
+    def over(self, file: LatestFile) -> None:
+        write = file.put
+
+        def put(values: dict[str, bytes], sync: bool) -> None:
+            assert self.open.wait(10)
+            if self.errors and sync:
+                self.errors -= 1
+                raise OSError(28, "No space left on device")
+            write(values, sync)
+            self.written += sync
+
+        file.put = put  # type: ignore[method-assign]
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[MarketServer]:
+    server = MarketServer(MarketSettings(tmp_path, manual=(BTC,), latency=LatencySettings()))
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def disk(server: MarketServer, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr("venues.market.memory.RETRY_S", 0.05)
+    disk = Disk()
+    disk.over(server.memory._file)
+    return disk
+
+
+async def test_an_answer_waits_for_the_disk(server: MarketServer, disk: Disk, tmp_path: Path) -> None:
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        disk.open.clear()
+        await trader.submit("a", "2")
+        asked = asyncio.create_task(trader.venue.snapshot(0))
+        await asyncio.sleep(0.3)
+        assert not trader.of(OrderAccepted)
+        assert not trader.of(OrderFilled)
+        assert not asked.done()  # it would tell of a fill that could still be lost
+        disk.open.set()
+        assert [fill.client_order_id for fill in (await asked).fills] == ["a"]
+        assert trader.of(OrderFilled, "a")
+
+
+async def test_a_full_disk_holds_answers_back_until_it_has_room(server: MarketServer, disk: Disk) -> None:
+    async with Trader(server.settings.socket, answer_s=0.15) as trader:
+        await trader.prices(100.0, 100.1)
+        disk.errors = 6
+        await trader.submit("a", "2")
+        await trader.until(lambda: trader.of(OrderUnknown, "a"))
+        assert not trader.of(OrderAccepted)
+        await trader.until(lambda: trader.of(OrderFilled, "a"))
+        assert disk.errors == 0
+
+
+async def test_requests_of_one_moment_share_a_write(server: MarketServer, disk: Disk) -> None:
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        before = disk.written
+        for n in range(50):
+            await trader.submit(f"{n}", "2", price="90.0")
+        await trader.until(lambda: len(trader.of(OrderAccepted)) == 50)
+        assert disk.written - before < 25
+
+
+async def test_a_bound_on_what_an_account_carries(server: MarketServer) -> None:
+    account = server.accounts.by_venue["BINANCE-FUTURES"]  # type: ignore[index]
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        for n in range(60):
+            await trader.submit(f"{n}", "1", (Side.BUY, Side.SELL)[n % 2])
+        await trader.until(lambda: len(trader.of(OrderFilled)) >= 60)
+        assert len(account.matching.image(market=False)) / 60 < 600  # bytes an order with its fill
+
+
+async def test_another_user_is_turned_away(server: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("venues.market.session.peer_uid", lambda connection: 4_000_000)
+    trader = Trader(server.settings.socket, answer_s=0.2)
+    await trader.venue.start(trader.got.append)
+    await trader.until(lambda: trader.of(VenueStatus))
+    await trader.venue.stop()
+    assert "belongs to another user (your uid is 4000000)" in trader.of(VenueStatus)[0].reason
+
+
+async def test_a_stumble_does_not_stop_prices(server: MarketServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        with monkeypatch.context() as broken:
+            broken.setattr(server.accounts, "on_data", lambda message, instrument: 1 / 0)
+            await trader.prices(90.0, 90.1)
+        await trader.prices(101.0, 101.1)
+        await trader.submit("a", "2")
+        await trader.until(lambda: trader.of(OrderFilled, "a"))
+
+
+def test_bars_are_kept_for_a_week_and_a_new_market_begins_anew(tmp_path: Path) -> None:
+    flow_bars = backfill(Flow(1, 1_800_000_000_000_000_000), hours=2)
+    file = BarFile(tmp_path / "bars", 0, fresh=True)
+    file.append(flow_bars[:100])
+    file.append(flow_bars[100:])
+    file.close()
+    again = BarFile(tmp_path / "bars", flow_bars[-1].start, fresh=False)
+    assert again.bars == flow_bars
+    again.close()
+    later = BarFile(tmp_path / "bars", flow_bars[-1].start + KEPT_NS, fresh=False)
+    assert later.bars == []
+    later.close()
+    fresh = BarFile(tmp_path / "bars", 0, fresh=True)
+    fresh.close()
+    assert len(RecordFile(tmp_path / "bars").records) == 1

@@ -25,8 +25,8 @@ from core.domain.order import Order, Side
 from core.engine import Engine
 from core.outbox import Effect
 from core.state import State
-from venues.matching import Matching
-from venues.matching_settings import MatchingSettings
+from venues.matching.matching import Matching
+from venues.matching.settings import MatchingSettings
 
 START_NS = 1_577_836_800_000_000_000
 SMALL, LARGE = Decimal("0.010"), Decimal("1.000")

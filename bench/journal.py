@@ -23,7 +23,7 @@ from core.domain.events import OrderSubmitted
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.order import Order, OrderType, Side
 from core.wire import encode
-from store.journal import SqliteJournal
+from store.journal.journal import SqliteJournal
 
 WINDOWS = (1, 16, 64, 256)
 HEADLINE = 64

@@ -32,8 +32,8 @@ from core.engine import Engine
 from core.outbox import Effect
 from core.runtime import CHECKPOINT_EVERY, Runtime
 from core.state import State
-from store.journal import SqliteJournal
-from store.journal_tools import check
+from store.journal.journal import SqliteJournal
+from store.journal.tools import check
 from store.memory import MemoryTickStore
 
 RECORDS = 1_000_000

@@ -26,11 +26,11 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import BookDelta, Quote, Trade
 from core.domain.message import Message
 from store.recorder import Recorder
-from store.segment_format import Kind
-from store.segment_reader import open_segments
-from store.segments import SegmentWriter
-from store.tick_paths import DAY_NS, TickPaths
-from store.ticks import TickReader, days
+from store.segments.format import Kind
+from store.segments.reader import open_segments
+from store.segments.writer import SegmentWriter
+from store.ticks.paths import DAY_NS, TickPaths
+from store.ticks.reader import TickReader, days
 
 ROWS = 10_000_000
 HOUR_NS = 3_600_000_000_000

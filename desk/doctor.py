@@ -15,9 +15,10 @@ from core.config import Settings
 from core.config_file import load
 from core.errors import ClientError, TradedeckError
 from core.protocol import AskStatus, Status
-from desk import screen_check, services
+from desk import services
 from desk.paths import Home, Role
 from desk.session import talk
+from tui.fit import unfit
 
 OLDEST_PYTHON = (3, 11)
 SECRET_NAMES = ("secrets.toml",)
@@ -46,7 +47,7 @@ def _machine() -> Iterator[Finding]:
         yield Finding("python", "ok", f"{here} on {platform.machine()}")
     else:
         yield Finding("python", "wrong", here, "tradedeck needs Python 3.11 or newer")
-    reason = screen_check.unfit()
+    reason = unfit()
     yield Finding("terminal", "note" if reason else "ok", reason or f"TERM={os.environ.get('TERM')}")
     encoding = (sys.stdout.encoding or "").lower()
     if encoding.replace("-", "") == "utf8":
@@ -110,7 +111,7 @@ def _disk(home: Home, settings: Settings) -> Finding:
 
 
 def _journal(home: Home) -> Finding:
-    from store.journal_tools import check
+    from store.journal.tools import check
 
     try:
         report = check(home.journal)

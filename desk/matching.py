@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from core.config import Settings
 from core.domain.identifiers import Asset, VenueId
-from venues.matching_settings import LatencySettings, MatchingSettings
+from venues.matching.settings import LatencySettings, MatchingSettings
 
 MS_NS = 1_000_000
 

@@ -12,8 +12,9 @@ from core.domain.identifiers import InstrumentId
 from core.errors import TapeError
 from desk.launch import DAY
 from desk.paths import Home
+from venues.market.opening import open_tape
 from venues.market.parse import MarketData
-from venues.market.tape import RecordedTape, Tape, open_tape
+from venues.market.tape import RecordedTape, Tape
 
 _DAY_FILE = re.compile(r"ticks-(\d{4}-\d{2}-\d{2})\.duckdb")
 _SEEN = (
@@ -37,11 +38,11 @@ def open_any(home: Home, settings: Settings, path: Path) -> Tape:
 
 
 def _recorded(root: Path, day: date, target: str) -> Tape:
-    from store import tick_tape, ticks  # DuckDB: only where a day is asked for
+    from store.ticks import reader, tape  # DuckDB: only where a day is asked for
 
-    found = ticks.query(_SEEN, root, target=target, days=[day])
+    found = reader.query(_SEEN, root, target=target, days=[day])
     instruments = [InstrumentId(row[0]) for row in found.rows]
     if not instruments:
         raise TapeError(f"{root}/ticks", 0, f"nothing was recorded on {day}; tradedeck ticks days lists what was")
-    play = cast("partial[Iterable[MarketData]]", partial(tick_tape.read_day, root, day, target=target))
+    play = cast("partial[Iterable[MarketData]]", partial(tape.read_day, root, day, target=target))
     return RecordedTape(str(day), instruments, play)

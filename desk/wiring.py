@@ -38,9 +38,9 @@ def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime
     from core.guardian.guardian import Guardian
     from core.runtime import Runtime
     from core.state import State
-    from store.journal import SqliteJournal
+    from store.journal.journal import SqliteJournal
     from store.memory import MemoryTickStore
-    from store.segments import SegmentWriter
+    from store.segments.writer import SegmentWriter
 
     journal = SqliteJournal(
         home.journal, reserve_bytes=settings.journal.reserve_mb << 20, keep_days=settings.journal.keep_days

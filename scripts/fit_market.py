@@ -16,7 +16,7 @@ import numpy as np
 
 from core.book import Book
 from core.domain.market import BookDelta, BookSnapshot, Quote, Trade
-from venues.market.tape import open_tape
+from venues.market.opening import open_tape
 
 COINS = ("BTC", "ETH", "XRP", "LTC")
 TAPES = {"perp": "l2/binance-usdm-btcusdt-20240808.xz", "spot": "l2/binance-spot-btcusdt-20240809.xz"}

@@ -18,8 +18,8 @@ import fsspec
 
 from core.domain.identifiers import InstrumentId
 from core.errors import StoreError
-from store.segment_format import Kind
-from store.tick_tables import TABLES, TickTables, quoted, venue_name
+from store.segments.format import Kind
+from store.ticks.tables import TABLES, TickTables, quoted, venue_name
 
 _PATH = re.compile(
     r"venue=(?P<venue>[^/]+)/day=(?P<day>\d{4}-\d\d-\d\d)/(?P<kind>trades|quotes|levels)(-(?P<part>\d+))?\.parquet$"

@@ -23,10 +23,10 @@ import structlog
 from core.config import TicksSettings
 from core.errors import HomeLocked, StoreError, TradedeckError
 from store.lake import Lake
-from store.segment_format import SUFFIX, Kind
-from store.segment_reader import Pieces, SegmentReader, joined, split
-from store.tick_paths import TickPaths, day_of
-from store.tick_tables import Busy, Chunk, NotADatabase, TickTables, open_day, quoted, translate
+from store.segments.format import SUFFIX, Kind
+from store.segments.reader import Pieces, SegmentReader, joined, split
+from store.ticks.paths import TickPaths, day_of
+from store.ticks.tables import Busy, Chunk, NotADatabase, TickTables, open_day, quoted, translate
 
 MAX_ROWS = 250_000
 """Rows of one turn; with its memory limit this bounds the recorder."""

@@ -19,7 +19,7 @@ def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False)
         os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
     elif settings.slow_link:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = "standard"
-    from tui.terminal import unfit
+    from tui.fit import unfit
 
     words = unfit()
     if words is not None:

@@ -14,11 +14,12 @@ from core.domain.identifiers import InstrumentId, symbol_of
 from tui.actions import Kind, bindings, find_action, keymap, rebind
 from tui.confirm import Choose, Confirm, palette_choices
 from tui.feed import LINK, ORDERS, Feed
+from tui.fit import too_small
 from tui.grid import Grid
 from tui.screens.help import HelpScreen, SmallScreen
 from tui.screens.trade import TradeScreen
 from tui.standing import standing_of
-from tui.terminal import GuardedApp, too_small
+from tui.terminal import GuardedApp
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
 from tui.views import open_positions
 

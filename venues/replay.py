@@ -16,9 +16,9 @@ from core.domain.message import Command, Event, Message, Nanoseconds
 from core.ports import Clock, Emit
 from core.reconcile import reconcile
 from core.state import State
-from venues.matching import Matching
-from venues.matching_settings import SECOND, MatchingSettings
-from venues.paper import Paper, opening_balances
+from venues.matching.matching import Matching
+from venues.matching.settings import SECOND, MatchingSettings
+from venues.matching.venue import MatchedVenue, opening_balances
 
 _TIMERS_IN_A_SILENCE = 60
 """Timers between two messages at most, however far apart they are."""
@@ -81,8 +81,8 @@ class TapeFeed:
         return ()
 
 
-class Replay(Paper):
-    """A paper account over a tape: on a live clock at the speed the tape was stamped for, unpaced on a ManualClock."""
+class Replay(MatchedVenue):
+    """An account over a tape: on a live clock at the speed the tape was stamped for, unpaced on a ManualClock."""
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ from pathlib import Path
 
 def attach(home: Path | None = None) -> None:
     """Open the screen on the engine of a home; market, engine and recorder are started where they do not run."""
-    from desk import output, screen_check
+    from desk import output
     from desk.output import UsageFault
     from desk.paths import Role, home_at
     from desk.services import running
+    from tui.fit import unfit
 
-    reason = screen_check.unfit()
+    reason = unfit()
     if reason:
         raise UsageFault(reason)
     place = home_at(home)

@@ -23,12 +23,13 @@ def demo(
     Leaving the screen leaves everything running; tradedeck stop ends it. Without a screen the same market is shown as
     plain lines, and what this command started ends with it.
     """
-    from desk import output, screen_check
+    from desk import output
     from desk.launch import bring_up, plan
     from desk.paths import home_at
+    from tui.fit import unfit
 
     place = home_at(home)
-    reason = "" if headless else screen_check.unfit()
+    reason = None if headless else unfit()
     asked = plan(tape, loop, speed, seed)
     started = bring_up(place, asked)
     if headless or reason:

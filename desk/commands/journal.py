@@ -18,7 +18,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from desk import output
     from desk.commands.shown import clock
     from desk.paths import home_at
-    from store import journal_tools
+    from store.journal import tools as journal_tools
 
     report = journal_tools.check(home_at(home).journal)
     damage = report.damage.what if report.damage is not None else ""
@@ -52,7 +52,7 @@ def export(
     from core.errors import StoreError
     from desk import output
     from desk.paths import home_at
-    from store import journal_tools
+    from store.journal import tools as journal_tools
 
     if as_csv and as_json:
         raise output.UsageFault("--csv or --json, not both")
@@ -80,7 +80,7 @@ def backup(
 
     from desk import output
     from desk.paths import home_at
-    from store import journal_tools
+    from store.journal import tools as journal_tools
 
     report = journal_tools.backup(home_at(home).journal, target)
     if as_json:
@@ -101,7 +101,7 @@ def restore(
     """Put a backup in the journal's place; the engine must not run."""
     from desk import output
     from desk.paths import home_at
-    from store import journal_tools
+    from store.journal import tools as journal_tools
 
     aside = journal_tools.restore(source, home_at(home).create().journal, force=force)
     if as_json:

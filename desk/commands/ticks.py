@@ -25,12 +25,12 @@ def sql(
     from desk.commands.shown import show_rows
     from desk.paths import home_at
     from desk.ticks import settings_of
-    from store import ticks
+    from store.ticks import reader
 
     if as_csv and as_json:
         raise output.UsageFault("--csv or --json, not both")
     place = home_at(home)
-    table = ticks.query(query, place.root, target=settings_of(place).target)
+    table = reader.query(query, place.root, target=settings_of(place).target)
     if as_json:
         output.write_json([dict(zip(table.columns, row, strict=True)) for row in table.rows])
     elif as_csv:
@@ -50,10 +50,10 @@ def days(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from desk.commands.shown import show_rows
     from desk.paths import home_at
     from desk.ticks import settings_of
-    from store import ticks
+    from store.ticks import reader
 
     place = home_at(home)
-    found = ticks.days(place.root, target=settings_of(place).target)
+    found = reader.days(place.root, target=settings_of(place).target)
     if as_json:
         output.write_json([dataclasses.asdict(part) for part in found])
     else:
@@ -75,12 +75,12 @@ def export(
     from desk import output
     from desk.paths import home_at
     from desk.ticks import days_named, settings_of
-    from store import ticks
+    from store.ticks import reader
 
     place = home_at(home)
     target = settings_of(place).target
-    wanted = days_named(day) or {part.day for part in ticks.days(place.root, target=target)}
-    written = ticks.export(place.root, wanted, folder, form, target=target)
+    wanted = days_named(day) or {part.day for part in reader.days(place.root, target=target)}
+    written = reader.export(place.root, wanted, folder, form, target=target)
     if as_json:
         output.write_json({"written": [str(path) for path in written]})
     else:

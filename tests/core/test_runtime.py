@@ -19,8 +19,8 @@ from core.errors import VenueError
 from core.guardian.guardian import Guardian
 from core.runtime import Runtime
 from core.state import State
-from store.journal import SqliteJournal
-from store.journal_format import read_records, reading
+from store.journal.format import read_records, reading
+from store.journal.journal import SqliteJournal
 from store.memory import MemoryJournal, MemoryTickStore
 from tests.core.kit import BTC_PERP, PERP, D, held, order
 from tests.core.scripted import ScriptedVenue

@@ -8,7 +8,14 @@ import pytest
 from tests.house.sources import files, imported, module_exists, place
 
 HEAVY = {"textual", "pandas", "vectorbt", "duckdb", "numba", "optuna", "plotext"}
-ENGINE_SIDE = ["core.engine", "core.runtime", "core.guardian", "core.server", "store.journal", "store.segments"]
+ENGINE_SIDE = [
+    "core.engine",
+    "core.runtime",
+    "core.guardian",
+    "core.server",
+    "store.journal.journal",
+    "store.segments.writer",
+]
 VENUE_SIDE = ["venues.paper", "venues.replay", "venues.market.source"]
 TERMINAL_SIDE = ["core.client", "tui.app"]
 FOREIGN_TO_TERMINAL = {

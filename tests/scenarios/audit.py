@@ -10,7 +10,7 @@ from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.identifiers import VenueId, venue_of
 from core.domain.order import OrderStatus
 from core.domain.reports import VenueSnapshot
-from store.journal_tools import check
+from store.journal.tools import check
 from tests.scenarios.house import Auditor, House
 from tests.scenarios.traffic import Given
 

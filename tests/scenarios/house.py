@@ -26,7 +26,7 @@ from core.state import State
 from core.wire import decode_event
 from desk import services
 from desk.paths import Home, Role
-from store.journal_format import read_records, reading
+from store.journal.format import read_records, reading
 from venues.market.venue import MarketVenue
 
 SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")

@@ -12,8 +12,8 @@ import msgspec
 from core.domain.commands import CancelAll, Flatten, SubmitOrder
 from core.domain.message import Nanoseconds
 from desk.paths import Role
-from store.tick_tables import Busy
-from store.ticks import TickReader
+from store.ticks.reader import TickReader
+from store.ticks.tables import Busy
 from tests.scenarios.audit import Audit
 from tests.scenarios.house import FUTURES, Auditor, House, agree, of_market
 from tests.scenarios.traffic import Given, Traffic

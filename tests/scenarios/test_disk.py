@@ -15,7 +15,7 @@ from core.domain import events as e
 from core.domain.commands import Flatten, SubmitOrder
 from core.domain.order import Order, Side
 from desk.paths import Role
-from store.journal_tools import check
+from store.journal.tools import check
 from tests.scenarios.house import PERP, QUICK, House, agree, until
 
 SIZE_MB = 24

@@ -16,10 +16,10 @@ from core.domain.commands import CancelAll, Flatten, StopEngine, SubmitOrder
 from core.domain.order import Order, OrderStatus, OrderType, Side
 from desk import services
 from desk.paths import Role
-from store.journal_tools import check
+from store.journal.tools import check
 from tests.generate.tapes import generate
 from tests.scenarios.house import PERP, QUICK, House, agree, until
-from venues.market.tape import SCAN_LINES
+from venues.market.raw import SCAN_LINES
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z (debug|info|warning|error|critical) ")
 

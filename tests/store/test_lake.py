@@ -13,10 +13,10 @@ from core.config import TicksSettings
 from core.errors import StoreError
 from store.lake import Lake
 from store.recorder import Recorder
-from store.segment_format import Kind
-from store.tick_paths import DAY_NS, TickPaths, day_number
-from store.tick_tape import read_day
-from store.ticks import days, query
+from store.segments.format import Kind
+from store.ticks.paths import DAY_NS, TickPaths, day_number
+from store.ticks.reader import days, query
+from store.ticks.tape import read_day
 from tests.contracts.tick_store import BTC, ETH, by_kind, ticks
 from tests.store.tick_home import DAY, NEXT, write
 

@@ -19,11 +19,11 @@ from core.ports import TickStore
 from store import lake
 from store import recorder as recorder_module
 from store.recorder import Recorder, run
-from store.segment_format import HEADER
-from store.segment_reader import SegmentReader
-from store.tick_paths import DAY_NS, TickPaths, day_number
-from store.tick_tables import Busy, open_day
-from store.ticks import TickReader, days
+from store.segments.format import HEADER
+from store.segments.reader import SegmentReader
+from store.ticks.paths import DAY_NS, TickPaths, day_number
+from store.ticks.reader import TickReader, days
+from store.ticks.tables import Busy, open_day
 from tests.contracts.tick_store import BTC, ReadBack, TickStoreContract, by_kind, ticks
 from tests.store.tick_home import DAY, KEEP_ALL, NEXT, move_all, python, read, write, writer
 

@@ -9,8 +9,8 @@ import pytest
 
 from store import recorder as recorder_module
 from store.recorder import Recorder
-from store.tick_paths import DAY_NS, TickPaths, day_number
-from store.ticks import TickReader, days
+from store.ticks.paths import DAY_NS, TickPaths, day_number
+from store.ticks.reader import TickReader, days
 from tests.contracts.tick_store import by_kind, ticks
 from tests.store.tick_home import DAY, KEEP_ALL, NEXT, kill_after, move_all, python, read, write, writer
 

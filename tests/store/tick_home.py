@@ -12,9 +12,9 @@ from pathlib import Path
 from core.config import TicksSettings
 from core.domain.message import Message
 from store.recorder import Recorder
-from store.segments import SegmentWriter
-from store.tick_paths import TickPaths
-from store.tick_tape import read_day
+from store.segments.writer import SegmentWriter
+from store.ticks.paths import TickPaths
+from store.ticks.tape import read_day
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2024, 8, 9)

@@ -21,7 +21,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 from tests.tui.harness import Harness
 from tui.lines import LineView
-from tui.terminal import MAX_QUEUED, GuardedApp, too_small, unfit
+from tui.terminal import MAX_QUEUED, GuardedApp
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,27 +99,6 @@ async def test_ctrl_q_does_not_leave() -> None:
         await pilot.pause()
         assert app.is_running
         assert not app._exit
-
-
-@pytest.mark.parametrize(
-    ("environment", "size", "words"),
-    [
-        ({"TERM": "dumb"}, (80, 24), "TERM=dumb"),
-        ({}, (80, 24), r"TERM=\(unset\)"),
-        ({"TERM": "xterm"}, (79, 24), "80×24, this terminal has 79×24"),
-    ],
-)
-def test_an_unfit_terminal_is_answered_in_words(environment: dict[str, str], size: tuple[int, int], words: str) -> None:
-    answer = unfit(_Tty(), _Tty(), environment, size)
-    assert answer is not None
-    assert re.search(words, answer)
-
-
-def test_a_pipe_is_answered_in_words() -> None:
-    assert "stdin is not a terminal" in str(unfit(io.StringIO(), _Tty(), {"TERM": "xterm"}, (80, 24)))
-    assert "stderr is not a terminal" in str(unfit(_Tty(), io.StringIO(), {"TERM": "xterm"}, (80, 24)))
-    assert unfit(_Tty(), _Tty(), {"TERM": "xterm"}, (80, 24)) is None
-    assert too_small(200, 50) is None
 
 
 PROGRAM = """

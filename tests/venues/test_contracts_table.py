@@ -10,10 +10,10 @@ from core.domain.instrument import Instrument
 from core.domain.market import Quote, Trade
 from core.errors import ConfigError
 from tests.generate.tapes import generate
-from tests.venues.pit import COIN, COINM, FUTURES, PERP, SPOT
+from tests.venues.matching.pit import COIN, COINM, FUTURES, PERP, SPOT
 from venues.contracts_table import contracts, read_table, venues
-from venues.margin import rebuild_cums
-from venues.market.tape import open_tape
+from venues.market.opening import open_tape
+from venues.matching.margin import rebuild_cums
 
 GOOD = """
 [[instrument]]

@@ -15,10 +15,10 @@ from core.domain.order import OrderStatus, Side, TimeInForce
 from core.errors import ConfigError
 from core.ports import Emit, Venue
 from tests.contracts.venue import Stage, VenueContract
-from tests.venues.pit import FUTURES
+from tests.venues.matching.pit import FUTURES
 from venues import VENUES, load
 from venues.contracts_table import contracts
-from venues.matching_settings import LatencySettings, MatchingSettings
+from venues.matching.settings import LatencySettings, MatchingSettings
 from venues.paper import Paper
 
 SLOW = MatchingSettings(latency=LatencySettings(request_ns=3_000_000, answer_ns=3_000_000))

@@ -25,11 +25,11 @@ from core.guardian.guardian import Guardian
 from core.state import State
 from tests.contracts.venue import Stage, VenueContract
 from tests.generate.tapes import generate
-from tests.venues.pit import ASKS, BIDS, COIN, COINM, FUTURES, PERP, SECOND, T0
+from tests.venues.matching.pit import ASKS, BIDS, COIN, COINM, FUTURES, PERP, SECOND, T0
 from venues.contracts_table import contracts
+from venues.market.opening import open_tape
 from venues.market.player import play
-from venues.market.tape import open_tape
-from venues.matching_settings import LatencySettings, MatchingSettings
+from venues.matching.settings import LatencySettings, MatchingSettings
 from venues.replay import Replay, ReplayDriver
 
 LOOSE = GuardianSettings(

@@ -9,8 +9,8 @@ from core.domain.instrument import Instrument
 from core.domain.message import Data, Message, Nanoseconds
 from core.errors import VenueError
 from venues.contracts_table import contracts
-from venues.matching import NEVER, Matching
-from venues.matching_settings import TYPICAL_LATENCY, LatencySettings, MatchingSettings
+from venues.matching.matching import NEVER, Matching
+from venues.matching.settings import TYPICAL_LATENCY, LatencySettings, MatchingSettings
 
 START_BALANCES: Mapping[VenueId, Mapping[Asset, Decimal]] = {
     VenueId("BINANCE-SPOT"): {Asset("USDT"): Decimal(50_000)},

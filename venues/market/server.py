@@ -30,10 +30,11 @@ from venues.market.flow import RATE
 from venues.market.history import History
 from venues.market.keep import FolderLock, LatestFile
 from venues.market.memory import BarFile, Memory
+from venues.market.opening import open_tape
 from venues.market.session import Session
 from venues.market.source import FlowSource, ManualSource, Source, TapeSource
-from venues.market.tape import Tape, open_tape
-from venues.matching_settings import TYPICAL_LATENCY, LatencySettings
+from venues.market.tape import Tape
+from venues.matching.settings import TYPICAL_LATENCY, LatencySettings
 
 log = structlog.get_logger()
 _TURN_S = 0.05

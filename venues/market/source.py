@@ -13,7 +13,7 @@ from venues.market.flow import RATE, Flow, FlowState
 from venues.market.history import backfill
 from venues.market.player import Pace, Played, play_all
 from venues.market.tape import Tape
-from venues.matching import NEVER
+from venues.matching.matching import NEVER
 
 SLEPT_NS: Nanoseconds = 5_000_000_000
 """Behind by more than this, the machine slept or the process was stopped: time is skipped, not caught up."""

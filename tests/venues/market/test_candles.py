@@ -8,7 +8,7 @@ import pytest
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Quote, Trade
 from core.errors import TapeError
-from venues.market.tape import open_tape
+from venues.market.opening import open_tape
 
 ROWS = """select timestamptz '2024-01-01 00:00:00+00' + to_minutes(15 * i::int) as date,
     100.0 + i % 7 as open, 109.5 + i % 7 as high, 95.25 + i % 7 as low, 100.0 + (i * 5) % 7 as close,

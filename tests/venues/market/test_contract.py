@@ -15,7 +15,7 @@ from tests.contracts.venue import Stage, VenueContract
 from tests.venues.market.process import BTC, FUTURES, MANUAL, MarketProcess
 from venues.contracts_table import contracts
 from venues.market.venue import MarketVenue
-from venues.matching_settings import TYPICAL_LATENCY
+from venues.matching.settings import TYPICAL_LATENCY
 
 
 class MarketStage(Stage):

@@ -16,7 +16,7 @@ from venues.market.history import KEPT_NS, backfill
 from venues.market.keep import LatestFile, RecordFile
 from venues.market.memory import BarFile
 from venues.market.server import MarketServer, MarketSettings
-from venues.matching_settings import LatencySettings
+from venues.matching.settings import LatencySettings
 
 
 class Disk:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from core.domain.market import NO_ID, BookDelta, BookSnapshot, MarkPrice, Quote, Trade
 from core.errors import VenueError
 from tests.generate.tapes import generate
+from venues.market.opening import open_tape
 from venues.market.parse import FrameParser, Market, instrument_of
-from venues.market.tape import open_tape
 
 TS = 1_723_161_255_000_000_000
 USDM = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"

@@ -13,8 +13,9 @@ from core.domain.market import BookDelta, BookSnapshot, FeedReport, Health, Quot
 from core.domain.message import Data
 from core.errors import TapeError
 from tests.generate.tapes import generate
+from venues.market.opening import open_tape
 from venues.market.player import PAUSE_NS, play, play_all
-from venues.market.tape import RecordedTape, Tape, open_tape
+from venues.market.tape import RecordedTape, Tape
 
 USDM = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 START = 1_800_000_000_000_000_000
@@ -219,7 +220,7 @@ def test_a_garbage_line_is_named(garbage: bytes, tmp_path: Path) -> None:
 
 
 def test_a_late_garbage_line_ends_the_play_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("venues.market.tape.SCAN_LINES", 50)
+    monkeypatch.setattr("venues.market.raw.SCAN_LINES", 50)
     lines = generate().lines
     path = tmp_path / "tape"
     path.write_bytes(b"".join([*lines[:300], b"garbage\n"]))

@@ -99,5 +99,14 @@ def test_the_engine_side_is_light(fresh_python: Callable[[str], str]) -> None:
     root = Path(__file__).resolve().parents[3]
     code = f"import sys; sys.path.insert(0, {str(root)!r})\nimport venues.market.venue\nprint(*sys.modules)"
     loaded = set(fresh_python(code).split())
-    heavy = {"duckdb", "pyarrow", "textual", "pandas", "lzma", "venues.market.flow", "venues.matching", "numpy"}
+    heavy = {
+        "duckdb",
+        "pyarrow",
+        "textual",
+        "pandas",
+        "lzma",
+        "venues.market.flow",
+        "venues.matching.matching",
+        "numpy",
+    }
     assert not heavy & loaded

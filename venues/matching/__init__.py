@@ -1,0 +1,1 @@
+"""The matching and margin rules that paper, replay and back-tests share."""

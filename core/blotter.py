@@ -192,7 +192,7 @@ class Blotter:
             self._enter(record, OrderStatus.UNKNOWN if unknown else self._working(record), ts, reason)
 
     def amended(self, event: OrderAmended) -> None:
-        """The venue holds the order with new values."""
+        """The venue, or the engine while the order waits there for its trigger, holds it with new values."""
         record = self._record(event.client_order_id)
         changes: dict[str, Decimal] = {}
         if event.quantity is not None:
@@ -202,7 +202,9 @@ class Blotter:
         if event.trigger is not None:
             changes["trigger"] = event.trigger
         record.order = msgspec.structs.replace(record.order, **changes)
-        if record.is_open:
+        if record.status is OrderStatus.APPROVED:
+            record.updated = event.ts
+        elif record.is_open:
             self._enter(record, self._working(record), event.ts)
 
     def unknown(self, event: OrderUnknown) -> None:

@@ -75,21 +75,23 @@ class Orders:
         record = self._working(command, "amend")
         if record is None:
             return
-        now = self.state.now
+        now, waits = self.state.now, record.status is _APPROVED
         abilities = self.abilities.get(record.venue)
-        if abilities is not None and not abilities.amend:
+        if not waits and abilities is not None and not abilities.amend:
             self._refuse(command, "amend", f"{record.venue} cannot amend orders; cancel and send a new one")
             return
         if record.status in _BUSY:
             self._refuse(command, "amend", f"order is {record.status}; wait for the venue's answer")
             return
         verdict = self.guardian.check_amend(self.state, command, record, now)
-        if isinstance(verdict, Approved):
-            id_ = command.client_order_id
-            self._outbox.record(e.AmendSubmitted(id_, command.quantity, command.price, command.trigger, now))
-            self._outbox.put(verdict)
-        else:
+        id_, changes = command.client_order_id, (command.quantity, command.price, command.trigger)
+        if not isinstance(verdict, Approved):
             self._refuse(command, "amend", self.guardian.words(verdict))
+        elif waits:  # it waits here for its trigger: the venue has never heard of it
+            self._outbox.record(e.OrderAmended(id_, *changes, now, now))
+        else:
+            self._outbox.record(e.AmendSubmitted(id_, *changes, now))
+            self._outbox.put(verdict)
 
     def cancel(self, command: c.CancelOrder) -> None:
         """Cancel a working order; one cancel at a time."""

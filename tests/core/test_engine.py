@@ -384,6 +384,25 @@ def test_a_waiting_stop_survives_a_restart_and_can_be_cancelled() -> None:
     assert not again.process(quote(BTC_PERP, 60_200.0, 60_201.0, T0 + 1))
 
 
+def test_a_waiting_stop_is_amended_here_and_its_venue_is_not_asked() -> None:
+    engine = opened(abilities=NO_STOPS)
+    wanted = order(BTC_PERP, Side.BUY, "0.01", type=OrderType.STOP, trigger=D(60100))
+    id_ = of(submit(engine, wanted), e.OrderApproved)[0].order.client_order_id
+    effects = engine.process(c.AmendOrder(id_, trigger=D(60200), ts=T0))
+    assert [type(effect) for effect in effects] == [e.OrderAmended]
+    assert record_of(engine, id_).status is A.APPROVED
+    assert not of(engine.process(quote(BTC_PERP, 60_099.0, 60_100.0, T0 + 1)), e.OrderTriggered)
+    assert of(engine.process(quote(BTC_PERP, 60_199.0, 60_200.0, T0 + 2)), e.OrderTriggered)
+
+
+def test_a_waiting_stop_cannot_be_amended_beyond_a_limit() -> None:
+    engine = opened(abilities=NO_STOPS)
+    wanted = order(BTC_PERP, Side.BUY, "0.01", type=OrderType.STOP, trigger=D(60100))
+    id_ = of(submit(engine, wanted), e.OrderApproved)[0].order.client_order_id
+    assert of(engine.process(c.AmendOrder(id_, quantity=D(100), ts=T0)), e.CommandRefused)
+    assert record_of(engine, id_).order == msgspec.structs.replace(wanted, client_order_id=id_, venue=PERP)
+
+
 def test_a_stop_refused_at_its_trigger_is_denied() -> None:
     engine = opened(abilities=NO_STOPS)
     wanted = order(BTC_PERP, Side.BUY, "0.01", type=OrderType.STOP, trigger=D(60100))

@@ -125,4 +125,7 @@ def tradable(market: Market | None, order: Order) -> Breach | None:
     if market.kind in _UNTRADABLE:
         text = f"{order.instrument} cannot be traded; a spot asset is traded through its pair"
         return Breach("instrument", market.instrument.type.value, "a tradable instrument", text)
+    if order.venue and order.venue != market.venue:
+        text = f"{order.instrument} is traded at {market.venue}, not at {order.venue}; nothing sent"
+        return Breach("instrument", order.venue, market.venue, text)
     return None

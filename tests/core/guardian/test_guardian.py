@@ -21,6 +21,7 @@ from tests.core.kit import (
     BTC_SPOT,
     ETH_PERP,
     PERP,
+    SPOT,
     T0,
     D,
     S,
@@ -151,6 +152,7 @@ def test_an_exit_larger_than_the_position() -> None:
         ({"stop_loss": StopLoss(D(1))}, "take profit or stop loss attached"),
         ({"smart_execution": True}, "smart execution is not supported yet"),
         ({"atomic_group_id": "a"}, "an atomic group is not supported yet"),
+        ({"venue": SPOT}, "is traded at BINANCE-FUTURES, not at BINANCE-SPOT; nothing sent"),
         ({"instrument": InstrumentId("X:SPOT_PAIR:A-B")}, "is not known here"),
     ],
 )

@@ -56,11 +56,15 @@ _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
 
+BUILT = ("Trade", "Positions")
+"""The screens that exist so far."""
+
+
 def _screens() -> list[Action]:
     names = ("Trade", "Positions", "Orders", "Risk", "Venues", "Studies", "Configs", "Journal", "Alerts")
     return [
         Action(f"screen.{name.lower()}", (str(n),), name, f"Show the {name} screen", "app",
-               f"screen('{name.lower()}')", ready=name == "Trade")
+               f"screen('{name.lower()}')", ready=name in BUILT)
         for n, name in enumerate(names, 1)
     ]  # fmt: skip
 

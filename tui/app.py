@@ -101,6 +101,10 @@ class TerminalApp(Viewer):
 
     def action_ticket(self, side: str) -> None:
         """Open a ticket at the ladder's cursor, or at the best price of its side."""
+        if self.here is not self.trade:
+            if self.here.instrument is not None:
+                self.trade.choose(self.here.instrument)
+            self.action_screen("trade")
         market = self.trade.market
         if market is None:
             self.tell("no instrument is chosen: i finds one", "warn")
@@ -229,12 +233,12 @@ class TerminalApp(Viewer):
 
     def action_cancel(self) -> None:
         """Cancel the chosen orders, after a confirming key."""
-        ids = [record.order.client_order_id for record in self.trade.chosen_orders()]
+        ids = [record.order.client_order_id for record in self.here.chosen_orders()]
         self._confirm(lambda: trading.cancel(self.feed.state, ids))
 
     def action_cancel_all(self, reach: str) -> None:
         """Cancel every order of the instrument in depth, or of all, after a confirming key."""
-        instrument = self.trade.instrument
+        instrument = self.here.instrument
         if reach == "everything":
             self._confirm(lambda: trading.cancel_all(self.feed.state, None))
         elif instrument is not None:
@@ -242,7 +246,7 @@ class TerminalApp(Viewer):
 
     def action_flatten(self, reach: str) -> None:
         """Close the position in the instrument in depth, or all of them, after a confirming key."""
-        instrument = self.trade.instrument
+        instrument = self.here.instrument
         if reach == "everything":
             self._confirm(lambda: trading.flatten(self.feed.state, None))
         elif instrument is not None:

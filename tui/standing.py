@@ -4,6 +4,7 @@ from core.domain.market import Health
 from core.state import State
 from tui.feed import Feed
 from tui.format import clock
+from tui.views import open_risk
 from tui.widgets.header import Standing
 
 
@@ -15,7 +16,6 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
     base = float(state.day_start)
     day = equity - base if equity is not None and base else None
     live, oldest = _feeds(state, now)
-    used = [limit.used for limit in feed.limits if limit.used is not None]
     return Standing(
         mode=state.mode,
         state=state.trading_state.value,
@@ -24,7 +24,7 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         day=day,
         day_frac=day / base if day is not None and base else None,
         drawdown=_drawdown(state, equity),
-        worst_limit=max(used, default=None),
+        risk_frac=open_risk(state) / equity if equity is not None and equity > 0 else None,
         heartbeat=feed.heartbeat_age,
         feeds_live=live,
         feeds=len(state.markets),

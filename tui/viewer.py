@@ -15,7 +15,8 @@ from tui.actions import Kind, bindings, find_action, keymap, rebind
 from tui.confirm import Choose, Confirm, palette_choices
 from tui.feed import LINK, ORDERS, Feed
 from tui.fit import too_small
-from tui.grid import Grid
+from tui.screens.base import DeckScreen
+from tui.screens.deck import DECK
 from tui.screens.help import HelpScreen, SmallScreen
 from tui.screens.trade import TradeScreen
 from tui.standing import standing_of
@@ -48,11 +49,19 @@ class Viewer(GuardedApp):
         self.feed = feed or Feed(socket, "terminal", view_only=view_only)
         self.armed = False
         self.chosen_keys = rebind(self.settings.keys)
-        self.trade = TradeScreen(
-            self.feed, layout=self.settings.layout, local_time=self.settings.local_time, wall=self.wall
-        )
+        options_ = {"layout": self.settings.layout, "local_time": self.settings.local_time, "wall": self.wall}
+        self.deck: dict[str, DeckScreen] = {kind.NAME: kind(self.feed, **options_) for kind in DECK}
+        self.here = self.deck["trade"]
+        """The screen that is shown, or that lies under a dialog."""
         self._header_at = 0.0
         self._feed_task: asyncio.Task[None] | None = None
+
+    @property
+    def trade(self) -> TradeScreen:
+        """The trade screen, shown or not."""
+        found = self.deck["trade"]
+        assert isinstance(found, TradeScreen)
+        return found
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the variables of our style sheets before a theme of ours is chosen."""
@@ -70,7 +79,9 @@ class Viewer(GuardedApp):
         self.set_keymap(keymap(self.settings.keys))
         self.feed.on_up, self.feed.on_down = self.link_up, self.link_down
         self._feed_task = asyncio.get_running_loop().create_task(self.feed.run())
-        _ = self.push_screen(self.trade)
+        for name, screen in self.deck.items():
+            self.install_screen(screen, name)
+        _ = self.push_screen("trade")
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 
     async def on_unmount(self) -> None:
@@ -101,8 +112,8 @@ class Viewer(GuardedApp):
 
     def tell(self, words: str, style: str = "strong") -> None:
         """Show a passing message in the bottom line."""
-        if self.trade.is_mounted:
-            self.trade.hints.say(words, style)
+        if self.here.is_mounted:
+            self.here.hints.say(words, style)
 
     def action_help_quit(self) -> None:
         """Say how to leave."""
@@ -115,7 +126,7 @@ class Viewer(GuardedApp):
         if not self.may_paint:
             return
         dirty = self.feed.take_dirty()
-        self.trade.refresh_from(dirty)
+        self.here.refresh_from(dirty)
         news = dirty.everything or dirty.topics & {ORDERS, LINK}
         if news or time.monotonic() - self._header_at >= HEADER_S:
             self.draw_header()
@@ -123,29 +134,34 @@ class Viewer(GuardedApp):
     def draw_header(self) -> None:
         """Draw the two lines at the top."""
         self._header_at = time.monotonic()
-        standing = standing_of(self.feed, self.armed, self.wall(), self.trade.local_time)
-        self.trade.show_standing(standing, self.KINDS)
+        standing = standing_of(self.feed, self.armed, self.wall(), self.here.local_time)
+        self.here.show_standing(standing, self.KINDS)
 
     # -- views -----------------------------------------------------------------------------------------------
 
     def action_screen(self, name: str) -> None:
-        """Show a screen."""
-        if name == "trade":
-            self.trade.leave_zoom()
+        """Show a screen; the one that is shown already shows all its panes again."""
+        wanted = self.deck[name]
+        if wanted is self.here:
+            wanted.zoom(None)
+            return
+        self.here = wanted
+        _ = self.switch_screen(name)
+        self.call_after_refresh(self.draw_header)
 
     def action_help(self) -> None:
         """Show every key."""
-        _ = self.push_screen(HelpScreen(self.trade.scopes, self.chosen_keys, self.KINDS))
+        _ = self.push_screen(HelpScreen(self.here.scopes, self.chosen_keys, self.KINDS))
 
     def action_palette(self) -> None:
         """Find an action by its name."""
-        _ = self.push_screen(Choose("actions", palette_choices(self.trade.scopes, self.KINDS)), self._run_chosen)
+        _ = self.push_screen(Choose("actions", palette_choices(self.here.scopes, self.KINDS)), self._run_chosen)
 
     async def _run_chosen(self, action_id: str | None) -> None:
         if action_id is None:
             return
         action = find_action(action_id)
-        focused = self.trade.focused
+        focused = self.here.focused
         target: Any = focused if action.scope != "app" and focused is not None else self
         await self.run_action(action.call, default_namespace=target)
 
@@ -156,38 +172,39 @@ class Viewer(GuardedApp):
 
         def chosen(key: str | None) -> None:
             if key is not None:
-                self.trade.choose(InstrumentId(key))
+                self.post_message(DeckScreen.InDepth(InstrumentId(key)))
 
         _ = self.push_screen(Choose("find an instrument", choices), chosen)
 
     def action_zone(self) -> None:
         """Show times in UTC or in the local zone."""
-        self.trade.set_zone(not self.trade.local_time)
+        local = not self.here.local_time
+        for screen in self.deck.values():
+            screen.set_zone(local)
         self.draw_header()
 
     def action_zoom(self) -> None:
         """Show the focused pane alone, or all of them again."""
-        self.trade.toggle_zoom()
+        self.here.toggle_zoom()
 
     def action_focus_next(self) -> None:
         """Go to the next pane."""
-        self.trade.next_pane(1)
+        self.here.next_pane(1)
 
     def action_focus_previous(self) -> None:
         """Go to the previous pane."""
-        self.trade.next_pane(-1)
+        self.here.next_pane(-1)
 
     def action_copy(self) -> None:
         """Copy the chosen row to the clipboard, and show it."""
-        text = self.trade.copied()
+        text = self.here.copied()
         if text:
             self.copy_to_clipboard(text)
             self.tell(f"copied: {text}")
 
     def action_step_back(self) -> None:
         """Close what is open: a carried order, a zoom."""
-        if not self.trade.ladder.let_go():
-            self.trade.leave_zoom()
+        _ = self.here.step_back()
 
     def action_leave(self) -> None:
         """Ask, then leave; the engine keeps running."""
@@ -201,12 +218,8 @@ class Viewer(GuardedApp):
 
         _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW), answered)
 
-    def on_candles_interval_wanted(self) -> None:
-        """Show the next bar length."""
-        self.trade.next_interval()
-
-    def on_grid_moved(self, event: Grid.Moved) -> None:
-        """Show the instrument under the cursor of the watchlist or of the positions in depth."""
-        grid = event.grid
-        if event.key is not None and (grid.id == "watch" or (grid.id == "positions" and grid.has_focus)):
-            self.trade.choose(InstrumentId(event.key))
+    def on_deck_screen_in_depth(self, event: DeckScreen.InDepth) -> None:
+        """Show a chosen instrument in depth, on the trade screen."""
+        self.trade.choose(event.instrument)
+        if self.here is not self.trade:
+            self.action_screen("trade")

@@ -190,6 +190,24 @@ def protective(state: State, instrument: InstrumentId) -> tuple[list[Exit], list
     return stops, targets
 
 
+def open_risk(state: State) -> float:
+    """Give what is lost if every stop is met at its price, in the reporting currency.
+
+    What no stop protects counts in full: a long position could become worthless, a short one as dear again.
+    """
+    risk = 0.0
+    for position, market in open_positions(state):
+        instrument, left = market.instrument, abs(position.quantity)
+        unit = abs(state.ledger.notional(position)) / float(left)
+        for price, quantity in protective(state, instrument.id)[0]:
+            part = min(left, quantity)
+            away = (market.mark - float(price)) / market.mark * (1 if position.quantity > 0 else -1)
+            risk += max(0.0, away) * float(part) * unit
+            left -= part
+        risk += float(left) * unit
+    return risk
+
+
 def position_detail(state: State, instrument: InstrumentId, width: int) -> list[Line]:
     """Describe the position in one instrument, line by line."""
     market = state.markets.get(instrument)

@@ -1,4 +1,4 @@
-"""Make the pictures of the trade screen from one frozen moment: `python -m tests.tui.pictures FOLDER`.
+"""Make the pictures of every screen from one frozen moment: `python -m tests.tui.pictures FOLDER`.
 
 The moment is a state built message by message, so the picture is made by the real screen and is the same every time.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from core import protocol as p
 from core.domain import events as e
 from core.domain import market as m
+from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
 from core.domain.instrument import Instrument
 from core.domain.order import Liquidity, Order, OrderType, Side
@@ -19,12 +20,19 @@ from core.state import State
 from tests.tui.harness import picture
 from tui.app import TerminalApp
 from tui.feed import Feed
+from tui.screens.deck import DECK
 from venues.contracts_table import contracts
 
 NOW = 1_763_735_527_000_000_000  # 2025-11-21 14:32:07 UTC
 SECOND = 1_000_000_000
 SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
 PRICES = {"BTC": (61800.3, 0.0192), "ETH": (2684.11, 0.024), "XRP": (0.6012, -0.0031), "LTC": (60.84, 0.0085)}
+
+
+FILL = p.FillView(
+    NOW - 720 * SECOND, ClientOrderId("d7-0110"), "f1", InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"), "BUY",
+    Decimal("0.150"), Decimal("61640.1"), Decimal("4.62"), "USDT", "TAKER",
+)  # fmt: skip
 
 
 class StillFeed(Feed):
@@ -35,6 +43,7 @@ class StillFeed(Feed):
         self._empty = state
         self.round_trip = 0.004
         self.limits = (p.LimitView("max_position_frac", 0.18, "", "", "", ""),)
+        self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
 
     async def run(self) -> None:
@@ -130,12 +139,45 @@ def moment() -> StillFeed:
     return StillFeed(state)
 
 
-async def draw(width: int, height: int) -> tuple[str, str]:
-    """Give the picture as SVG and as text."""
-    app = TerminalApp(Path("/nowhere"), feed=moment(), wall=lambda: NOW)
+SIZES = ((80, 24), (200, 50))
+
+
+def empty_moment() -> StillFeed:
+    """Build a moment in which nothing is known yet."""
+    feed = StillFeed(State(Asset("USDT")))
+    feed.account, feed.limits = None, ()
+    feed.fills.clear()
+    return feed
+
+
+def stale_moment() -> StillFeed:
+    """Build the frozen moment ten seconds later, with nothing heard since."""
+    feed = moment()
+    for market in feed.state.markets.values():
+        market.ts -= 10 * SECOND
+    return feed
+
+
+def halted_moment() -> StillFeed:
+    """Build the frozen moment after a halt by hand."""
+    feed = moment()
+    feed.state.apply(e.TradingStateChanged(TradingState.HALTED, "trader", "terminal", "halted by hand", NOW))
+    return feed
+
+
+MOMENTS = {"busy": moment, "empty": empty_moment, "stale": stale_moment, "halted": halted_moment}
+
+
+async def draw(width: int, height: int, screen: str = "trade", state: str = "busy") -> tuple[str, str]:
+    """Give the picture of a screen as SVG and as text."""
+    app = TerminalApp(Path("/nowhere"), feed=MOMENTS[state](), wall=lambda: NOW)
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause(0.3)
-        app.trade.ladder.action_centre()
+        if screen == "trade":
+            app.trade.ladder.action_centre()
+        else:
+            app.action_screen(screen)
+            await pilot.pause(0.2)
         app.draw_header()
         await pilot.pause(0.1)
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
@@ -144,11 +186,12 @@ async def draw(width: int, height: int) -> tuple[str, str]:
 def main(folder: Path) -> None:
     """Write the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    for width, height in ((80, 24), (200, 50)):
-        svg, text = asyncio.run(draw(width, height))
-        name = folder / f"trade-{width}x{height}"
-        name.with_suffix(".svg").write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
-        name.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+    for screen in [kind.NAME for kind in DECK]:
+        for width, height in SIZES:
+            svg, text = asyncio.run(draw(width, height, screen))
+            name = folder / f"{screen}-{width}x{height}"
+            name.with_suffix(".svg").write_text(svg.replace("<text ", '<text xml:space="preserve" '), encoding="utf-8")
+            name.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,67 +1,16 @@
 """The terminal on a real engine: look, arm, buy, watch, flatten, cancel, halt, lose the link, come back."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-
-import pytest
-import pytest_asyncio
-import structlog
-from textual.pilot import Pilot
 
 from core.config import TerminalSettings
 from core.domain.approval import TradingState
-from tests.tui.engine import BTC, House
+from tests.tui.driving import buy, position, ready, until
+from tests.tui.engine import House
 from tests.tui.harness import picture, screen_lines
 from tui.app import TerminalApp
 from tui.confirm import Confirm, TypeWord
 from tui.screens.help import HelpScreen
-
-
-@pytest.fixture(autouse=True)
-def quiet_log() -> Iterator[None]:
-    """Keep the engine's log off the captured screen, in these tests alone."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """Give a running engine with its market."""
-    made = await House(tmp_path).start()
-    yield made
-    await made.stop()
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait until something is true."""
-    for _ in range(int(seconds / 0.05)):
-        if true():
-            return
-        await pilot.pause(0.05)
-    raise AssertionError("did not happen:\n" + picture(pilot.app))  # type: ignore[arg-type]
-
-
-async def ready(app: TerminalApp, pilot: Pilot[int]) -> None:
-    """Wait until the screen shows the first instrument in depth."""
-    await until(pilot, lambda: app.trade.instrument == BTC and app.trade.ladder.cursor_price is not None)
-    await until(pilot, lambda: "spread" in picture(app))
-
-
-async def buy(app: TerminalApp, pilot: Pilot[int], quantity: str = "0.05") -> None:
-    """Arm, and buy at the market by ticket."""
-    await pilot.press("A")
-    await pilot.pause(0.35)
-    await pilot.press("b", *quantity, "up", "space", "down")  # LIMIT → MARKET
-    await pilot.pause(0.35)
-    await pilot.press("enter")
-
-
-def _position(house: House) -> float:
-    position = house.state.ledger.positions.get(BTC)
-    return float(position.quantity) if position is not None else 0.0
 
 
 async def test_the_narrow_screen_shows_what_the_drawing_shows(house: House) -> None:
@@ -114,7 +63,7 @@ async def test_buy_watch_and_flatten_by_keys(house: House) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
         await buy(app, pilot)
-        await until(pilot, lambda: _position(house) == 0.05)
+        await until(pilot, lambda: position(house) == 0.05)
         await until(pilot, lambda: "+0.050" in picture(app))
         assert "ARMED" in screen_lines(app)[1]
         assert "entry" in app.trade.position.text
@@ -125,9 +74,9 @@ async def test_buy_watch_and_flatten_by_keys(house: House) -> None:
         assert "SELL 0.050 BTC-USDT.P MARKET  reduce-only" in picture(app)
         await pilot.press("enter")
         await pilot.pause(0.35)
-        assert _position(house) == 0.05
+        assert position(house) == 0.05
         await pilot.press("y")
-        await until(pilot, lambda: _position(house) == 0.0)
+        await until(pilot, lambda: position(house) == 0.0)
         await until(pilot, lambda: "flat" in app.trade.position.text)
 
 
@@ -200,7 +149,7 @@ async def test_a_held_enter_sends_once(house: House) -> None:
         await pilot.pause(0.35)
         for _ in range(30):
             await pilot.press("enter")
-        await until(pilot, lambda: _position(house) == 0.05)
+        await until(pilot, lambda: position(house) == 0.05)
         await pilot.pause(0.3)
         assert len(house.state.blotter.orders) == 1
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.pictures import draw
+from tests.tui.pictures import MOMENTS, SIZES, draw
+from tui.format import width_of
+from tui.screens.deck import DECK
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 
@@ -12,7 +14,7 @@ PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 async def test_the_narrow_picture_is_the_drawing() -> None:
     _, text = await draw(80, 24)
     lines = text.splitlines()
-    assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  risk 18%"
+    assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  open risk 0.1%"
     assert lines[1].rstrip() == " disarmed  guardian ♥0.2s  feeds 8/8 oldest ~1.4s  link 4ms  14:32:07 UTC"
     for words in ("│› BTC-USDT.P   61 800.3  ▲  1.92│", "│~ BTC-USDT    61 797.83  ▲  1.92│",
                   "  XRP-USDT.P     0.6012  ▼ -0.31", "spread 0.2 · 0.03 bp", "+0.080",
@@ -30,9 +32,22 @@ async def test_the_wide_picture_shows_chart_positions_and_orders() -> None:
     assert len({price.index(".") for price in prices}) == 1
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
-async def test_the_projects_pictures_are_up_to_date(size: tuple[int, int]) -> None:
-    file = PICTURES / f"trade-{size[0]}x{size[1]}.txt"
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", [kind.NAME for kind in DECK])
+async def test_the_projects_pictures_are_up_to_date(screen: str, size: tuple[int, int]) -> None:
+    file = PICTURES / f"{screen}-{size[0]}x{size[1]}.txt"
     if not file.exists():
         pytest.skip("no pictures yet: python -m tests.tui.pictures docs/pictures")
-    assert (await draw(*size))[1] + "\n" == file.read_text(encoding="utf-8")
+    assert (await draw(*size, screen))[1] + "\n" == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", MOMENTS)
+@pytest.mark.parametrize("screen", [kind.NAME for kind in DECK])
+async def test_every_screen_stands_whole_in_every_state(screen: str, state: str, size: tuple[int, int]) -> None:
+    lines = (await draw(*size, screen, state))[1].splitlines()
+    assert len(lines) == size[1]
+    assert all(width_of(line) == size[0] for line in lines)
+    assert ("HALTED" in lines[0]) == (state == "halted")
+    boxes = [line for line in lines[2:-1] if line.strip()]
+    assert all(line[0] in "┌│└" and line.rstrip()[-1] in "┐│┘" for line in boxes)

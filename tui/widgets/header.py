@@ -22,7 +22,8 @@ class Standing(msgspec.Struct, frozen=True):
     day: float | None = None
     day_frac: float | None = None
     drawdown: float | None = None
-    worst_limit: float | None = None
+    risk_frac: float | None = None
+    """What is lost if every stop is met, as a part of equity; what has no stop counts in full."""
     heartbeat: float | None = None
     feeds_live: int = 0
     feeds: int = 0
@@ -54,8 +55,8 @@ def first_line(now: Standing) -> Line:
         (f"{arrow(now.day).strip()}{signed(now.day)} {percent(now.day_frac, sign=True)}", gain_class(now.day) + money),
         ("  dd ", "dim"),
         (percent(now.drawdown), money.strip()),
-        ("  risk ", "dim"),
-        (percent(now.worst_limit, 0), "warn" if (now.worst_limit or 0) >= 0.8 else money.strip()),
+        ("  open risk ", "dim"),
+        (percent(now.risk_frac, 1), money.strip()),
         ("        gross ", "dim"),
         (percent(now.gross_frac, 1), money.strip()),
         ("   fees ", "dim"),

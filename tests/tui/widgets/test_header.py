@@ -23,7 +23,7 @@ async def test_the_narrow_header_is_the_drawing() -> None:
         header.set_standing(GOOD)
         await pilot.pause()
         lines = screen_lines(app)
-        assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  risk 18%"
+        assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  open risk 18.0%"
         assert lines[1].rstrip() == " disarmed  guardian ♥0.2s  feeds 8/8 oldest 0.4s  link 4ms  14:32:07 UTC"
 
 

@@ -1,0 +1,27 @@
+"""A running engine for the tests that need one."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import structlog
+
+from tests.tui.engine import House
+
+
+@pytest.fixture
+def quiet_log() -> Iterator[None]:
+    """Keep the engine's log off the captured screen, in these tests alone."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path, quiet_log: None) -> AsyncIterator[House]:
+    """Give a running engine with its market."""
+    made = await House(tmp_path).start()
+    yield made
+    await made.stop()

@@ -30,7 +30,13 @@ async def buy(app: TerminalApp, pilot: Pilot[int], quantity: str = "0.05") -> No
     await pilot.pause(0.35)
     await pilot.press("b", *quantity, "up", "space", "down")  # LIMIT → MARKET
     await pilot.pause(0.35)
-    await pilot.press("enter")
+    for _ in range(20):  # on a busy machine the price on the screen may be too old for the first Enter
+        await pilot.press("enter")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            if not app.trade.ticket.open:
+                return
+    raise AssertionError("the ticket did not send:\n" + picture(app))
 
 
 def position(house: House) -> float:

@@ -4,7 +4,6 @@ import time
 
 from core.domain.message import Nanoseconds
 
-
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux stops CLOCK_MONOTONIC while the machine sleeps: a closed lid would leave the engine hours in the past."""
 

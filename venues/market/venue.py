@@ -90,6 +90,8 @@ class MarketVenue:
                 reason = await link.closed
             except OSError as error:
                 reason = f"practice market at {self.socket}: {error.strerror or error}"
+            except VenueError as error:  # it was gone before the login could be said
+                reason = str(error)
             finally:
                 link.close()
             wait = RETRY_S[0] if self._link is not None else wait

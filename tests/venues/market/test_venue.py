@@ -1,12 +1,16 @@
 """The engine's side of the practice exchange: requests, lost links and silence."""
 
 import asyncio
+import contextlib
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from core.domain.events import OrderAccepted, OrderFilled, OrderUnknown
 from core.domain.market import Feed, VenueStatus
@@ -110,3 +114,47 @@ def test_the_engine_side_is_light(fresh_python: Callable[[str], str]) -> None:
         "numpy",
     }
     assert not heavy & loaded
+
+
+class Doorkeeper:
+    """Let everybody in and close the door behind them at once, as a market does that is just ending."""
+
+    def __init__(self, path: Path) -> None:
+        self.visits = 0
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(path))
+        self._door.listen(64)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                visitor, _ = self._door.accept()
+                visitor.close()
+                self.visits += 1
+
+    def close(self) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self._thread.join(10)
+
+
+def test_a_market_that_ends_while_the_engine_logs_in_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the engine's own loop the close overtakes the login."""
+    monkeypatch.setattr("venues.market.venue.RETRY_S", (0.001, 0.001))
+
+    async def work() -> None:
+        door = Doorkeeper(tmp_path / "market.sock")
+        trader = Trader(tmp_path / "market.sock", FUTURES)
+        await trader.venue.start(trader.got.append)
+        async with asyncio.timeout(30):
+            while door.visits < 50:  # noqa: ASYNC110 -- another thread counts
+                await asyncio.sleep(0.01)
+        await trader.venue.stop()
+        door.close()
+        assert not any(status.connected for status in trader.of(VenueStatus))
+
+    uvloop.run(work())

@@ -145,6 +145,8 @@ class Client:
                 self._take(frame)
         except (OSError, ClientError, msgspec.DecodeError) as error:
             reason = str(error) or reason
+        except Exception as error:  # task boundary: a picture that stands still must say so
+            reason = f"this side failed on what the engine said: {error!r}"
         self._end(reason)
 
     def _end(self, reason: str) -> None:

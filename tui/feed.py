@@ -83,10 +83,16 @@ class Feed:
                 await self._session()
                 failures = 0
             except (ClientError, OSError) as error:
-                self.trouble = str(error)
-                self.dirty.topics.add(LINK)
+                self._failed(str(error))
+                failures += 1
+            except Exception as error:  # task boundary: a screen must never stand still without a word
+                self._failed(f"the view failed: {error!r}")
                 failures += 1
             await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+
+    def _failed(self, words: str) -> None:
+        self.trouble = words
+        self.dirty.topics.add(LINK)
 
     async def _session(self) -> None:
         client = await Client.connect(self._socket, self._name, view_only=self._view_only)

@@ -286,3 +286,19 @@ async def test_another_user_is_refused(desk: Desk) -> None:
     done = await asyncio.to_thread(subprocess.run, run, capture_output=True, text=True, timeout=20)
     assert "another user (your uid is 65534)" in done.stdout, done.stderr
     assert not desk.server.sessions
+
+
+async def test_a_client_that_fails_on_a_message_says_that_it_is_lost(desk: Desk) -> None:
+    """Its picture stands still from there on: whoever looks at it must be told."""
+    client, lost = await Client.connect(desk.server.path, "t"), list[str]()
+
+    def fail(message: Message) -> None:
+        raise LookupError("a bug")
+
+    client.on_message, client.on_lost = fail, lost.append
+    desk.tell(e.TradingStateChanged(TradingState.REDUCING, "t", "t", "t", T0))
+    await until(lambda: bool(lost))
+    assert "this side failed on what the engine said: LookupError('a bug')" in client.lost
+    with pytest.raises(NoEngine, match="not connected"):
+        await client.send(c.CancelAll())
+    await client.close()

@@ -68,9 +68,7 @@ class Memory:
             dirty, self._dirty = self._dirty, set()
             waiting, self._waiting = self._waiting, []
             values, self._loose = self._loose, {}
-            for venue in dirty:
-                values[image_name(venue)] = self._accounts.by_venue[venue].matching.image(market=False)
-            if values and not await self._put(values, bool(dirty)):
+            if not await self._keep(values, dirty):
                 self._dirty |= dirty
                 self._waiting = waiting + self._waiting
                 if self._closing:
@@ -79,7 +77,17 @@ class Memory:
                 self._wake.set()
                 continue
             for deliver in waiting:
-                deliver()
+                _hand_over(deliver)
+
+    async def _keep(self, values: dict[str, bytes], dirty: set[VenueId]) -> bool:
+        """Write values and the accounts that changed; tell whether they are kept."""
+        try:
+            for venue in dirty:
+                values[image_name(venue)] = self._accounts.by_venue[venue].matching.image(market=False)
+            return not values or await self._put(values, bool(dirty))
+        except Exception:  # task boundary: without this task no answer would ever leave again
+            log.exception("accounts cannot be written, answers wait")
+            return False
 
     async def _put(self, values: dict[str, bytes], durable: bool) -> bool:
         self._writing = durable
@@ -99,6 +107,13 @@ class Memory:
         await self._task
         self._pool.shutdown()
         self._file.close()
+
+
+def _hand_over(deliver: Deliver) -> None:
+    try:
+        deliver()
+    except Exception:  # task boundary: the others still wait for theirs
+        log.exception("an answer was not delivered")
 
 
 class BarFile:

@@ -139,3 +139,31 @@ def test_bars_are_kept_for_a_week_and_a_new_market_begins_anew(tmp_path: Path) -
     fresh = BarFile(tmp_path / "bars", 0, fresh=True)
     fresh.close()
     assert len(RecordFile(tmp_path / "bars").records) == 1
+
+
+async def test_an_answer_that_cannot_be_given_does_not_hold_up_the_others(server: MarketServer) -> None:
+    server.memory.changed("BINANCE-FUTURES", lambda: 1 / 0)  # type: ignore[arg-type]
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        await trader.submit("a", "2")
+        await trader.until(lambda: trader.of(OrderFilled, "a"))
+
+
+async def test_an_account_that_cannot_be_written_is_tried_again(
+    server: MarketServer, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matching = server.accounts.by_venue["BINANCE-FUTURES"].matching  # type: ignore[index]
+    image, failures = matching.image, iter(range(3))
+
+    def failing(*, market: bool) -> bytes:
+        if next(failures, None) is not None:
+            raise LookupError("a bug")
+        return image(market=market)
+
+    monkeypatch.setattr(matching, "image", failing)
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        await trader.submit("a", "2")
+        await trader.until(lambda: trader.of(OrderFilled, "a"))
+    assert next(failures, None) is None
+    assert disk.written

@@ -228,17 +228,26 @@ class VenueLink:
         )
 
     async def resolve_unknown(self) -> None:
-        """Ask about every order whose outcome is unknown; never resend."""
+        """Ask about every order whose outcome is unknown; never resend, and never ask again at once."""
         self._resolving = True
         try:
-            if self._state.venue(self.venue.id).connected:
-                await self.reconcile()
+            await self._ask_about_unknown()
             await asyncio.sleep(RETRY_S)
-        except VenueError as error:
-            log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
         finally:
             self._resolving = False
 
+    async def _ask_about_unknown(self) -> None:
+        try:
+            if self._view.connected:
+                await self.reconcile()
+        except VenueError as error:
+            log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
+        except Exception:  # task boundary: the orders stay UNKNOWN and are asked about again
+            log.exception("unknown orders not resolved", venue=self.venue.id)
+
     async def stop(self) -> None:
-        """Close the connection."""
-        await self.venue.stop()
+        """Close the connection; a venue that fails to must not keep the journal from being closed."""
+        try:
+            await self.venue.stop()
+        except Exception:  # task boundary: the engine ends all the same
+            log.exception("venue not stopped", venue=self.venue.id)

@@ -103,6 +103,11 @@ class Engine:
         outbox.effects = []
         return effects
 
+    def decided(self) -> Sequence[Effect]:
+        """Return what a message that failed had decided before: it is applied, so it must be carried out."""
+        effects, self._outbox.effects = self._outbox.effects, []
+        return effects
+
     # --- data -------------------------------------------------------------------------------------------------------
 
     def _data(self, message: Message) -> None:

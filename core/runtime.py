@@ -180,6 +180,7 @@ class Runtime:
             log.exception("message not processed", message=repr(message)[:500])
             if reply is not None:
                 turn.replies.append((reply, p.Outcome(False, reason="the engine failed on this command; see its log")))
+            self._carry_out(self.engine.decided(), turn)
             return
         if isinstance(message, Data):
             if isinstance(message, _TICKS):

@@ -1,7 +1,8 @@
 """The shell around the engine, on the real journal: durable before the wire, recovery, lost answers, lost disks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from core import wire
 from core.clock import LiveClock
 from core.config import GuardianSettings
+from core.connection import RETRY_S
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, StrategyId
+from core.domain.message import Command, Message
 from core.domain.order import Order, OrderStatus, Side
 from core.engine import Engine
 from core.errors import VenueError
@@ -264,3 +267,65 @@ async def test_a_slow_snapshot_does_not_keep_fills_back_for_long(
     desk.venue.price(60_000.0)  # data go on; with the first of them it is too long
     await until(lambda: desk.status(bought) is A.FILLED)
     await desk.runtime.stop("test over")
+
+
+class Breaking:
+    """A strategy that fails behind its own order."""
+
+    id = StrategyId("breaking")
+
+    def on_message(self, message: Message, state: State) -> Iterator[Command]:
+        if isinstance(message, m.MarkPrice):
+            yield c.SubmitOrder(order(BTC_PERP, Side.BUY, "0.01"))
+            raise LookupError("a bug")  # noqa: TRY004 -- stands for any bug
+
+
+async def test_what_a_failing_message_had_decided_is_carried_out_with_it(tmp_path: Path) -> None:
+    """Recorded in the state it must reach journal and wire, and never the answer to somebody else's command."""
+    desk = Desk(tmp_path / "journal.sqlite")
+    engine = Engine(Guardian(SETTINGS), State(), strategies=[Breaking()])
+    desk.engine = desk.runtime.engine = engine
+    await desk.start()
+    now = desk.clock.now()
+    desk.runtime.take(m.MarkPrice(BTC_PERP.id, 60_000.0, 60_000.0, 0.0, 0, now, now))
+    assert not engine.decided()
+    (id_,) = engine.state.blotter.orders
+    await until(lambda: desk.venue.submitted == [id_])
+    await desk.runtime.stop("test over")
+    assert id_ in {
+        event.order.client_order_id
+        for event in events(tmp_path / "journal.sqlite")
+        if isinstance(event, e.OrderSubmitted)
+    }
+
+
+@pytest.mark.parametrize("error", [VenueError("busy"), LookupError("a bug")])
+async def test_a_venue_that_cannot_answer_is_not_asked_in_a_storm(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("core.connection.QUERY_AFTER_NS", 0)
+    desk.venue.deaf = True
+    id_ = await desk.buy()
+    asked: list[float] = []
+
+    async def snapshot(since: int) -> None:
+        asked.append(asyncio.get_running_loop().time())
+        raise error
+
+    monkeypatch.setattr(desk.venue, "snapshot", snapshot)
+    await until(lambda: len(asked) >= 3, 30)
+    assert min(later - before for before, later in pairwise(asked)) >= RETRY_S * 0.99
+    assert desk.status(id_) is A.UNKNOWN
+
+
+async def test_a_venue_that_fails_to_stop_does_not_keep_the_journal_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await Desk(tmp_path / "journal.sqlite").start()
+
+    async def stop() -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(desk.venue, "stop", stop)
+    await desk.runtime.stop("test over")
+    assert isinstance(events(tmp_path / "journal.sqlite")[-1], e.EngineStopped)

@@ -246,15 +246,11 @@ class Engine:
     def _follow(self, event: Event) -> None:
         """Do what an event may call for: the next step of a flatten, a strategy's answer."""
         if self._orders.flattening:
-            instrument = self._instrument_of(event)
+            instrument = _instrument_of(event, self.state)
             if instrument in self._orders.flattening:
                 self._orders.step(instrument)
         if self._strategies:
             self._ask(event)
-
-    def _instrument_of(self, event: Event) -> InstrumentId:
-        record = self.state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
-        return record.order.instrument if record is not None else getattr(event, "instrument", InstrumentId(""))
 
     def restore(self, image: StateImage) -> None:
         """Begin from a checkpoint."""
@@ -281,3 +277,8 @@ class Engine:
         for strategy in self._strategies:
             for command in strategy.on_message(message, self._outbox.state):
                 self._handlers[type(command)](command)
+
+
+def _instrument_of(event: Event, state: State) -> InstrumentId:
+    record = state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
+    return record.order.instrument if record is not None else getattr(event, "instrument", InstrumentId(""))

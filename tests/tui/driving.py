@@ -24,12 +24,17 @@ async def ready(app: TerminalApp, pilot: Pilot[int]) -> None:
     await until(pilot, lambda: "spread" in picture(app))
 
 
-async def buy(app: TerminalApp, pilot: Pilot[int], quantity: str = "0.05") -> None:
-    """Arm, and buy at the market by ticket."""
+async def stage(pilot: Pilot[int], quantity: str = "0.05") -> None:
+    """Arm, and fill in a ticket to buy at the market."""
     await pilot.press("A")
     await pilot.pause(0.35)
     await pilot.press("b", *quantity, "up", "space", "down")  # LIMIT → MARKET
     await pilot.pause(0.35)
+
+
+async def buy(app: TerminalApp, pilot: Pilot[int], quantity: str = "0.05") -> None:
+    """Arm, and buy at the market by ticket."""
+    await stage(pilot, quantity)
     for _ in range(20):  # on a busy machine the price on the screen may be too old for the first Enter
         await pilot.press("enter")
         for _ in range(20):

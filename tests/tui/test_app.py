@@ -5,7 +5,7 @@ from pathlib import Path
 
 from core.config import TerminalSettings
 from core.domain.approval import TradingState
-from tests.tui.driving import buy, position, ready, until
+from tests.tui.driving import buy, position, ready, stage, until
 from tests.tui.engine import House
 from tests.tui.harness import picture, screen_lines
 from tui.app import TerminalApp
@@ -132,7 +132,8 @@ async def test_an_old_price_sends_nothing(house: House) -> None:
         await ready(app, pilot)
         house.hub.silent = True
         await pilot.pause(1.3)
-        await buy(app, pilot)
+        await stage(pilot)
+        await pilot.press("enter")
         await until(pilot, lambda: "s old (limit 1.0 s); order not sent" in app.trade.ticket.text.replace("\n ", " "))
         assert not house.state.blotter.orders
         await pilot.press("escape")

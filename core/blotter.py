@@ -78,7 +78,7 @@ class Blotter:
             return ZERO
         return sum(
             (
-                record.remaining
+                record.may_fill
                 for record in self.open.values()
                 if record.order.instrument == instrument
                 and record.order.side is side
@@ -130,6 +130,7 @@ class Blotter:
         record.venue_order_id = event.venue_order_id
         working = self._working(record)
         if record.status in _UNACKNOWLEDGED:
+            record.asked = None
             self._enter(record, working, event.ts)
         record.resume_status = working
 
@@ -141,12 +142,12 @@ class Blotter:
         """A waiting order met its price."""
         self._enter(self._record(event.client_order_id), OrderStatus.TRIGGERED, event.ts)
 
-    def filled(self, event: OrderFilled, venue: VenueId) -> None:
-        """Apply a fill to its order; legal in any state in which a venue may hold it, closed ones too."""
+    def filled(self, event: OrderFilled, venue: VenueId) -> OrderRecord | None:
+        """Apply a fill to its order and return that; legal in any state in which a venue may hold it, closed too."""
         self.fills.add(f"{venue}|{event.fill_id}")
         record = self.orders.get(event.client_order_id)
         if record is None:
-            return
+            return None
         before = record.filled
         record.filled = before + event.quantity
         average = record.average_price
@@ -166,6 +167,7 @@ class Blotter:
             record.updated = event.ts
         else:
             self._enter(record, OrderStatus.PARTIALLY_FILLED, event.ts)
+        return record
 
     def ended(self, event: OrderCancelled | OrderExpired) -> None:
         """The order rests no more: cancelled, or its time in force is over."""
@@ -183,11 +185,14 @@ class Blotter:
             if record.status not in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
                 record.resume_status = record.status  # an outcome that was unknown stays so behind a refusal
             self._enter(record, status, event.ts)
+            if isinstance(event, AmendSubmitted):
+                record.asked = event.quantity
 
     def change_refused(self, order: ClientOrderId, reason: str, ts: Nanoseconds) -> None:
         """A cancel or amend was refused: the order stands as before."""
         record = self._record(order)
         if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
+            record.asked = None
             unknown = record.resume_status is OrderStatus.UNKNOWN
             self._enter(record, OrderStatus.UNKNOWN if unknown else self._working(record), ts, reason)
 
@@ -202,6 +207,7 @@ class Blotter:
         if event.trigger is not None:
             changes["trigger"] = event.trigger
         record.order = msgspec.structs.replace(record.order, **changes)
+        record.asked = None
         if record.status is OrderStatus.APPROVED:
             record.updated = event.ts
         elif record.is_open:

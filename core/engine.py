@@ -12,6 +12,7 @@ from core.domain import market as m
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
+from core.execution.brackets import Protection
 from core.execution.orders import Orders
 from core.feeds import Feeds
 from core.guardian.guardian import Guardian
@@ -49,6 +50,7 @@ class Engine:
         self.bars: dict[InstrumentId, BarBuilder] = {}
         self._outbox = Outbox(state or State(), strict)
         self._orders = Orders(self._outbox, self.guardian, prefix, abilities)
+        self._protection = Protection(self._outbox, self._orders)
         self._strategies = tuple(strategies)
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
@@ -145,6 +147,8 @@ class Engine:
 
     def _price(self, message: m.Quote | m.MarkPrice) -> None:
         self._outbox.state.apply(message)
+        if self._protection.watched and message.instrument in self._protection.watched:
+            self._protection.moved(message.instrument)
         if self._orders.held and message.instrument in self._orders.held:
             self._orders.release(message.instrument)
         if self._strategies:
@@ -170,6 +174,8 @@ class Engine:
         market = state.markets.get(delta.instrument)
         if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._resyncing:
             self._resync(market, delta.ts)
+        if self._protection.watched and delta.instrument in self._protection.watched:
+            self._protection.moved(delta.instrument)
         if self._orders.held and delta.instrument in self._orders.held:
             self._orders.release(delta.instrument)
         if self._strategies:
@@ -198,6 +204,7 @@ class Engine:
         mark_account(self._outbox, timer.ts)
         for instrument in list(self._orders.flattening):
             self._orders.step(instrument)
+        self._protection.timer()
         if self._strategies:
             self._ask(timer)
 
@@ -249,6 +256,9 @@ class Engine:
             instrument = _instrument_of(event, self.state)
             if instrument in self._orders.flattening:
                 self._orders.step(instrument)
+        protection = self._protection
+        if protection.watched or self._outbox.state.brackets.by_instrument or type(event) is e.VenueReconciled:
+            protection.follow(event)
         if self._strategies:
             self._ask(event)
 

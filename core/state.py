@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from core.blotter import Blotter
+from core.brackets import Bracket, Brackets, is_bracketed
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
@@ -76,6 +77,7 @@ class StateImage(msgspec.Struct, frozen=True):
     fills: tuple[str, ...]
     venues: dict[VenueId, VenueView]
     markets: tuple[MarketImage, ...] = ()
+    brackets: tuple[Bracket, ...] = ()
 
 
 class State:
@@ -89,6 +91,7 @@ class State:
         self.markets = Markets()
         self.ledger = Ledger(self.markets, currency)
         self.blotter = Blotter()
+        self.brackets = Brackets()
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
@@ -126,16 +129,18 @@ class State:
             e.AmendSubmitted: self.blotter.change_submitted,
             e.CancelRejected: self._change_refused,
             e.AmendRejected: self._change_refused,
-            e.OrderAmended: self.blotter.amended,
+            e.OrderAmended: self._amended,
             e.OrderUnknown: self.blotter.unknown,
             e.BalanceSet: self.ledger.set_balance,
             e.FundingPaid: self._funding,
             e.PositionLiquidated: self.ledger.liquidated,
-            e.PositionSet: self.ledger.set_position,
+            e.PositionSet: self._position_set,
             e.VenueReconciled: self._reconciled,
             e.TradingStateChanged: self._trading_state,
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
+            e.StopTrailed: self.brackets.trailed,
+            e.BracketEnded: self.brackets.ended,
         }
 
     def apply(self, message: Message) -> None:
@@ -210,7 +215,19 @@ class State:
         self.ledger.fill(event)  # first: money is right even where the order's life objects
         view = self.venue(venue)
         view.last_fill = max(view.last_fill, event.ts_exchange)
-        self.blotter.filled(event, venue)
+        record = self.blotter.filled(event, venue)
+        if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
+            held = self.ledger.positions.get(market.holding)
+            self.brackets.filled(event, record, held.quantity if held is not None else ZERO)
+            self.brackets.dust(event.instrument, market.instrument.min_size, self.blotter.open)
+
+    def _position_set(self, event: e.PositionSet) -> None:
+        self.ledger.set_position(event)
+        self.brackets.held(event.instrument, event.quantity)
+
+    def _amended(self, event: e.OrderAmended) -> None:
+        self.blotter.amended(event)
+        self.brackets.amended(event, self.blotter.orders.get(event.client_order_id))
 
     def _funding(self, event: e.FundingPaid) -> None:
         market = self.markets.get(event.instrument)
@@ -292,6 +309,7 @@ class State:
             () if client else tuple(self.blotter.fills),
             dict(self.venues),
             tuple(_market_image(market) for market in self.markets.values()) if client else (),
+            tuple(self.brackets.all()),
         )
 
     @classmethod
@@ -307,6 +325,7 @@ class State:
         state.ledger.positions = {position.instrument: position for position in image.positions}
         state.ledger.bets = {(bet.instrument, bet.selection): bet for bet in image.bets}
         state.blotter.restore(image.orders, image.operations, image.fills)
+        state.brackets.restore(image.brackets)
         state.venues = dict(image.venues)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)

@@ -268,6 +268,22 @@ class PeakRaised(Event, frozen=True):
     ts: Nanoseconds
 
 
+class StopTrailed(Event, frozen=True):
+    """A trailing stop followed the price: the stop of the bracket of this entry stands here now."""
+
+    client_order_id: ClientOrderId
+    trigger: Decimal
+    ts: Nanoseconds
+
+
+class BracketEnded(Event, frozen=True):
+    """What this entry has opened is protected no more, and why: its exits were taken away."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts: Nanoseconds
+
+
 class IllegalEventSeen(Event, frozen=True):
     """A venue reported what an order's life does not allow; kept, not applied."""
 

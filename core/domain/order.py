@@ -254,6 +254,14 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """What a refused cancel or amend falls back to."""
     trigger_now: Decimal | None = None
     """Where a trailing stop stands."""
+    asked: Decimal | None = None
+    """The quantity that an amend on its way asks for: the venue may hold it already."""
+
+    @property
+    def may_fill(self) -> Decimal:
+        """Return the most that may still fill, an amend on its way counted."""
+        asked = self.asked
+        return self.remaining if asked is None else max(self.order.quantity, asked) - self.filled
 
     @property
     def remaining(self) -> Decimal:

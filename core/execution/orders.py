@@ -18,6 +18,8 @@ from core.ports import Abilities
 from core.state import State
 
 NO_VENUE = VenueId("")
+BRACKET = "bracket"
+"""The origin of commands by which a bracket keeps its own exits."""
 _APPROVED = OrderStatus.APPROVED
 _BUSY = frozenset({OrderStatus.PENDING_AMEND, OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
 
@@ -99,6 +101,8 @@ class Orders:
         if record is None:
             return
         now = self.state.now
+        if record.order.parent and command.origin != BRACKET:
+            self._unprotect(record.order.parent, f"its {record.order.strategy_intent} was cancelled")
         if record.status is _APPROVED:
             self._outbox.record(e.OrderCancelled(command.client_order_id, "cancelled before its trigger", now, now))
             return
@@ -106,6 +110,11 @@ class Orders:
             return  # one cancel is on its way
         self._outbox.record(e.CancelSubmitted(command.client_order_id, now))
         self._outbox.put(self.guardian.approve_cancel(command))
+
+    def _unprotect(self, entry: ClientOrderId, reason: str) -> None:
+        """End the bracket of an entry: its exits were taken away on purpose, and are not placed again."""
+        if self.state.brackets.find(entry) is not None:
+            self._outbox.record(e.BracketEnded(entry, reason, self.state.now))
 
     def _working(self, command: c.AmendOrder | c.CancelOrder, what: str) -> OrderRecord | None:
         record = self.state.blotter.orders.get(command.client_order_id)
@@ -139,6 +148,8 @@ class Orders:
                 self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
                 continue
             self.flattening[instrument] = flatten.Flattening(command.origin)
+            for bracket in tuple(self.state.brackets.of(instrument)):
+                self._unprotect(bracket.entry, "its position is flattened")
             self.step(instrument)
 
     def at_risk(self) -> list[InstrumentId]:

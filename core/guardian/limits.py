@@ -330,8 +330,6 @@ class Supported(Rule):
         what = ""
         if order.operation is not _TRADE:
             what = f"operation {order.operation}"
-        elif order.take_profit or order.stop_loss is not None:
-            what = "take profit or stop loss attached to an entry (send them as orders of their own)"
         elif order.smart_execution:
             what = "smart execution"
         elif order.atomic_group_id:

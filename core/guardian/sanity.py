@@ -3,8 +3,8 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.domain.identifiers import InstrumentType
-from core.domain.instrument import ZERO, Instrument, quantise
-from core.domain.order import CONDITIONAL, Order, OrderType, Side, TimeInForce
+from core.domain.instrument import ONE, ZERO, Instrument, quantise
+from core.domain.order import CONDITIONAL, Order, OrderType, Side, TakeProfit, TimeInForce
 from core.guardian.limits import Breach
 from core.guardian.proposal import reference_price
 from core.markets import Market
@@ -27,6 +27,7 @@ def sanity(order: Order, market: Market) -> Breach | None:
         or _combination(order)
         or _prices(order, market.instrument)
         or _notional(order, market)
+        or (attached(order, market) if order.take_profit or order.stop_loss is not None else None)
     )
 
 
@@ -85,17 +86,72 @@ def _prices(order: Order, instrument: Instrument) -> Breach | None:
     if order.price is None and order.trigger is None and order.trail is None:
         return None
     for name, price in (("price", order.price), ("trigger", order.trigger)):
-        if price is None:
-            continue
-        wrong = positive(name, price)
+        wrong = on_tick(name, price, instrument) if price is not None else None
         if wrong is not None:
             return wrong
-        tick = instrument.tick_size
-        if price % tick:
-            low, high = (quantise(price, tick, way) for way in (ROUND_FLOOR, ROUND_CEILING))
-            text = f"{name} {price} is not a multiple of tick {tick}; nearest {low} / {high}"
-            return Breach(NAME, str(price), f"tick {tick}", text)
     return positive("trail", order.trail) if order.trail is not None else None
+
+
+def on_tick(name: str, price: Decimal, instrument: Instrument) -> Breach | None:
+    """Return a breach unless a price is positive and on the instrument's grid."""
+    wrong = positive(name, price)
+    tick = instrument.tick_size
+    if wrong is not None or not price % tick:
+        return wrong
+    low, high = (quantise(price, tick, way) for way in (ROUND_FLOOR, ROUND_CEILING))
+    text = f"{name} {price} is not a multiple of tick {tick}; nearest {low} / {high}"
+    return Breach(NAME, str(price), f"tick {tick}", text)
+
+
+def attached(order: Order, market: Market) -> Breach | None:
+    """Return what is wrong with the stop loss and the take profits that an entry brings, or None."""
+    stop, targets, instrument = order.stop_loss, order.take_profit, market.instrument
+    if order.reduce_only:
+        return _attached("a reduce-only order opens nothing that a stop loss or take profit could close; send it alone")
+    if instrument.is_bet:
+        return _attached("a bet takes no stop loss and no take profit")
+    prices = [("take profit", target.price) for target in targets]
+    for name, price in [("stop loss", stop.price), *prices] if stop is not None else prices:
+        wrong = on_tick(name, price, instrument)
+        if wrong is not None:
+            return wrong
+    if stop is not None and stop.trail is not None:
+        wrong = positive("trail", stop.trail)
+        if wrong is not None:
+            return wrong
+    return _levels(order, market) or _fractions(targets)
+
+
+def _attached(text: str, value: str = "attached", bound: str = "a valid combination") -> Breach:
+    return Breach(NAME, value, bound, text)
+
+
+def _levels(order: Order, market: Market) -> Breach | None:
+    """Refuse a stop that would close at once, and a take profit that takes a loss."""
+    entry, buys = reference_price(order, market), order.side.sign > 0
+    where = f"the entry at {Decimal(repr(entry)).normalize():f}" if entry else ""
+    levels = [("take profit", target.price, buys) for target in order.take_profit]
+    if order.stop_loss is not None:
+        levels.insert(0, ("stop loss", order.stop_loss.price, not buys))
+    for name, price, above in levels:
+        right = float(price) > entry if above else float(price) < entry
+        if entry and not right:
+            way = "above" if above else "below"
+            text = f"the {name} of a {order.side} must be {way} {where} (got {price})"
+            return _attached(text, str(price), f"{way} {where}")
+    return None
+
+
+def _fractions(targets: tuple[TakeProfit, ...]) -> Breach | None:
+    total = ZERO
+    for target in targets:
+        wrong = positive("take-profit fraction", target.fraction)
+        if wrong is not None:
+            return wrong
+        total += target.fraction
+    if total > ONE:
+        return _attached(f"take-profit fractions add up to {total}; they may take 1 in all", str(total), "<= 1")
+    return None
 
 
 def _notional(order: Order, market: Market) -> Breach | None:

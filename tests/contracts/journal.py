@@ -8,7 +8,7 @@ import pytest
 from core.errors import StoreError
 from core.ports import Checkpoint, Journal, Record
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Answers:

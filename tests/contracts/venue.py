@@ -24,7 +24,7 @@ from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.ports import Venue
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 M = TypeVar("M", bound=Message)
 
 

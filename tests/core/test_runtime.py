@@ -28,7 +28,9 @@ from store.memory import MemoryJournal, MemoryTickStore
 from tests.core.kit import BTC_PERP, PERP, D, held, order
 from tests.core.scripted import ScriptedVenue
 
-SETTINGS = GuardianSettings(duplicate_window_ms=0, max_position_frac=10, max_sector_frac=10, max_gross_frac=10)
+SETTINGS = GuardianSettings(
+    duplicate_window_ms=0, max_position_frac=10, max_sector_frac=10, max_gross_frac=10, stale_after_ms=60_000
+)
 A = OrderStatus
 
 
@@ -60,7 +62,7 @@ class Desk:
         return self.engine.state.blotter.orders[id_].status
 
 
-async def until(true: Callable[[], bool], seconds: float = 6) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something holds."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 -- what is waited for has no event of its own
@@ -229,7 +231,10 @@ async def test_a_book_that_broke_is_subscribed_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("early", [False, True])
-async def test_fills_of_the_time_away_come_before_those_behind_the_reconnect(tmp_path: Path, early: bool) -> None:
+async def test_fills_of_the_time_away_come_before_those_behind_the_reconnect(
+    tmp_path: Path, early: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.connection.HOLD_NS", 60_000_000_000)  # a machine that stands still lets nothing go early
     desk = await Desk(tmp_path / "journal.sqlite").start()
     first, second = await desk.buy("0.01"), await desk.buy("0.02")
     await until(lambda: {desk.status(first), desk.status(second)} == {A.ACCEPTED})

@@ -33,14 +33,14 @@ def test_attach_starts_what_is_missing_becomes_the_screen_and_leaves_the_engine_
         os.environ.update(desk.environment, TERM="xterm-256color", LINES="24", COLUMNS="80")
         os.execv(sys.executable, [sys.executable, "-P", "-m", "desk"])
     try:
-        assert b"spread" in read_until(fd, b"spread", 30)
+        assert b"spread" in read_until(fd, b"spread", 120)
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         assert command[1:4] == [b"-P", b"-m", b"tui"], "the screen carries no command line with it"
         os.write(fd, b"q")
-        assert b"Leave the view" in read_until(fd, b"Leave the view", 10)
+        assert b"Leave the view" in read_until(fd, b"Leave the view", 60)
         time.sleep(0.5)
         os.write(fd, b"y")
-        assert b"tradedeck stop ends it" in read_until(fd, b"tradedeck stop ends it", 10)
+        assert b"tradedeck stop ends it" in read_until(fd, b"tradedeck stop ends it", 60)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         assert all(services.running(desk.home, role) is not None for role in Role)
     finally:

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,8 @@ from desk.paths import Role
 from tests.desk.conftest import Desk
 
 PERP = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"
-STATUS_SECONDS = 0.5
-
-
-def bid(desk: Desk, instrument: str = "BTC-USDT.P") -> float:
-    """Return where a market stands."""
-    lines = map(json.loads, desk.ok("watch", instrument, "--for", "0.2", "--json").splitlines())
-    return float(next(line["bid"] for line in lines if line["kind"] == "price"))
-
-
-def rest(desk: Desk, *words: str) -> Any:
-    """Send a buy order that rests far below the market."""
-    return desk.json("order", "buy", "BTC-USDT.P", "0.01", "--limit", f"{bid(desk) * 0.9:.1f}", "--wait", "1", *words)
+STATUS_TIMES = 8
+"""Four times is usual; a screen, a database or numpy among the imports costs more than as much again."""
 
 
 def test_the_status_is_the_contract(running: Desk) -> None:
@@ -48,19 +39,24 @@ def test_the_status_is_the_contract(running: Desk) -> None:
     assert isinstance(feed["age_ms"], int)
 
 
-def test_the_status_costs_less_than_half_a_second(running: Desk) -> None:
-    def seconds() -> float:
+def test_the_status_costs_little_more_than_python_itself(running: Desk) -> None:
+    def seconds(run: Callable[[], object]) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        running.ok("status")
+        run()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
-    # Processor time, the best of some: what a busy machine adds is not ours.
-    assert min(seconds() for _ in range(5)) <= STATUS_SECONDS
+    bare = [sys.executable, "-c", "import asyncio, decimal, json"]
+    pairs = [
+        (seconds(lambda: running.ok("status")), seconds(lambda: subprocess.run(bare, check=True))) for _ in range(5)
+    ]
+    # Processor time beside that of a bare interpreter, the best of some: how fast the machine is does not count.
+    ours, theirs = (min(times) for times in zip(*pairs, strict=True))
+    assert ours <= STATUS_TIMES * theirs, f"{ours:.3f} s against {theirs:.3f} s"
 
 
 def test_a_resting_order_is_listed_amended_and_cancelled(running: Desk) -> None:
-    order = rest(running)
+    order = running.rest()
     assert (order["status"], order["filled"], order["type"]) == ("ACCEPTED", "0", "LIMIT")
     listed = running.json("orders")
     assert [item["client_order_id"] for item in listed] == [order["client_order_id"]]
@@ -77,9 +73,9 @@ def test_a_resting_order_is_listed_amended_and_cancelled(running: Desk) -> None:
 
 
 def test_cancel_all_ends_every_order(running: Desk) -> None:
-    sent = {rest(running)["client_order_id"]}
+    sent = {running.rest()["client_order_id"]}
     time.sleep(0.4)  # the same order at once would be taken for a double click
-    sent.add(rest(running)["client_order_id"])
+    sent.add(running.rest()["client_order_id"])
     answer = running.json("cancel", "--all")
     assert {item["client_order_id"] for item in answer["orders"]} == sent
     assert {item["status"] for item in answer["orders"]} == {"CANCELLED"}
@@ -142,8 +138,10 @@ def test_instruments_are_listed_with_their_contracts(running: Desk) -> None:
 
 
 def test_watch_tells_prices_orders_and_the_account(running: Desk) -> None:
-    lines = [json.loads(line) for line in running.ok("watch", "--for", "0.5", "--json").splitlines()]
-    assert {line["kind"] for line in lines} >= {"price", "account"}
+    def kinds() -> set[str]:
+        return {json.loads(line)["kind"] for line in running.ok("watch", "--for", "0.5", "--json").splitlines()}
+
+    running.wait(lambda: kinds() >= {"price", "account"}, "prices and the account are told")
     assert " / " in running.ok("watch", "BTC-USDT.P", "--for", "0.2")
 
 
@@ -161,7 +159,7 @@ def test_a_reader_that_goes_away_ends_the_watch_quietly(running: Desk) -> None:
         process.stdout.close()
         running.json("order", "buy", "XRP-USDT.P", "10")
         running.json("flatten", "--all")
-        assert process.wait(20) == 1  # as shells expect of a writer whose reader has gone
+        assert process.wait(120) == 1  # as shells expect of a writer whose reader has gone
         assert process.stderr.read() == ""
 
 
@@ -183,10 +181,11 @@ def test_the_journal_is_checked_exported_and_backed_up_while_the_engine_writes(r
 
 
 def test_recorded_ticks_are_asked_while_they_are_written(running: Desk, tmp_path: Path) -> None:
-    answer = running.json("ticks", "sql", "SELECT instrument, count(*) AS rows FROM quotes GROUP BY 1 ORDER BY 1")
-    assert len(answer) == 8
-    assert all(item["rows"] > 0 for item in answer)
+    question = "SELECT instrument, count(*) AS rows FROM quotes GROUP BY 1 ORDER BY 1"
+    running.wait(lambda: len(running.json("ticks", "sql", question)) == 8, "quotes of every instrument are recorded")
+    assert all(item["rows"] > 0 for item in running.json("ticks", "sql", question))
     assert running.ok("ticks", "sql", "SELECT count(*) AS n FROM trades", "--csv").startswith("n\n")
+    running.wait(lambda: bool(running.json("ticks", "days")), "a day is recorded")
     days = running.json("ticks", "days")
     assert days[0]["rows"] > 0
     written = running.json("ticks", "export", str(tmp_path / "out"), "--day", days[0]["day"])["written"]

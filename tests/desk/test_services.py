@@ -19,7 +19,7 @@ from desk import services
 from desk.paths import Home, Role
 with services.holding(Home(Path(sys.argv[1])), Role[sys.argv[2]], "a detail"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -68,9 +68,9 @@ def test_a_role_is_seen_while_its_process_lives_and_not_after_kill_9(home: Home)
 
 def test_stopping_waits_until_the_role_is_gone(home: Home) -> None:
     holder = hold(home)
-    assert services.stop(home, Role.ENGINE)
+    assert services.stop(home, Role.ENGINE, timeout=60)
     assert services.running(home, Role.ENGINE) is None
-    assert holder.wait(5) == -signal.SIGTERM
+    assert holder.wait(60) == -signal.SIGTERM
     holder.communicate()
 
 
@@ -90,14 +90,14 @@ def test_a_recorder_that_gets_no_turn_is_ended_all_the_same(home: Home, monkeypa
     holder = hold(home, "RECORDER")
     freeze(holder)
     assert services.stop(home, Role.RECORDER)
-    assert holder.wait(5) == -signal.SIGKILL
+    assert holder.wait(60) == -signal.SIGKILL
     holder.communicate()
 
 
 def test_a_role_that_ends_while_starting_shows_the_end_of_its_log(home: Home) -> None:
     home.config.write_text("[nonsense]\n")
     with pytest.raises(StoreError) as error:
-        services.start(home, Role.ENGINE)
+        services.start(home, Role.ENGINE, timeout=120)
     said = str(error.value)
     assert "the engine ended while starting (exit code 1)" in said
     assert "no section [nonsense]" in said

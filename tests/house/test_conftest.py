@@ -24,7 +24,7 @@ def run_pytest(folder: Path, source: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     return done.stdout + done.stderr
 

@@ -103,7 +103,7 @@ def test_gates_name_packages() -> None:
 def set_up(python: Path | str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHON": str(python)}
     script = ["sh", str(ROOT / "scripts" / "setup.sh")]
-    return subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_set_up_says_when_there_is_no_python() -> None:

@@ -31,12 +31,13 @@ from venues.market.venue import MarketVenue
 
 SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
 PERP = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
-PATIENCE_S = 40.0
+PATIENCE_S = 120.0
 QUICK = """
 [guardian]
 max_orders_per_second = 1000
 duplicate_window_ms = 0
 max_open_orders = 400
+stale_after_ms = 60000
 
 [engine]
 checkpoint_every_records = 300
@@ -44,7 +45,7 @@ checkpoint_every_records = 300
 [journal]
 reserve_mb = 1
 """
-"""Settings under which orders flow fast, and recovery starts from checkpoints."""
+"""Settings under which orders flow fast, recovery starts from checkpoints, and a stalled machine denies nothing."""
 
 
 class House:
@@ -83,7 +84,7 @@ class House:
     def start(self, *roles: Role, arguments: Sequence[str] = ()) -> "House":
         """Start roles and wait until each serves."""
         for role in roles:
-            self.started[role] = services.start(self.home, role, arguments if role is Role.MARKET else (), timeout=60)
+            self.started[role] = services.start(self.home, role, arguments if role is Role.MARKET else (), timeout=120)
         return self
 
     def spawn(self, role: Role) -> int:
@@ -148,7 +149,7 @@ class House:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     def json(self, *words: str, code: int = 0) -> Any:
@@ -262,7 +263,7 @@ def of_engine(state: State) -> Picture:
     return Picture(orders, positions, balances)
 
 
-async def agree(house: House, auditor: Auditor, seconds: float = 15.0) -> Picture:
+async def agree(house: House, auditor: Auditor, seconds: float = PATIENCE_S) -> Picture:
     """Wait until the engine's picture is the market's, taken while the market stood still, and return it."""
     until = time.monotonic() + seconds
     while True:

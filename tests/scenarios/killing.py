@@ -15,10 +15,12 @@ from desk.paths import Role
 from store.ticks.reader import TickReader
 from store.ticks.tables import Busy
 from tests.scenarios.audit import Audit
-from tests.scenarios.house import FUTURES, Auditor, House, agree, of_market
+from tests.scenarios.house import FUTURES, PATIENCE_S, Auditor, House, agree, of_market, until
 from tests.scenarios.traffic import Given, Traffic
 
 OVERLAP_NS: Nanoseconds = 5_000_000_000
+ANSWERED_MIN = 15
+"""Commands that are answered before each kill, however slow the machine is."""
 LOOK_EVERY = 5
 """Rounds between two comparisons of the recorded ticks."""
 TRADES = "SELECT instrument, ts, trade_id FROM trades"
@@ -52,7 +54,7 @@ class Ticks:
         self._counts = (0, 0)
 
     def _read(self) -> tuple[list[Any], tuple[int, int]]:
-        until = time.monotonic() + 20.0
+        until = time.monotonic() + PATIENCE_S
         while True:
             try:
                 with TickReader(self._house.home.root) as reader:
@@ -105,6 +107,7 @@ class KillLoop:
         traffic = Traffic(self.house, seed=self.seed * 100_000 + self._rounds)
         await traffic.start()
         await asyncio.sleep(0.05 + 0.45 * self._rng.random())
+        await until(lambda: traffic.answered >= ANSWERED_MIN, "orders flow")
         if look:
             await asyncio.to_thread(self._ticks.look)
         victims = self._victims()
@@ -175,7 +178,7 @@ class KillLoop:
 
     async def _same_fills(self, auditor: Auditor, since: Nanoseconds) -> None:
         """Compare fills and what they add up to; the market trades on meanwhile, so the journal gets a moment."""
-        until = time.monotonic() + 5.0
+        until = time.monotonic() + PATIENCE_S
         while True:
             accounts = await auditor.snapshots(since)
             held = {key: value for key, (value, _) in of_market(accounts).positions.items()}
@@ -202,7 +205,7 @@ class KillLoop:
     async def _settle(self, auditor: Auditor) -> None:
         """Close everything and see both sides flat."""
         client = await self.house.client("settle")
-        until = time.monotonic() + 20.0
+        until = time.monotonic() + PATIENCE_S
         while True:
             await client.send(CancelAll(None, "scenario"))
             await client.send(Flatten(None, "scenario"))

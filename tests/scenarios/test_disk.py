@@ -80,22 +80,22 @@ async def ends_and_heals(house: House, client: Client) -> None:
             break
         fill(house.home.root / f"filler{os.urandom(4).hex()}")
     assert refused is not None, "entries went on without a disk"
-    await until(lambda: bool(client.state.store_trouble), "the trouble is on every screen", 10)
+    await until(lambda: bool(client.state.store_trouble), "the trouble is on every screen")
     again = await buy(client)
     assert (again.ok, again.limit) == (False, "journal"), again
     assert "disk" in again.reason
     assert (await client.ask(p.AskStatus())).journal == client.state.store_trouble
 
     await client.send(Flatten(PERP, "scenario"))
-    await until(lambda: not held(client), "the exit passed", 10)
+    await until(lambda: not held(client), "the exit passed")
 
     for path in house.home.root.glob("filler*"):
         path.unlink()
-    await until(lambda: not client.state.store_trouble, "it heals by itself", 20)
+    await until(lambda: not client.state.store_trouble, "it heals by itself")
     await asyncio.sleep(0.2)
     assert (await buy(client)).ok
     await client.send(Flatten(PERP, "scenario"))
-    await until(lambda: not held(client), "flat again", 10)
+    await until(lambda: not held(client), "flat again")
     async with house.auditor() as auditor:
         await agree(house, auditor)
 

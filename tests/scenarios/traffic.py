@@ -44,6 +44,11 @@ class Traffic:
             rng = random.Random(f"{self._seed}.{number}")
             self._tasks.append(asyncio.create_task(self._trade(client, rng)))
 
+    @property
+    def answered(self) -> int:
+        """Return how many commands were answered."""
+        return sum(given.outcome is not None for given in self.given)
+
     async def stop(self) -> None:
         """Let the commands that are out be answered or lost, and close the sessions."""
         self._stopping = True  # not by cancelling: an answer that comes just then would swallow it

@@ -18,7 +18,7 @@ from pathlib import Path
 from store.home_lock import HomeLock
 with HomeLock(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -47,7 +47,7 @@ def test_a_killed_holder_leaves_no_trace(tmp_path: Path) -> None:
 def test_letting_go_counts_even_where_a_child_still_has_the_descriptor(tmp_path: Path) -> None:
     lock = HomeLock(tmp_path).acquire()
     assert lock._fd is not None
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock._fd])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], pass_fds=[lock._fd])
     try:
         lock.release()
         lock.release()

@@ -3,6 +3,7 @@
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -114,12 +115,14 @@ def test_a_reader_always_sees_every_row_once_while_the_recorder_works(tmp_path: 
     flushed = 0
     looks, moved = 0, False
     try:
-        while flushed < len(sent):
+        until = time.monotonic() + 180
+        while flushed < len(sent) or not moved:  # the recorder only gets what others leave
+            assert time.monotonic() < until, "nothing was ever moved"
             for message in sent[flushed : flushed + 400]:
                 store.append(message)
             store.flush()
-            flushed += 400
-            with TickReader(tmp_path, wait_s=10) as reader:
+            flushed = min(flushed + 400, len(sent))
+            with TickReader(tmp_path, wait_s=120) as reader:
                 seen = reader.sql(
                     "SELECT (SELECT count(*) FROM trades) + (SELECT count(*) FROM quotes) + "
                     "(SELECT count(DISTINCT event) FROM all_levels)"
@@ -130,9 +133,8 @@ def test_a_reader_always_sees_every_row_once_while_the_recorder_works(tmp_path: 
             stop.wait(0.02)
     finally:
         process.send_signal(signal.SIGTERM)
-        _, complaints = process.communicate(timeout=30)
+        _, complaints = process.communicate(timeout=180)
     store.close()
     assert process.returncode == 0, complaints
-    assert looks == 30
-    assert moved
+    assert looks >= 30
     assert by_kind(read(tmp_path)) == by_kind(sent)

@@ -68,4 +68,4 @@ def kill_after(process: "subprocess.Popen[str]", seconds: float) -> None:
     time.sleep(seconds)
     if process.poll() is None:
         process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)

@@ -20,8 +20,9 @@ def quiet_log() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture
-async def house(tmp_path: Path, quiet_log: None) -> AsyncIterator[House]:
-    """Give a running engine with its market."""
+async def house(tmp_path: Path, quiet_log: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """Give a running engine with its market; prices may grow old, as they do when the machine stands still."""
+    monkeypatch.setattr("tui.app.PRICE_AGE_LIMIT_S", 60.0)
     made = await House(tmp_path).start()
     yield made
     await made.stop()

@@ -1,11 +1,12 @@
 """A real engine for the terminal's tests: runtime, server, paper venues and the built-in market in one loop."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from core.clock import LiveClock
+from core.config import GuardianSettings
 from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.market import Bar, Feed, FeedReport, Health, Interval
 from core.domain.message import Data, Nanoseconds
@@ -24,6 +25,7 @@ SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
 BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 ETH = InstrumentId("BINANCE-FUTURES:PERPETUAL:ETH-USDT@LIN")
 START = {Asset("USDT"): Decimal(50_000)}
+START_S = 60.0
 
 
 class FlowFeed:
@@ -93,6 +95,12 @@ class Hub:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(START_S):
+        while not true():  # noqa: ASYNC110 -- what is waited for has no event of its own
+            await asyncio.sleep(0.01)
+
+
 class House:
     """One running engine with its market."""
 
@@ -114,7 +122,8 @@ class House:
             )
             for venue in (SPOT, FUTURES)
         ]
-        engine = Engine(Guardian(), State(Asset("USDT"), "paper"))
+        # Screen, engine and market share one loop here: when the machine stands still, prices grow old by no fault.
+        engine = Engine(Guardian(GuardianSettings(stale_after_ms=60_000)), State(Asset("USDT"), "paper"))
         return Runtime(engine, journal, MemoryTickStore(10_000), papers, self.clock, version="test")
 
     @property
@@ -125,15 +134,13 @@ class House:
     async def start(self) -> "House":
         """Start and wait until every feed has delivered."""
         await self.runtime.start(self.socket)
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if len(self.state.markets) >= 8 and all(m.ask and m.mark for m in self.state.markets.values()):
-                break
+        markets = self.state.markets
+        await _until(lambda: len(markets) >= 8 and all(market.ask and market.mark for market in markets.values()))
         now = self.clock.now()
         for id_, market in self.state.markets.items():
             if market.health is Health.DOWN:
                 self.runtime.emit(FeedReport(id_, Health.LIVE, 0, 0, "", now))
-        await asyncio.sleep(0.05)
+        await _until(lambda: all(market.health is not Health.DOWN for market in markets.values()))
         return self
 
     async def stop(self) -> None:

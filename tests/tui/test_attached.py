@@ -16,10 +16,13 @@ from pathlib import Path
 import msgspec
 import pytest_asyncio
 
+from core import protocol as p
+from core.client import Client
 from tests.tui.engine import House
 
 ROOT = Path(__file__).parents[2]
 FAREWELL = "the engine runs on"
+SECOND_NS = 1_000_000_000
 
 
 @pytest_asyncio.fixture
@@ -61,6 +64,14 @@ class Attached:
         self.data += fresh
         return fresh
 
+    async def stalls(self) -> None:
+        """Read nothing until the terminal takes no more."""
+        before, now, end = -1, 0, time.monotonic() + 60
+        while before != now or not now:
+            assert time.monotonic() < end, "it writes nothing"
+            await asyncio.sleep(2.0)
+            before, now = now, int.from_bytes(fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+
     async def ended(self, seconds: float) -> int | None:
         """Wait for the end; give the exit code, or None when it still runs."""
         end = time.monotonic() + seconds
@@ -88,15 +99,15 @@ def _login(slave: int) -> None:
     os.close(slave)
 
 
-async def test_it_attaches_quickly_and_leaves_by_q_and_y(house: House) -> None:
+async def test_it_attaches_and_leaves_by_q_and_y(house: House) -> None:
     terminal = Attached(house.socket)
     try:
-        assert b"spread" in await terminal.read(8, b"spread")
+        assert b"spread" in await terminal.read(60, b"spread")
         os.write(terminal.fd, b"q")
-        assert b"the engine keeps running" in await terminal.read(3, b"the engine keeps running")
+        assert b"the engine keeps running" in await terminal.read(60, b"the engine keeps running")
         await asyncio.sleep(0.4)
         os.write(terminal.fd, b"y")
-        assert await terminal.ended(3) == 0
+        assert await terminal.ended(60) == 0
         assert b"\x1b[?1049l" in terminal.data
         assert terminal.data.rstrip().endswith(FAREWELL.encode())
     finally:
@@ -106,26 +117,30 @@ async def test_it_attaches_quickly_and_leaves_by_q_and_y(house: House) -> None:
 async def test_an_unread_terminal_holds_nothing_up_and_recovers(house: House) -> None:
     terminal = Attached(house.socket)
     try:
-        assert b"spread" in await terminal.read(8, b"spread")
-        house.runtime.late_max_ns = 0
-        await asyncio.sleep(8)  # nobody reads
-        assert house.runtime.late_max_ns < 250_000_000
-        assert house.runtime.server is not None
-        assert house.runtime.server.sessions
+        assert b"spread" in await terminal.read(60, b"spread")
+        await terminal.stalls()
+        # The engine goes on meanwhile, and holds its session; how late its loop is at most is measured in bench.
+        before = house.runtime.engine.state.now
+        other = await Client.connect(house.socket, "other")
+        async with asyncio.timeout(60):
+            while house.runtime.engine.state.now < before + SECOND_NS:
+                assert (await other.ask(p.AskStatus())).clients == 2
+                await asyncio.sleep(0.02)
+        await other.close()
         # What was stuck, then the whole screen anew; how long that takes is measured in bench, not here.
-        assert b"guardian" in await terminal.read(10, b"guardian")
+        assert b"guardian" in await terminal.read(60, b"guardian")
         os.write(terminal.fd, b"?")
-        assert b"what it does" in await terminal.read(10, b"what it does")
+        assert b"what it does" in await terminal.read(60, b"what it does")
     finally:
         terminal.close()
 
 
-async def test_a_hangup_ends_it_within_two_seconds(house: House) -> None:
+async def test_a_hangup_ends_it(house: House) -> None:
     terminal = Attached(house.socket)
     try:
-        assert b"spread" in await terminal.read(8, b"spread")
+        assert b"spread" in await terminal.read(60, b"spread")
         os.kill(terminal.pid, signal.SIGHUP)
-        assert await terminal.ended(2) == 128 + signal.SIGHUP
+        assert await terminal.ended(60) == 128 + signal.SIGHUP
     finally:
         terminal.close()
 
@@ -133,9 +148,11 @@ async def test_a_hangup_ends_it_within_two_seconds(house: House) -> None:
 async def test_no_colour_code_reaches_a_colourless_terminal(house: House) -> None:
     terminal = Attached(house.socket, NO_COLOR="1")
     try:
-        data = await terminal.read(4)
+        assert b"spread" in await terminal.read(60, b"spread")
+        await terminal.read(1)
     finally:
         terminal.close()
+    data = terminal.data
     codes = {int(code) for found in re.findall(rb"\x1b\[([\d;]*)m", data) for code in found.split(b";") if code}
     assert codes
     assert not {code for code in codes if 30 <= code <= 49 or 90 <= code <= 107}, codes
@@ -144,7 +161,7 @@ async def test_no_colour_code_reaches_a_colourless_terminal(house: House) -> Non
 async def test_a_dumb_terminal_is_answered_with_words(house: House) -> None:
     terminal = Attached(house.socket, TERM="dumb")
     try:
-        assert await terminal.ended(5) == 2
+        assert await terminal.ended(60) == 2
         assert b"cannot show a screen" in terminal.data
         assert b"\x1b" not in terminal.data
     finally:

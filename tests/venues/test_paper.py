@@ -111,7 +111,7 @@ async def test_the_engine_sees_a_tick_before_the_fill_it_caused() -> None:
 async def test_an_order_expires_by_the_clock_without_any_data() -> None:
     stage = await started(MatchingSettings())
     await stage.open_market()
-    expires = LiveClock().now() + 20_000_000
+    expires = LiveClock().now() + 300_000_000  # still to come when it is sent, also where the machine hesitates
     order = await stage.limit(Side.BUY, Decimal(59000), time_in_force=TimeInForce.GTD, expires=expires)
     await stage.hear(e.OrderExpired, order)
     assert LiveClock().now() >= expires

@@ -46,7 +46,7 @@ def fill(disk: Path, leave: int = 0) -> Path:
 
 def until(journal: SqliteJournal, reached: Callable[[JournalHealth], bool]) -> JournalHealth:
     """Wait for a state of the journal."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not reached(journal.health):
         assert time.monotonic() < deadline, journal.health
         time.sleep(0.01)
@@ -213,7 +213,7 @@ def test_a_failing_disk_is_heard_and_the_line_goes_on_when_it_recovers(tmp_path:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.stdout.startswith("went on behind"), done.stderr
     assert [payload[:1] for payload in everything(tmp_path / NAME)][:2] == [b"f", b"0"]

@@ -69,10 +69,10 @@ class Gate:
 
         def done(error: BaseException | None) -> None:
             entered.set()
-            assert self._open.wait(10)
+            assert self._open.wait(60)
 
         journal.append([], done)
-        assert entered.wait(10)
+        assert entered.wait(60)
 
     def open(self) -> None:
         """Let the writer go on."""
@@ -310,7 +310,7 @@ class TestFailures:
             journal._file._db.execute("PRAGMA busy_timeout = 10")
             journal.append([b"a"], Answers().done())
             assert isinstance(settle(journal), StoreError)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while journal.health.durable < 1 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert [record.payload for record in journal.read()] == [b"a"]

@@ -45,7 +45,7 @@ class MarketProcess:
         """Start and wait until it listens."""
         self.socket.unlink(missing_ok=True)
         self._process = self.spawn()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not self._listens():
             assert self._process.poll() is None, (self.home / "log").read_text()
             assert time.monotonic() < deadline, "the market does not listen"
@@ -83,13 +83,13 @@ class MarketProcess:
         process.send_signal(number)
         if number != signal.SIGKILL:
             process.send_signal(signal.SIGCONT)  # one that a test has stopped must wake up to end
-        return process.wait(timeout=20)
+        return process.wait(timeout=60)
 
 
 class Trader:
     """A venue connection with everything it was told."""
 
-    def __init__(self, market: MarketProcess | Path, venue: VenueId = FUTURES, answer_s: float = 10.0) -> None:
+    def __init__(self, market: MarketProcess | Path, venue: VenueId = FUTURES, answer_s: float = 60.0) -> None:
         path = market if isinstance(market, Path) else market.socket
         self.venue = MarketVenue(venue, path, LiveClock(), "test", answer_s)
         self.got: list[Message] = []
@@ -115,7 +115,7 @@ class Trader:
         found = [m for m in self.got if isinstance(m, kind)]
         return [m for m in found if m.client_order_id == order] if order else found
 
-    async def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until something is so.
 
         Raises:

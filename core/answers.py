@@ -48,6 +48,8 @@ class Answers:
             answer = views.preview(state, self._engine.guardian, question.order, now)
         elif isinstance(question, p.AskLimits):
             answer = views.limits(state, self._engine.guardian, now)
+        elif isinstance(question, p.AskVenues):
+            answer = views.venues(state, now)
         elif isinstance(question, p.AskBars):
             answer = await self._bars(question)
         elif isinstance(question, p.AskFills):

@@ -131,6 +131,7 @@ class Blotter:
         working = self._working(record)
         if record.status in _UNACKNOWLEDGED:
             record.asked = None
+            record.answered_in = event.ts - record.updated
             self._enter(record, working, event.ts)
         record.resume_status = working
 

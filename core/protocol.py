@@ -67,6 +67,10 @@ class AskLimits(Question, frozen=True):
     """Ask for every limit with its use; answered by ``Limits``."""
 
 
+class AskVenues(Question, frozen=True):
+    """Ask how every venue connection does; answered by ``Venues``."""
+
+
 class Status(msgspec.Struct, frozen=True):
     """The account at a glance; money in the reporting currency."""
 
@@ -118,6 +122,27 @@ class FeedView(msgspec.Struct, frozen=True):
     age_ms: int | None
     gaps: int
     clock_offset_ns: int
+
+
+class VenueReport(msgspec.Struct, frozen=True):
+    """How one venue connection does; times in ms, None where nothing was measured yet.
+
+    ``answer_p50_ms`` and ``answer_p99_ms`` are over the ``answers`` kept orders that the venue has acknowledged.
+    """
+
+    venue: str
+    words: str
+    since: Nanoseconds
+    feeds: int
+    live: int
+    oldest_ms: int | None
+    gaps: int
+    clock_offset_ns: int
+    open_orders: int
+    unknown: int
+    answers: int
+    answer_p50_ms: float | None
+    answer_p99_ms: float | None
 
 
 class FillView(msgspec.Struct, frozen=True):
@@ -188,7 +213,7 @@ class Ask(Frame, frozen=True):
     """Ask a question; answered by ``Answer``."""
 
     id: int
-    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits
+    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits | AskVenues
 
 
 class Resync(Frame, frozen=True):
@@ -264,6 +289,7 @@ ANSWERS: dict[type[Question], Any] = {
     AskBars: tuple[Bar, ...],
     AskPreview: PreviewView,
     AskLimits: tuple[LimitView, ...],
+    AskVenues: tuple[VenueReport, ...],
 }
 
 

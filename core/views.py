@@ -1,14 +1,17 @@
 """Answers to a client's questions, computed from the state. Pure."""
 
+import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from core.domain.identifiers import venue_of
+from core.domain.identifiers import VenueId, venue_of
 from core.domain.instrument import ZERO
+from core.domain.market import Health
 from core.domain.message import Nanoseconds
-from core.domain.order import Order, OrderRecord, OrderType, Side
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
 from core.guardian.guardian import Guardian
 from core.guardian.proposal import Proposal, marketable
-from core.protocol import FeedView, LimitView, PositionView, PreviewView, Status
+from core.protocol import FeedView, LimitView, PositionView, PreviewView, Status, VenueReport
 from core.state import State
 
 CENT = Decimal("0.00000001")
@@ -92,6 +95,39 @@ def feeds(state: State, now: Nanoseconds) -> tuple[FeedView, ...]:
         age_ms = None if age is None else max(age, 0) // MS
         views.append(FeedView(venue_of(id_), id_, market.health.value, age_ms, market.gaps, market.clock_offset_ns))
     return tuple(views)
+
+
+def venues(state: State, now: Nanoseconds) -> tuple[VenueReport, ...]:
+    """Return how every venue connection does."""
+    return tuple(_venue(state, name, now) for name in state.venues)
+
+
+def _venue(state: State, name: VenueId, now: Nanoseconds) -> VenueReport:
+    view = state.venues[name]
+    markets = [market for market in state.markets.values() if market.venue == name]
+    ages = [age for market in markets if (age := market.age(now)) is not None]
+    orders = [record for record in state.blotter.orders.values() if record.venue == name]
+    answers = sorted(record.answered_in / MS for record in orders if record.answered_in)
+    return VenueReport(
+        name,
+        venue_words(view.connected, view.reconciled, view.reason),
+        view.since,
+        len(markets),
+        sum(market.health in (Health.LIVE, Health.PARTIAL) for market in markets),
+        max(ages) // MS if ages else None,
+        sum(market.gaps for market in markets),
+        max((market.clock_offset_ns for market in markets), key=abs, default=0),
+        sum(record.is_open for record in orders),
+        sum(record.status is OrderStatus.UNKNOWN for record in orders),
+        len(answers),
+        _percentile(answers, 0.50),
+        _percentile(answers, 0.99),
+    )
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float | None:
+    """Return the nearest-rank percentile of sorted values."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else None
 
 
 def orders(state: State, open_only: bool, limit: int) -> tuple[OrderRecord, ...]:

@@ -56,7 +56,7 @@ _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
 
-BUILT = ("Trade", "Positions")
+BUILT = ("Trade", "Positions", "Risk", "Venues")
 """The screens that exist so far."""
 
 

@@ -68,6 +68,7 @@ class Feed:
         self.account: m.AccountMarked | None = None
         self.status: p.Status | None = None
         self.limits: tuple[p.LimitView, ...] = ()
+        self.venues: tuple[p.VenueReport, ...] = ()
         self.events: deque[Message] = deque(maxlen=KEPT_EVENTS)
         self.fills: deque[p.FillView] = deque(maxlen=KEPT_FILLS)
         self.on_up: Callable[[], None] = lambda: None
@@ -142,6 +143,7 @@ class Feed:
             self.status = await client.ask(p.AskStatus())
             self.round_trip = time.monotonic() - started
             self.limits = await client.ask(p.AskLimits())
+            self.venues = await client.ask(p.AskVenues())
         except ClientError:
             self.round_trip = None
         self.dirty.topics.add(ACCOUNT)

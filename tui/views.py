@@ -195,17 +195,19 @@ def open_risk(state: State) -> float:
 
     What no stop protects counts in full: a long position could become worthless, a short one as dear again.
     """
-    risk = 0.0
-    for position, market in open_positions(state):
-        instrument, left = market.instrument, abs(position.quantity)
-        unit = abs(state.ledger.notional(position)) / float(left)
-        for price, quantity in protective(state, instrument.id)[0]:
-            part = min(left, quantity)
-            away = (market.mark - float(price)) / market.mark * (1 if position.quantity > 0 else -1)
-            risk += max(0.0, away) * float(part) * unit
-            left -= part
-        risk += float(left) * unit
-    return risk
+    return sum(risk_of(state, position, market) for position, market in open_positions(state))
+
+
+def risk_of(state: State, position: Position, market: Market) -> float:
+    """Give what one position loses if its stops are met; see `open_risk`."""
+    left, risk = abs(position.quantity), 0.0
+    unit = abs(state.ledger.notional(position)) / float(left)
+    for price, quantity in protective(state, market.instrument.id)[0]:
+        part = min(left, quantity)
+        away = (market.mark - float(price)) / market.mark * (1 if position.quantity > 0 else -1)
+        risk += max(0.0, away) * float(part) * unit
+        left -= part
+    return risk + float(left) * unit
 
 
 def position_detail(state: State, instrument: InstrumentId, width: int) -> list[Line]:

@@ -256,6 +256,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """Where a trailing stop stands."""
     asked: Decimal | None = None
     """The quantity that an amend on its way asks for: the venue may hold it already."""
+    answered_in: Nanoseconds = 0
+    """How long the venue took to acknowledge the order; 0 where it has not, or a fill came first."""
 
     @property
     def may_fill(self) -> Decimal:

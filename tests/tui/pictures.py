@@ -29,6 +29,19 @@ SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
 PRICES = {"BTC": (61800.3, 0.0192), "ETH": (2684.11, 0.024), "XRP": (0.6012, -0.0031), "LTC": (60.84, 0.0085)}
 
 
+LIMITS = (
+    p.LimitView("max_position_frac", 0.613, "0.092", "0.15", "deny", "config.toml:14"),
+    p.LimitView("max_sector_frac", 0.307, "0.092", "0.3", "deny", "config.toml:15"),
+    p.LimitView("max_gross_frac", 0.073, "0.146", "2", "deny", "config.toml:17"),
+    p.LimitView("max_net_frac", 0.039, "0.039", "1", "deny", "config.toml:18"),
+    p.LimitView("max_order_notional", 0.0, "0", "10 041.22", "deny", "config.toml:20"),
+    p.LimitView("max_orders_per_second", 0.9, "9", "10", "deny", "config.toml:23"),
+    p.LimitView("stale_after", 0.7, "1 400", "2 000", "deny", "config.toml:25"),
+)
+VENUES = (
+    p.VenueReport("BINANCE-SPOT", "ready", NOW - 7_300 * SECOND, 4, 4, 1400, 0, 1_273_000_000, 0, 0, 0, None, None),
+    p.VenueReport("BINANCE-FUTURES", "ready", NOW - 7_300 * SECOND, 4, 4, 200, 3, -2_100_000, 3, 0, 4, 8.1, 14.25),
+)
 FILL = p.FillView(
     NOW - 720 * SECOND, ClientOrderId("d7-0110"), "f1", InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"), "BUY",
     Decimal("0.150"), Decimal("61640.1"), Decimal("4.62"), "USDT", "TAKER",
@@ -42,7 +55,7 @@ class StillFeed(Feed):
         super().__init__(Path("/nowhere"), "picture")
         self._empty = state
         self.round_trip = 0.004
-        self.limits = (p.LimitView("max_position_frac", 0.18, "", "", "", ""),)
+        self.limits, self.venues = LIMITS, VENUES
         self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
 
@@ -145,7 +158,7 @@ SIZES = ((80, 24), (200, 50))
 def empty_moment() -> StillFeed:
     """Build a moment in which nothing is known yet."""
     feed = StillFeed(State(Asset("USDT")))
-    feed.account, feed.limits = None, ()
+    feed.account, feed.limits, feed.venues = None, (), ()
     feed.fills.clear()
     return feed
 

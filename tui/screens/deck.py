@@ -2,6 +2,8 @@
 
 from tui.screens.base import DeckScreen
 from tui.screens.positions import PositionsScreen
+from tui.screens.risk import RiskScreen
 from tui.screens.trade import TradeScreen
+from tui.screens.venues import VenuesScreen
 
-DECK: tuple[type[DeckScreen], ...] = (TradeScreen, PositionsScreen)
+DECK: tuple[type[DeckScreen], ...] = (TradeScreen, PositionsScreen, RiskScreen, VenuesScreen)

@@ -1,0 +1,81 @@
+"""The risk and the venues screen show what the engine says, and their keys act on the chosen row."""
+
+import re
+from decimal import Decimal
+
+from core.domain.order import Order, OrderType, Side
+from core.protocol import LimitView
+from tests.tui.driving import buy, position, ready, until
+from tests.tui.engine import BTC, House
+from tests.tui.harness import picture
+from tests.tui.pictures import draw, moment
+from tui.app import TerminalApp
+from tui.lines import plain
+from tui.screens.risk import drawdown_lines, limit_row, protection_row
+
+
+async def test_the_narrow_risk_screen_is_the_drawing() -> None:
+    _, text = await draw(80, 24, "risk")
+    for words in ("max position frac       ███████████·······     61%        0.092         0.15",
+                  "max orders per second   ████████████████▎·     90%",
+                  "peak 100 535.00   now 100 412.18   drawdown 0.12%",
+                  "├●──",
+                  "day start 100 000.00   today ▲ +412.18", "61 200.0     100%  venue           -90.05"):  # fmt: skip
+        assert words in text, words
+
+
+def test_a_limit_warns_when_it_is_near_and_is_bad_when_it_is_met() -> None:
+    styles = [limit_row(LimitView("x", used, "", "", "deny", "")).style_of(2) for used in (None, 0.79, 0.8, 1.0, 3.0)]
+    assert styles == ["", "", "warn", "bad", "bad"]
+
+
+def test_a_position_that_a_stop_covers_in_part_says_so() -> None:
+    state = moment().state
+    stop = next(record for record in state.blotter.of(BTC) if record.order.type is OrderType.STOP)
+    stop.order = Order(BTC, Side.SELL, Decimal("0.050"), OrderType.STOP, trigger=Decimal("61200"), reduce_only=True)
+    market = state.markets[BTC]
+    row = protection_row(state, state.ledger.positions[BTC], market)
+    assert row.text(3) == "33%"
+    assert row.style_of(3) == "warn"
+    state.blotter.open.clear()
+    row = protection_row(state, state.ledger.positions[BTC], market)
+    assert (row.text(2), row.text(3), row.text(4)) == ("none", "0%", "–")
+    assert row.text(5) == "-9 270.05"
+
+
+def test_the_scale_shows_where_the_account_stands() -> None:
+    state = moment().state
+    places = []
+    for equity in (100_535.0, 90_481.5, 80_428.0, 50_000.0):
+        line = plain(drawdown_lines(state, equity, 80)[1])
+        assert len(line) <= 80
+        places.append(line.index("●"))
+    assert places[0] == 3
+    assert places[0] < places[1] < places[2]
+    assert places[3] == places[2]
+
+
+async def test_the_narrow_venues_screen_shows_connections_and_feeds() -> None:
+    _, text = await draw(80, 24, "venues")
+    for words in ("BINANCE-SPOT     ready         4/4    1.4s     0  +1 273.0        –        –",
+                  "BINANCE-FUTURES  ready         4/4    0.2s     3      -2.1   8.1 ms  14.2 ms",
+                  "│~ BTC-USDT    BINANCE-SPOT     live        1.4s", "feeds  8 of 8 live"):  # fmt: skip
+        assert words in text, words
+
+
+async def test_both_follow_a_running_engine(house: House) -> None:
+    app = TerminalApp(house.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await buy(app, pilot)
+        await until(pilot, lambda: position(house) == 0.05)
+        await pilot.press("5")
+        await until(pilot, lambda: re.search(r"BINANCE-FUTURES +ready .* ms .* ms", picture(app)) is not None)
+        await pilot.press("4")
+        await until(pilot, lambda: "covered" in picture(app) and "+0.050       none       0%" in picture(app))
+        await pilot.press("tab", "f")
+        await until(pilot, lambda: "SELL 0.050 BTC-USDT.P MARKET  reduce-only" in picture(app))
+        await pilot.pause(0.35)
+        await pilot.press("y")
+        await until(pilot, lambda: position(house) == 0.0)
+        await until(pilot, lambda: "flat: nothing to protect" in picture(app))

@@ -1,0 +1,172 @@
+"""The risk screen: every limit with its use, how far below its peak the account stands, and what protects it."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+
+from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain.order import OrderRecord
+from core.domain.position import Position
+from core.markets import Market
+from core.protocol import LimitView
+from core.state import State
+from tui import views
+from tui.feed import ACCOUNT, ORDERS, Dirty
+from tui.format import age, arrow, clock, gain_class, number, percent, signed
+from tui.grid import Cell, Column, Grid, Row
+from tui.lines import Line, Pane, Run
+from tui.screens.base import DeckScreen
+from tui.widgets.bar import bar
+
+BAR = 18
+NEAR, FULL = 0.8, 1.0
+LIMIT_COLUMNS = (
+    Column("limit", "limit", 20, best=24),
+    Column("bar", "use", BAR),
+    Column("used", "used", 6, align="right"),
+    Column("now", "now", 11, best=14, align="right"),
+    Column("bound", "bound", 11, best=14, align="right"),
+    Column("act", "act", 5, best=10, drop=1),
+    Column("setting", "set in", 20, best=44, drop=2),
+)
+PROTECTION_COLUMNS = (
+    Column("instrument", "instrument", 10, best=14),
+    Column("quantity", "quantity", 9, best=12, align="decimal"),
+    Column("stop", "stop", 9, best=12, align="decimal"),
+    Column("covered", "covered", 7, align="right"),
+    Column("where", "rests at", 8, best=14, drop=2),
+    Column("loss", "loss at stop", 12, best=14, align="right"),
+    Column("equity", "% equity", 8, align="right", drop=1),
+)
+
+
+def limit_row(limit: LimitView) -> Row:
+    """Build the row of one limit."""
+    used = limit.used
+    style = "bad" if (used or 0.0) >= FULL else "warn" if (used or 0.0) >= NEAR else ""
+    return Row(
+        limit.name,
+        (
+            limit.name.replace("_", " "),
+            Cell(bar(used, BAR), style or "dim", used),
+            Cell(percent(used, 0), style, used),
+            Cell(limit.value, style),
+            limit.bound,
+            limit.act,
+            Cell(limit.setting, "dim"),
+        ),
+    )
+
+
+def protection_row(state: State, position: Position, market: Market) -> Row:
+    """Build the row that says what protects one position."""
+    instrument = market.instrument
+    stops, _ = views.protective(state, instrument.id)
+    held = abs(position.quantity)
+    covered = min(1.0, float(sum(quantity for _, quantity in stops) / held))
+    risk = views.risk_of(state, position, market)
+    waits = [record for record in state.blotter.of(instrument.id) if record.order.reduce_only]
+    engine = any(record.status.value == "APPROVED" for record in waits)
+    return Row(
+        instrument.id,
+        (
+            symbol_of(instrument.id),
+            signed(position.quantity, instrument.size_precision),
+            Cell(number(stops[0][0], instrument.price_precision) if stops else "none", "stop" if stops else "warn"),
+            Cell(percent(covered, 0), "ok" if covered >= 1 else "warn", covered),
+            "–" if not stops else "engine" if engine else "venue",
+            Cell(number(-risk), "loss" if risk else "", -risk),
+            percent(risk / state.equity if state.equity > 0 else None, 1),
+        ),
+    )
+
+
+def drawdown_lines(state: State, equity: float | None, width: int) -> list[Line]:
+    """Say where the account stands between its peak and nothing, and what today brought."""
+    if equity is None or width <= 0:
+        return [((" nothing is known yet", "dim"),)]
+    peak, start = max(float(state.peak), equity), float(state.day_start)
+    down, day = 1 - equity / peak if peak > 0 else 0.0, equity - start if start else None
+    runs: list[Run] = [
+        (" peak ", "dim"), (number(peak), ""), ("   now ", "dim"), (number(equity), "strong"),
+        ("   drawdown ", "dim"), (percent(down), "warn" if down >= 0.05 else ""),
+    ]  # fmt: skip
+    today: list[Run] = [
+        (" day start ", "dim"), (number(start) if start else "–", ""), ("   today ", "dim"),
+        (f"{arrow(day)} {signed(day)}" if day is not None else "–", gain_class(day)),
+        ("   since ", "dim"), (clock(state.day_started, pattern="%d %b %H:%M UTC") if state.day_started else "–", ""),
+    ]  # fmt: skip
+    return [tuple(runs), _scale(down, width), _marks(width), tuple(today)]
+
+
+SCALE = 0.20
+"""The drawdown at the right end of the scale."""
+
+
+def _scale(down: float, width: int) -> Line:
+    room = max(10, width - 4)
+    place = min(room - 1, round(down / SCALE * (room - 1)))
+    cells = ["─"] * room
+    for share in (0.05, 0.10, 0.15):
+        cells[round(share / SCALE * (room - 1))] = "┼"
+    return (
+        ("  ├" + "".join(cells[:place]), "axis"), ("●", "strong"), ("".join(cells[place + 1 :]) + "┤", "axis"),
+    )  # fmt: skip
+
+
+def _marks(width: int) -> Line:
+    room = max(10, width - 4)
+    cells = [" "] * (room + 4)
+    for share in (0.0, 0.05, 0.10, 0.15, 0.20):
+        text = f"{share:.0%}"
+        at = min(len(cells) - len(text), 3 + round(share / SCALE * (room - 1)))
+        cells[at : at + len(text)] = text
+    return (("".join(cells), "dim"),)
+
+
+class RiskScreen(DeckScreen):
+    """Show how much of every limit is used and what protects the account."""
+
+    CSS_PATH = "risk.tcss"
+    AUTO_FOCUS = "#limits"
+    NAME = "risk"
+    TAB_ORDER = ("limits", "protection")
+
+    def body(self) -> ComposeResult:
+        """Place the limits above what they protect."""
+        self.limits = Grid(LIMIT_COLUMNS, "limits", "", empty="the engine has not told its limits yet", id="limits")
+        self.drawdown = Pane("drawdown", "", id="drawdown")
+        self.protection = Grid(PROTECTION_COLUMNS, "protection", "f flatten", empty="flat: nothing to protect",
+                               id="protection")  # fmt: skip
+        yield self.limits
+        yield self.drawdown
+        yield self.protection
+
+    @property
+    def instrument(self) -> InstrumentId | None:
+        """The instrument under the cursor of the protected positions."""
+        key = self.protection.cursor
+        return None if key is None else InstrumentId(key)
+
+    def chosen_orders(self) -> Sequence[OrderRecord]:
+        """List the open orders of the chosen instrument."""
+        return [] if self.instrument is None else self.feed.state.blotter.of(self.instrument)
+
+    def draw(self, dirty: Dirty, now: int, slow: bool) -> None:
+        """Draw what changed."""
+        if not (slow or dirty.topics & {ORDERS, ACCOUNT}):
+            return
+        state, feed = self.feed.state, self.feed
+        self.limits.set_rows(limit_row(limit) for limit in feed.limits)
+        reason = f": {state.state_reason}" if state.state_reason else ""
+        self.limits.set_title("limits", f"{state.trading_state.value}{reason}"[: max(10, self.size.width - 20)])
+        equity = feed.account.equity if feed.account is not None else (state.equity or None)
+        self.drawdown.show(drawdown_lines(state, equity, self.drawdown.content_size.width))
+        self.drawdown.set_title("drawdown", f"guardian ♥{age(feed.heartbeat_age)}")
+        held = views.open_positions(state)
+        self.protection.set_rows(protection_row(state, position, market) for position, market in held)
+
+    def on_grid_chosen(self, event: Grid.Chosen) -> None:
+        """Show the chosen instrument in depth."""
+        if event.grid is self.protection and event.key is not None:
+            self.post_message(self.InDepth(InstrumentId(event.key)))

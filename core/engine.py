@@ -13,6 +13,7 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
 from core.execution.brackets import Protection
+from core.execution.exits import Exits
 from core.execution.orders import Orders
 from core.feeds import Feeds
 from core.guardian.guardian import Guardian
@@ -51,6 +52,7 @@ class Engine:
         self._outbox = Outbox(state or State(), strict)
         self._orders = Orders(self._outbox, self.guardian, prefix, abilities)
         self._protection = Protection(self._outbox, self._orders)
+        self._exits = Exits(self._outbox, self._orders)
         self._strategies = tuple(strategies)
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
@@ -74,7 +76,7 @@ class Engine:
             c.AmendOrder: self._orders.amend,
             c.CancelOrder: self._orders.cancel,
             c.CancelAll: self._orders.cancel_all,
-            c.Flatten: self._orders.flatten,
+            c.Flatten: self._exits.flatten,
             c.SetTradingState: self._set_state,
             c.StopEngine: self._stop,
         }
@@ -202,8 +204,8 @@ class Engine:
             if timer.ts - asked >= RESYNC_NS:
                 self._resync(self.state.markets[instrument], timer.ts)
         mark_account(self._outbox, timer.ts)
-        for instrument in list(self._orders.flattening):
-            self._orders.step(instrument)
+        if self._outbox.state.exits.flattening:
+            self._exits.go_on()
         self._protection.timer()
         if self._strategies:
             self._ask(timer)
@@ -219,7 +221,7 @@ class Engine:
 
     def _stop(self, command: c.StopEngine) -> None:
         """Refuse to end with open risk unless it is to be left; the runtime ends when nothing was refused."""
-        if command.leave or all(self._orders.is_flat(instrument) for instrument in self._orders.at_risk()):
+        if command.leave or all(self._exits.is_flat(instrument) for instrument in self._exits.at_risk()):
             return
         reason = "positions or orders are open: stop with --flatten to close them or --leave to leave them"
         self._outbox.put(e.CommandRefused("stop", ClientOrderId(""), reason, self.state.now))
@@ -241,7 +243,7 @@ class Engine:
             self._outbox.reject(fill, wrong)
             return
         self._outbox.record(fill)
-        self._orders.late_fill(fill)
+        self._exits.late_fill(fill)
         self._follow(fill)
 
     def _balance(self, event: e.BalanceSet) -> None:
@@ -252,10 +254,11 @@ class Engine:
 
     def _follow(self, event: Event) -> None:
         """Do what an event may call for: the next step of a flatten, a strategy's answer."""
-        if self._orders.flattening:
+        flattening = self._outbox.state.exits.flattening
+        if flattening:
             instrument = _instrument_of(event, self.state)
-            if instrument in self._orders.flattening:
-                self._orders.step(instrument)
+            if instrument in flattening:
+                self._exits.step(instrument)
         protection = self._protection
         if protection.watched or self._outbox.state.brackets.by_instrument or type(event) is e.VenueReconciled:
             protection.follow(event)

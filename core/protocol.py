@@ -16,7 +16,7 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
 from core.state import StateImage
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -97,6 +97,10 @@ class Status(msgspec.Struct, frozen=True):
     clients: int
     loop_late_ns: Nanoseconds = 0
     """The worst lateness of the engine's loop since it was last asked for its status."""
+    flattening: tuple[InstrumentId, ...] = ()
+    """What is being closed now."""
+    unjournalled: tuple[ClientOrderId, ...] = ()
+    """Exits that left without a record, until the journal can be written again."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -3,8 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from logging import ERROR, INFO
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +17,20 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.message import Command, Data, Event, Message
 from core.engine import Engine
 from core.outbox import Effect, Resync
 from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
+from core.recording import Recording, Reply, Turn, order_id
 from core.server import Backend, Server
-from core.state import IMAGE_DECODER, State
 
 log = structlog.get_logger()
 TIMER_S = 0.1
 CHECKPOINT_EVERY = 20_000
 """Records between two checkpoints: what recovery has to apply at most."""
 _TICKS = (m.Quote, m.Trade, m.BookDelta, m.BookSnapshot, m.Timer)
-Reply = Callable[[p.Outcome], None]
-
-
-class Turn:
-    """Collect what one turn of the loop decided: records to make durable, then what waits for them."""
-
-    __slots__ = ("records", "replies", "sends")
-
-    def __init__(self) -> None:
-        self.records: list[bytes] = []
-        self.sends: list[Approved[Any]] = []
-        self.replies: list[tuple[Reply, p.Outcome]] = []
 
 
 class Runtime:
@@ -66,13 +53,11 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.late_max_ns = 0
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
+        self.recording = Recording(journal, self, checkpoint_every)
         self._version = version
-        self._checkpoint_every = checkpoint_every
         self._queue: deque[tuple[Message, Reply | None]] = deque()
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sequence = 0
-        self._checkpointed = 0
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,19 +70,7 @@ class Runtime:
         Raises:
             JournalDamaged: trading is refused until the journal has been checked.
         """
-        checkpoint = self.journal.last_checkpoint()
-        after = 0
-        if checkpoint is not None:
-            self.engine.restore(IMAGE_DECODER.decode(checkpoint.image))
-            after = checkpoint.sequence
-        count = 0
-        for record in self.journal.read(after):
-            self.engine.recover(wire.decode_event(record.payload))
-            self._sequence = record.sequence
-            count += 1
-        self._sequence = max(self._sequence, after)
-        self._checkpointed = after
-        return count
+        return self.recording.recover()
 
     async def start(self, socket: Path | None = None) -> None:
         """Recover, make the run number durable, listen, and connect the venues."""
@@ -106,6 +79,8 @@ class Runtime:
         run = self.journal.start_run()
         now = self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
+        if self.engine.state.exits.flattening:
+            log.warning("flatten goes on", instruments=list(self.engine.state.exits.flattening))
         self.emit(e.EngineStarted(run, self._version, self.engine.state.mode, now))
         if socket is not None:
             answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals)
@@ -129,7 +104,7 @@ class Runtime:
         while self._queue:
             self._drain()  # what the venues said while they closed
         self.take(e.EngineStopped(self.engine.state.run, reason, self.clock.now()))
-        self._checkpoint()
+        self.recording.checkpoint()
         if self.server is not None:
             await self.server.stop(f"the engine stopped: {reason}")
         await asyncio.get_running_loop().run_in_executor(None, self.journal.close)
@@ -141,9 +116,7 @@ class Runtime:
         """Queue a message; called by venues, in the loop's thread."""
         self._queue.append((message, None))
         if not self._scheduled:
-            self._scheduled = True
-            assert self._loop is not None
-            self._loop.call_soon(self._drain)
+            self._schedule()
 
     def emit_all(self, messages: Sequence[Message]) -> None:
         """Queue messages that follow each other without anything between them."""
@@ -160,8 +133,7 @@ class Runtime:
 
         self._queue.append((command.replace(ts=self.clock.now()), reply))
         if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._drain)
+            self._schedule()
         return await future
 
     def _drain(self) -> None:
@@ -171,7 +143,16 @@ class Runtime:
         for _ in range(len(queue)):
             message, reply = queue.popleft()
             self._process(message, reply, turn)
-        self._finish(turn)
+            if turn.urgent:  # the exit's send starts before anything else is looked at
+                break
+        self.recording.finish(turn)
+        if queue and not self._scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        assert self._loop is not None
+        self._scheduled = True
+        self._loop.call_soon(self._drain)
 
     def _process(self, message: Message, reply: Reply | None, turn: Turn) -> None:
         try:
@@ -197,10 +178,11 @@ class Runtime:
 
     def _carry_out(self, effects: Sequence[Effect], turn: Turn) -> None:
         for effect in effects:
+            if isinstance(effect, Approved) and effect.urgent:
+                self._send_now(effect, turn)
+        for effect in effects:
             if isinstance(effect, Approved):
-                if effect.urgent:
-                    self._send(effect)
-                else:
+                if not effect.urgent:
                     turn.sends.append(effect)
             elif isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
@@ -210,71 +192,27 @@ class Runtime:
             else:
                 self._publish(effect)
 
+    def _send_now(self, exit_: Approved[Any], turn: Turn) -> None:
+        """Hand an exit to its venue before its record is written, encoded or shown to anybody."""
+        turn.urgent = True
+        if isinstance(exit_.command, c.SubmitOrder):
+            turn.exits.append(exit_.command.order.client_order_id)
+        self.send(exit_)
+
     def take(self, message: Message) -> None:
         """Process one message in a turn of its own, now."""
         turn = Turn()
         self._process(message, None, turn)
-        self._finish(turn)
-
-    # --- journal first ----------------------------------------------------------------------------------------------
-
-    def _finish(self, turn: Turn) -> None:
-        if not turn.records:
-            self._durable(turn, None)
-            return
-        loop = self._loop
-        assert loop is not None
-
-        def done(error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(self._durable, turn, error)
-
-        self._sequence = self.journal.append(turn.records, done)
-        if self._sequence - self._checkpointed >= self._checkpoint_every:
-            self._checkpoint()
-
-    def _durable(self, turn: Turn, error: BaseException | None) -> None:
-        """Send what waited for the journal. Without it only what reduces risk leaves; entries are refused."""
-        if error is not None and turn.records:
-            self._watch_journal(str(error))
-        kept = set[ClientOrderId]()
-        for approved in turn.sends:
-            command = approved.command
-            if error is None or not _adds_risk(command, self.engine.state):
-                self._send(approved)
-                continue
-            id_, now = _order_id(command), self.clock.now()
-            kept.add(id_)
-            rejected = e.OrderRejected if isinstance(command, c.SubmitOrder) else e.AmendRejected
-            self.emit(rejected(id_, f"{error}; nothing was sent", now, now))
-        for reply, outcome in turn.replies:
-            if error is not None and outcome.ok:
-                sent = bool(outcome.orders) and kept.isdisjoint(outcome.orders)
-                reason = f"{'sent, but not recorded yet' if sent else 'not recorded'}: {error}"
-                reply(p.Outcome(sent, outcome.orders, outcome.status, reason))
-            else:
-                reply(outcome)
-
-    def _watch_journal(self, heard: str = "") -> None:
-        """Show the state how the journal is; what failed stays in its line, and it writes that by itself, in order."""
-        text = self.journal.complaint or heard
-        if self.engine.state.store_trouble != text:
-            log.log(ERROR if text else INFO, "journal trouble" if text else "journal well again", trouble=text)
-            self.emit(m.StoreStatus(text, self.clock.now()))
-
-    def _checkpoint(self) -> None:
-        if self.journal.complaint:
-            return
-        self.journal.checkpoint(self._sequence, wire.encode(self.engine.state.image()))
-        self._checkpointed = self._sequence
+        self.recording.finish(turn)
 
     # --- out --------------------------------------------------------------------------------------------------------
 
-    def _send(self, approved: Approved[Any]) -> None:
+    def send(self, approved: Approved[Any]) -> None:
         """Hand an approved command to its venue; a venue that is away answers by itself."""
         link = self.links.get(self._venue_of(approved.command))
         if link is None:
             now = self.clock.now()
-            id_ = _order_id(approved.command)
+            id_ = order_id(approved.command)
             self.emit(e.OrderRejected(id_, "no such venue is connected; nothing was sent", now, now))
             return
         self.spawn(link.send(approved))
@@ -282,7 +220,7 @@ class Runtime:
     def _venue_of(self, command: Command) -> VenueId:
         if isinstance(command, c.SubmitOrder):
             return command.order.venue
-        record = self.engine.state.blotter.orders.get(_order_id(command))
+        record = self.engine.state.blotter.orders.get(order_id(command))
         return record.venue if record is not None else VenueId("")
 
     def _resync(self, instrument: InstrumentId) -> None:
@@ -321,7 +259,7 @@ class Runtime:
         self.late_max_ns = max(self.late_max_ns, int(late * 1e9))
         self._due = self._loop.time() + TIMER_S
         self._timer = self._loop.call_later(TIMER_S, self._tick)
-        self._watch_journal()
+        self.recording.watch()
         for link in self.links.values():
             if link.has_unknown():
                 self.spawn(link.resolve_unknown())
@@ -336,17 +274,3 @@ class Runtime:
     def _welcome(self) -> p.Welcome:
         state = self.engine.state
         return p.Welcome(p.PROTOCOL, self._version, os.getpid(), state.run, state.mode, self.clock.now())
-
-
-def _adds_risk(command: Command, state: State) -> bool:
-    """Tell whether a command may open or enlarge something; cancels and reduce-only orders never do."""
-    if isinstance(command, c.SubmitOrder):
-        return not command.order.reduce_only
-    record = state.blotter.orders.get(_order_id(command))
-    return isinstance(command, c.AmendOrder) and not (record is not None and record.order.reduce_only)
-
-
-def _order_id(command: Command) -> ClientOrderId:
-    if isinstance(command, c.SubmitOrder):
-        return command.order.client_order_id
-    return getattr(command, "client_order_id", ClientOrderId(""))

@@ -16,6 +16,7 @@ from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
+from core.exiting import Exiting
 from core.ledger import Ledger
 from core.markets import Market, Markets
 
@@ -78,6 +79,7 @@ class StateImage(msgspec.Struct, frozen=True):
     venues: dict[VenueId, VenueView]
     markets: tuple[MarketImage, ...] = ()
     brackets: tuple[Bracket, ...] = ()
+    exits: Exiting = msgspec.field(default_factory=Exiting)
 
 
 class State:
@@ -99,6 +101,7 @@ class State:
         self.day_started: Nanoseconds = 0
         self.peak = ZERO
         self.store_trouble = ""
+        self.exits = Exiting()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -136,6 +139,9 @@ class State:
             e.PositionLiquidated: self.ledger.liquidated,
             e.PositionSet: self._position_set,
             e.VenueReconciled: self._reconciled,
+            e.FlattenStarted: self.exits.started,
+            e.FlattenEnded: self.exits.ended,
+            e.ExitUnjournalled: self.exits.unrecorded,
             e.TradingStateChanged: self._trading_state,
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
@@ -192,6 +198,8 @@ class State:
 
     def _store_status(self, status: m.StoreStatus) -> None:
         self.store_trouble = status.trouble
+        if not status.trouble:
+            self.exits.unjournalled.clear()
 
     def _timer(self, timer: m.Timer) -> None:
         self.ledger.revalue()
@@ -200,6 +208,7 @@ class State:
 
     def _started(self, event: e.EngineStarted) -> None:
         self.run, self.mode = event.run, event.mode
+        self.exits.unjournalled.clear()  # what was read from the journal stands in it
         for venue in self.venues.values():
             venue.connected = venue.reconciled = False
             venue.reason = "not connected yet"
@@ -310,6 +319,7 @@ class State:
             dict(self.venues),
             tuple(_market_image(market) for market in self.markets.values()) if client else (),
             tuple(self.brackets.all()),
+            self.exits.copy(),
         )
 
     @classmethod
@@ -327,6 +337,7 @@ class State:
         state.blotter.restore(image.orders, image.operations, image.fills)
         state.brackets.restore(image.brackets)
         state.venues = dict(image.venues)
+        state.exits.restore(image.exits)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

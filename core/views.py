@@ -53,6 +53,8 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         journal=journal,
         clients=clients,
         loop_late_ns=loop_late_ns,
+        flattening=tuple(state.exits.flattening),
+        unjournalled=tuple(state.exits.unjournalled),
     )
 
 

@@ -40,6 +40,8 @@ def status(view: Status) -> Json:
         "clients": view.clients,
         "run": view.run,
         "now_ns": view.now,
+        "flattening": list(view.flattening),
+        "unjournalled": list(view.unjournalled),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
     }
 

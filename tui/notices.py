@@ -26,6 +26,10 @@ def _state(event: e.TradingStateChanged) -> Words:
     return f"{event.state.value}: {event.reason}", "ok" if event.state.value == "ACTIVE" else "bad"
 
 
+def _ended(event: e.FlattenEnded) -> Words:
+    return f"{symbol_of(event.instrument)}: {'flat' if event.flat else event.reason}", "ok" if event.flat else "bad"
+
+
 def _venue(status: m.VenueStatus) -> Words:
     return f"{status.venue} {'connected' if status.connected else 'lost'}: {status.reason}", "warn"
 
@@ -42,6 +46,9 @@ _WORDS: dict[type, Callable[[Any], Words]] = {
     e.CancelRejected: lambda event: (f"{event.client_order_id} not cancelled: {event.reason}", "warn"),
     e.AmendRejected: lambda event: (f"{event.client_order_id} not changed: {event.reason}", "warn"),
     e.CommandRefused: lambda event: (f"refused: {event.reason}", "warn"),
+    e.FlattenStarted: lambda event: (f"closing {symbol_of(event.instrument)} ({event.origin})", "warn"),
+    e.FlattenEnded: _ended,
+    e.ExitUnjournalled: lambda event: (f"{event.client_order_id} sent UNJOURNALLED: {event.reason}", "bad"),
     e.PositionLiquidated: lambda event: (f"LIQUIDATED {symbol_of(event.instrument)}", "bad"),
 }
 

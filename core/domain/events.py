@@ -173,6 +173,44 @@ class CommandRefused(Event, frozen=True):
     ts: Nanoseconds
 
 
+class ChangeDenied(Event, frozen=True):
+    """The guardian refused to let an order be changed; ``setting`` is file:line of the bound."""
+
+    what: str
+    client_order_id: ClientOrderId
+    limit: str
+    value: str
+    bound: str
+    setting: str
+    reason: str
+    ts: Nanoseconds
+
+
+class ExitUnjournalled(Event, frozen=True):
+    """An exit left although the journal could not be written; this record follows the exit's own when it can be."""
+
+    client_order_id: ClientOrderId
+    reason: str
+    ts: Nanoseconds
+
+
+class FlattenStarted(Event, frozen=True):
+    """An instrument is being closed until it is flat; a restarted engine goes on with it."""
+
+    instrument: InstrumentId
+    origin: str
+    ts: Nanoseconds
+
+
+class FlattenEnded(Event, frozen=True):
+    """The closing of an instrument is over: it is flat, or it would not get flat and ``reason`` says why."""
+
+    instrument: InstrumentId
+    flat: bool
+    reason: str
+    ts: Nanoseconds
+
+
 class OrderUnknown(Event, frozen=True):
     """A request's outcome is not known: the link was lost or the venue did not answer."""
 

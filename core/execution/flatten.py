@@ -21,10 +21,13 @@ MAX_TRIES = 20
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
 
 
-class Flattening(msgspec.Struct):
-    """How far closing one instrument has come: who asked, when the last exit left, how many, and the cancels sent."""
+class Pace(msgspec.Struct):
+    """How fast closing one instrument goes on: when the last exit left, how many did, and the cancels sent.
 
-    origin: str
+    ``resumed`` is a flatten of a run that ended in the middle of it: what it had sent is learnt from the venue first.
+    """
+
+    resumed: bool = False
     last: Nanoseconds = 0
     tries: int = 0
     cancelled: dict[ClientOrderId, Nanoseconds] = {}

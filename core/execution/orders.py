@@ -1,6 +1,6 @@
-"""Orders on their way out: commands become approved orders, cancels and amends, flattening goes on until flat."""
+"""Orders on their way out: commands become approved orders, cancels and amends."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -9,9 +9,8 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
-from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, OrderRecord, OrderStatus, OrderType
-from core.execution import flatten, triggers
+from core.execution import triggers
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
 from core.ports import Abilities
@@ -37,18 +36,17 @@ class Orders:
         self._outbox = outbox
         self._prefix = prefix
         self._sequence = 0
-        self.flattening: dict[InstrumentId, flatten.Flattening] = {}
-        """Instruments that are being closed."""
-        self._flattened: dict[InstrumentId, Nanoseconds] = {}
-        """When each instrument was last found flat after a flatten."""
 
     @property
     def state(self) -> State:
         """Return the engine's state."""
         return self._outbox.state
 
-    def submit(self, command: c.SubmitOrder) -> None:
-        """Give an order its id and let the guardian judge it; what passes is recorded, then sent or held."""
+    def submit(self, command: c.SubmitOrder, *, urgent: bool = False) -> None:
+        """Give an order its id and let the guardian judge it; what passes is recorded, then sent or held.
+
+        An ``urgent`` exit leaves together with its record instead of behind it.
+        """
         state = self._outbox.state
         now, order = state.now, command.order
         venue = order.venue
@@ -56,7 +54,7 @@ class Orders:
             market = state.markets.get(order.instrument)
             venue = market.venue if market is not None else NO_VENUE
         order = replace(order, client_order_id=self._next_id(state.run), venue=venue)
-        verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now)
+        verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now, urgent=urgent)
         if not isinstance(verdict, Approved):
             self._outbox.record(verdict)
             return
@@ -95,23 +93,23 @@ class Orders:
             self._outbox.record(e.AmendSubmitted(id_, *changes, now))
             self._outbox.put(verdict)
 
-    def cancel(self, command: c.CancelOrder) -> None:
+    def cancel(self, command: c.CancelOrder, *, urgent: bool = False) -> None:
         """Cancel a working order; one cancel at a time."""
         record = self._working(command, "cancel")
         if record is None:
             return
         now = self.state.now
         if record.order.parent and command.origin != BRACKET:
-            self._unprotect(record.order.parent, f"its {record.order.strategy_intent} was cancelled")
+            self.unprotect(record.order.parent, f"its {record.order.strategy_intent} was cancelled")
         if record.status is _APPROVED:
             self._outbox.record(e.OrderCancelled(command.client_order_id, "cancelled before its trigger", now, now))
             return
         if record.status is OrderStatus.PENDING_CANCEL:
             return  # one cancel is on its way
         self._outbox.record(e.CancelSubmitted(command.client_order_id, now))
-        self._outbox.put(self.guardian.approve_cancel(command))
+        self._outbox.put(self.guardian.approve_cancel(command, urgent=urgent))
 
-    def _unprotect(self, entry: ClientOrderId, reason: str) -> None:
+    def unprotect(self, entry: ClientOrderId, reason: str) -> None:
         """End the bracket of an entry: its exits were taken away on purpose, and are not placed again."""
         if self.state.brackets.find(entry) is not None:
             self._outbox.record(e.BracketEnded(entry, reason, self.state.now))
@@ -132,70 +130,12 @@ class Orders:
     def cancel_all(self, command: c.CancelAll) -> None:
         """Cancel every open order, of one instrument or of all."""
         for record in list(self.state.blotter.open.values()):
-            if self._ours(record) and (command.instrument is None or record.order.instrument == command.instrument):
+            if self.ours(record) and (command.instrument is None or record.order.instrument == command.instrument):
                 self.cancel(c.CancelOrder(record.order.client_order_id, command.origin))
 
-    def _ours(self, record: OrderRecord) -> bool:
+    def ours(self, record: OrderRecord) -> bool:
         """Tell whether this engine made an order; others' are shown, and touched only one by one."""
         return record.order.client_order_id.startswith(f"{self._prefix}r")
-
-    def flatten(self, command: c.Flatten) -> None:
-        """Begin to close a position, or all, the biggest first."""
-        instruments: Iterable[InstrumentId] = [command.instrument] if command.instrument else self.at_risk()
-        for instrument in instruments:
-            if instrument not in self.state.markets:
-                reason = f"instrument {instrument} is not known here; tradedeck instruments lists what is"
-                self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
-                continue
-            self.flattening[instrument] = flatten.Flattening(command.origin)
-            for bracket in tuple(self.state.brackets.of(instrument)):
-                self._unprotect(bracket.entry, "its position is flattened")
-            self.step(instrument)
-
-    def at_risk(self) -> list[InstrumentId]:
-        """Return the instruments with something open or held, the biggest position first."""
-        ledger = self.state.ledger
-        found = {record.order.instrument: 0.0 for record in self.state.blotter.open.values() if self._ours(record)}
-        for position in ledger.positions.values():
-            market = ledger.mark_of(position.instrument) if position.quantity else None
-            if market is not None:
-                found[market.instrument.id] = abs(ledger.notional(position))
-        return sorted(found, key=lambda instrument: -found[instrument])
-
-    def is_flat(self, instrument: InstrumentId) -> bool:
-        """Tell whether nothing is held that could be sold and nothing of ours is open."""
-        return flatten.is_flat(self.state, instrument, self._ours)
-
-    def step(self, instrument: InstrumentId) -> None:
-        """Do what brings an instrument closer to flat; ends by itself."""
-        task, now = self.flattening[instrument], self.state.now
-        if self.is_flat(instrument):
-            del self.flattening[instrument]
-            self._flattened[instrument] = now
-            return
-        for command in list(flatten.steps(self.state, self.state.markets[instrument], task.origin, self._ours)):
-            if isinstance(command, c.CancelOrder):
-                if task.may_cancel(self.state.blotter.orders[command.client_order_id], now):
-                    self.cancel(command)
-            elif now - task.last < flatten.RETRY_NS:
-                return
-            elif task.tries >= flatten.MAX_TRIES:
-                del self.flattening[instrument]
-                reason = f"{instrument} is not flat after {task.tries} exits; look at its orders and flatten again"
-                self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, now))
-                return
-            else:
-                task.last, task.tries = now, task.tries + 1
-                self.submit(command)
-
-    def late_fill(self, fill: e.OrderFilled) -> None:
-        """Close again what an order older than the last flatten has opened behind it."""
-        flat = self._flattened.get(fill.instrument)
-        if flat is None:
-            return
-        record = self.state.blotter.orders.get(fill.client_order_id)
-        if record is not None and record.created <= flat and self._ours(record):
-            self.flattening.setdefault(fill.instrument, flatten.Flattening("flatten"))
 
     def release(self, instrument: InstrumentId) -> None:
         """Send the waiting orders whose trigger the market has met; the guardian judges them again."""

@@ -55,8 +55,10 @@ class Guardian:
 
     # --- the gate ---------------------------------------------------------------------------------------------------
 
-    def check(self, state: State, command: SubmitOrder, now: Nanoseconds) -> Approved[SubmitOrder] | OrderDenied:
-        """Let an order pass, or deny it with the first limit it breaks."""
+    def check(
+        self, state: State, command: SubmitOrder, now: Nanoseconds, *, urgent: bool = False
+    ) -> Approved[SubmitOrder] | OrderDenied:
+        """Let an order pass, or deny it with the first limit it breaks; only what reduces can be ``urgent``."""
         order = command.order
         breach = next(self.breaches(state, order, now), None)
         if breach is not None:
@@ -64,7 +66,7 @@ class Guardian:
         self._rate.passed(now)
         if not order.reduce_only:
             self._duplicates.passed(order, now)
-        return Approved(command)
+        return Approved(command, urgent and order.reduce_only)
 
     def breaches(self, state: State, order: Order, now: Nanoseconds) -> Iterator[Breach]:
         """Yield every limit that an order breaks, in their order; what cannot be valued ends the list."""
@@ -128,9 +130,9 @@ class Guardian:
                 return breach
         return None
 
-    def approve_cancel(self, command: CancelOrder) -> Approved[CancelOrder]:
+    def approve_cancel(self, command: CancelOrder, *, urgent: bool = False) -> Approved[CancelOrder]:
         """Let a cancel pass: it always may."""
-        return Approved(command)
+        return Approved(command, urgent)
 
     def _denied(self, order: Order, breach: Breach, now: Nanoseconds) -> OrderDenied:
         setting = self._places.of("guardian", breach.key) if breach.key else ""

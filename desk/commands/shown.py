@@ -30,6 +30,10 @@ def show_status(view: Status) -> None:
     write(f"journal {view.journal}  clients {view.clients}")
     for venue, words in view.venues.items():
         write(f"{venue}: {words}")
+    if view.flattening:
+        write(f"being closed: {', '.join(view.flattening)}")
+    if view.unjournalled:
+        write(f"sent without a record yet: {', '.join(view.unjournalled)}")
     if view.positions:
         write()
         show_positions(view.positions)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from core.domain import events as e
 from core.domain.approval import Approved
@@ -26,6 +27,12 @@ class ScriptedVenue:
         self.deaf = False
         self.broken: Exception | None = None
         self.on_submit: Callable[[Order], None] = lambda order: None
+        self.gate = asyncio.Event()
+        """Requests reach the venue while it is set."""
+        self.gate.set()
+        self.slow_cancels = False
+        """Cancels are taken and never carried out."""
+        self.cancelled: list[ClientOrderId] = []
         self.submitted: list[ClientOrderId] = []
         self.snapshots: list[Nanoseconds] = []
         self.subscriptions: list[tuple[InstrumentId, Feed]] = []
@@ -33,6 +40,7 @@ class ScriptedVenue:
         self._emit: Emit | None = None
         self._orders: dict[ClientOrderId, tuple[Order, OrderStatus]] = {}
         self._fills: list[e.OrderFilled] = []
+        self._filled: dict[ClientOrderId, Decimal] = {}
         self._position = D(0)
 
     async def start(self, emit: Emit) -> None:
@@ -72,6 +80,7 @@ class ScriptedVenue:
     async def submit(self, order: Approved[SubmitOrder]) -> None:
         wanted = order.command.order
         self.on_submit(wanted)
+        await self.gate.wait()
         if self.broken is not None:
             raise self.broken
         self.submitted.append(wanted.client_order_id)
@@ -89,21 +98,28 @@ class ScriptedVenue:
         id_ = order.command.client_order_id
         if self.broken is not None:
             raise self.broken
+        self.cancelled.append(id_)
+        if self.slow_cancels:
+            return
         self._orders[id_] = (self._orders[id_][0], OrderStatus.CANCELLED)
         self._say(e.OrderCancelled(id_, "asked", self._clock.now(), self._clock.now()))
 
-    def fill(self, id_: ClientOrderId, price: str = "60000") -> None:
-        """Fill an order whole."""
+    def fill(self, id_: ClientOrderId, price: str = "60000", quantity: str = "") -> None:
+        """Fill an order whole, or a part of it."""
         order, _ = self._orders[id_]
-        self._orders[id_] = (order, OrderStatus.FILLED)
-        self._position += order.quantity * order.side.sign
+        filled = self._filled.get(id_, D(0))
+        part = D(quantity) if quantity else order.quantity - filled
+        self._filled[id_] = filled + part
+        if self._filled[id_] == order.quantity:
+            self._orders[id_] = (order, OrderStatus.FILLED)
+        self._position += part * order.side.sign
         now, number = self._clock.now(), len(self._fills) + 1
         made = e.OrderFilled(
             id_,
             FillId(f"f{number}"),
             order.instrument,
             order.side,
-            order.quantity,
+            part,
             D(price),
             D(0),
             Asset("USDT"),
@@ -115,9 +131,20 @@ class ScriptedVenue:
         self._fills.append(made)
         self._say(made)
 
+    def expire(self, id_: ClientOrderId) -> None:
+        """End what is left of an order, as an IOC ends."""
+        self._orders[id_] = (self._orders[id_][0], OrderStatus.EXPIRED)
+        if self._emit is not None and not self.deaf:
+            self._emit(e.OrderExpired(id_, "IOC", self._clock.now(), self._clock.now()))
+
+    @property
+    def position(self) -> Decimal:
+        """Return what the venue holds for us."""
+        return self._position
+
     def _report(self, id_: ClientOrderId) -> OrderReport:
         order, status = self._orders[id_]
-        filled = order.quantity if status is OrderStatus.FILLED else D(0)
+        filled = self._filled.get(id_, D(0))
         return OrderReport(id_, VenueOrderId(f"v-{id_}"), order, status, filled, None, self._clock.now())
 
     async def order(self, client_order_id: ClientOrderId) -> OrderReport | None:

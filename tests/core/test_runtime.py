@@ -37,9 +37,11 @@ A = OrderStatus
 class Desk:
     """A runtime, its venue and its journal."""
 
-    def __init__(self, path: Path | None, memory: MemoryJournal | None = None) -> None:
+    def __init__(
+        self, path: Path | None, memory: MemoryJournal | None = None, venue: ScriptedVenue | None = None
+    ) -> None:
         self.clock = LiveClock()
-        self.venue = ScriptedVenue(self.clock)
+        self.venue = venue or ScriptedVenue(self.clock)
         self.journal = memory or SqliteJournal(path or Path(), reserve_bytes=0)
         self.engine = Engine(Guardian(SETTINGS), State())
         ticks, venues = MemoryTickStore(), [self.venue]
@@ -57,6 +59,23 @@ class Desk:
         outcome = await self.runtime.command(c.SubmitOrder(order(BTC_PERP, Side.BUY, quantity)))
         assert outcome.ok, outcome
         return outcome.orders[0]
+
+    async def hold(self, quantity: str = "0.02") -> None:
+        """Buy, and wait until it is ours."""
+        before, id_ = held(self.engine, BTC_PERP), await self.buy(quantity)
+        await until(lambda: self.status(id_) is A.ACCEPTED)
+        self.venue.fill(id_)
+        await until(lambda: held(self.engine, BTC_PERP) == before + D(quantity))
+
+    def kill(self) -> MemoryJournal:
+        """End as by kill -9: nothing more is done or heard; return the journal that is left."""
+        assert isinstance(self.journal, MemoryJournal)
+        if self.runtime._timer is not None:
+            self.runtime._timer.cancel()
+        for task in tuple(self.runtime._tasks):
+            task.cancel()
+        self.engine.process = lambda message: ()  # type: ignore[method-assign]
+        return self.journal.crash()
 
     def status(self, id_: ClientOrderId) -> OrderStatus:
         return self.engine.state.blotter.orders[id_].status

@@ -146,7 +146,7 @@ class KillLoop:
         self.audit.read()
         self.audit.acknowledged(given)
         if Role.MARKET not in victims:
-            self.audit.intents(await auditor.snapshots(since))
+            await self.audit.intents(auditor, since)
             await self.audit.nothing_beyond(auditor)
 
     async def _restart(self, victims: list[Role]) -> None:

@@ -1,7 +1,9 @@
 """Orders and their lives: open ones, the recent closed ones, and what has been seen before."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -65,6 +67,23 @@ class Blotter:
         self.fills = Seen()
         """Fill ids already applied, as ``venue|fill``."""
         self._closed: OrderedDict[ClientOrderId, None] = OrderedDict()
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Return what takes each event that concerns orders alone."""
+        return {
+            OrderDenied: self.denied,
+            OrderApproved: self.approved,
+            OrderSubmitted: self.submitted,
+            OrderFound: self.found,
+            OrderAccepted: self.accepted,
+            OrderRejected: self.rejected,
+            OrderTriggered: self.triggered,
+            OrderCancelled: self.ended,
+            OrderExpired: self.ended,
+            CancelSubmitted: self.change_submitted,
+            AmendSubmitted: self.change_submitted,
+            OrderUnknown: self.unknown,
+        }
 
     # --- questions --------------------------------------------------------------------------------------------------
 

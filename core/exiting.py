@@ -1,5 +1,8 @@
 """What is being closed: part of the state, so that a restarted engine goes on where a killed one stopped."""
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from core.domain.events import ExitUnjournalled, FlattenEnded, FlattenStarted
@@ -26,6 +29,10 @@ class Exiting(msgspec.Struct):
     """When each instrument was last found flat after a flatten."""
     unjournalled: dict[ClientOrderId, str] = {}
     """Exits that left while the journal could not be written, and why; empty again once it could."""
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Return what takes each event that concerns exits."""
+        return {FlattenStarted: self.started, FlattenEnded: self.ended, ExitUnjournalled: self.unrecorded}
 
     def started(self, event: FlattenStarted) -> None:
         """An instrument is being closed."""

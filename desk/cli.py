@@ -1,5 +1,7 @@
 """The command line: ``tradedeck``. Commands stand one a file in ``desk.commands`` and load what they need when run."""
 
+import errno
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -8,7 +10,7 @@ import typer
 
 from core.errors import TradedeckError
 from desk.options import HomeOption
-from desk.output import fail
+from desk.output import Exit, fail, say
 
 app = typer.Typer(
     name="tradedeck",
@@ -58,8 +60,6 @@ def root(
 ) -> None:
     """A trading workstation in a terminal. Without a command: attach to the engine, starting what is missing."""
     if home is not None:
-        import os
-
         from desk.paths import HOME_VARIABLE
 
         os.environ[HOME_VARIABLE] = str(home)
@@ -83,3 +83,9 @@ def main() -> None:
         sys.exit(fail(error, "--json" in sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        say(f"tradedeck: the disk is full ({error}); what was asked for is not written whole")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer must not fail again
+        sys.exit(Exit.ERROR)

@@ -10,6 +10,7 @@ from core.client import Client
 from core.domain.approval import TradingState
 from core.domain.commands import Flatten, SetTradingState
 from core.domain.identifiers import InstrumentId
+from core.domain.instrument import Instrument
 from core.state import State
 from desk import answers, output
 from desk.output import Refused
@@ -56,16 +57,24 @@ def set_state(home: Home, state: TradingState, reason: str, word: str, as_json: 
 
 
 def held(state: State, instrument: InstrumentId | None) -> list[InstrumentId]:
-    """Return what is still held or working, of one instrument or of all."""
+    """Return what is still held or working, of one instrument or of all; dust is not held, as in the engine."""
     found: dict[InstrumentId, None] = {}
     for market in state.markets.values():
         id_ = market.instrument.id
         if instrument not in (None, id_):
             continue
-        position = state.ledger.positions.get(market.instrument.holding)
-        if state.blotter.of(id_) or (position is not None and position.quantity):
+        if state.blotter.of(id_) or _sellable(state, market.instrument):
             found[id_] = None
     return list(found)
+
+
+def _sellable(state: State, instrument: Instrument) -> bool:
+    """Tell whether an order can close a position: a fee paid in the asset leaves dust that none can."""
+    position = state.ledger.positions.get(instrument.holding)
+    if position is None or not position.quantity:
+        return False
+    size = instrument.floor_size(abs(position.quantity))
+    return size > 0 and size >= instrument.min_size
 
 
 async def wait_flat(client: Client, instrument: InstrumentId | None, wait: float) -> list[InstrumentId]:

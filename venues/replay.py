@@ -13,6 +13,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId
 from core.domain.instrument import Instrument
 from core.domain.market import Bar, Feed, FeedReport, Health, InstrumentDefined, Interval, Timer, VenueStatus
 from core.domain.message import Command, Event, Message, Nanoseconds
+from core.errors import DomainError
 from core.ports import Clock, Emit
 from core.reconcile import reconcile
 from core.state import State
@@ -22,6 +23,8 @@ from venues.matching.venue import MatchedVenue, opening_balances
 
 _TIMERS_IN_A_SILENCE = 60
 """Timers between two messages at most, however far apart they are."""
+_AFTER_THE_END = 3600 * SECOND
+"""Commands after the last message by more than this are refused: a wrong stamp would let years pass step by step."""
 _TURN = 256
 """Messages emitted before other tasks of the loop get their turn."""
 
@@ -155,7 +158,13 @@ class ReplayDriver:
                 self.command(command)
                 command = next(waiting, None)
             self.step(message, ts)
+        end = self.engine.state.now
         while command is not None:
+            if _time(command) > end + _AFTER_THE_END:
+                raise DomainError(
+                    f"ts_ns {_time(command)} is long after the end of the tape ({end}): nothing trades there; "
+                    f"expected at most {_AFTER_THE_END // SECOND} s after it"
+                )
             self.command(command)
             command = next(waiting, None)
 

@@ -126,7 +126,13 @@ class TickReader:
             names = tuple(column[0] for column in cursor.description or ())
             return Table(names, cursor.fetchall())
         except duckdb.Error as error:
-            raise StoreError(f"the query failed: {error}") from error
+            first = str(error).partition(" failed to import")[0]  # the library appends a whole traceback
+            advice = "; a time with a zone cannot be shown: cast it with ::TIMESTAMP" if first != str(error) else ""
+            raise StoreError(f"the query failed: {first}{advice}") from error
+        except RuntimeError as error:
+            if str(error) != "Query interrupted":
+                raise
+            raise KeyboardInterrupt from error
 
     def stream(self, text: str) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of one of our own queries, through a cursor of its own."""

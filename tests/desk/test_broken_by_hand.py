@@ -1,0 +1,55 @@
+"""What a sceptical user broke by hand, one test each."""
+
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from core.config import Settings
+from core.domain.commands import CancelOrder
+from core.domain.identifiers import ClientOrderId
+from core.domain.market import Timer
+from core.engine import Engine
+from core.errors import DomainError, StoreError
+from core.guardian.guardian import Guardian
+from store.ticks import reader
+from tests.desk.conftest import Desk
+from venues.replay import ReplayDriver
+
+
+def test_dust_of_a_fee_is_flat_and_does_not_hold_the_stop(running: Desk) -> None:
+    running.json("order", "buy", "BTC-USDT", "0.002")
+    assert running.json("flatten", "--all")["flat"]
+    left = [item for item in running.json("positions") if item["instrument"].endswith("SPOT_ASSET:BTC")]
+    assert left, "the fee leaves dust, or this test shows nothing"
+    assert Decimal(left[0]["quantity"]) < Decimal("0.00001")
+
+
+def test_a_full_disk_behind_stdout_is_said_in_words() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "desk", "order", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "disk is full" in done.stderr
+
+
+def test_a_time_with_a_zone_in_sql_is_answered_without_a_traceback(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        reader.query("SELECT now()", tmp_path)
+    assert "Traceback" not in str(caught.value)
+    assert "::TIMESTAMP" in str(caught.value)
+
+
+def test_an_order_years_after_the_tape_is_refused_and_does_not_hang() -> None:
+    driver = ReplayDriver(Engine(Guardian(Settings().guardian)), {})
+    late = CancelOrder(ClientOrderId("x"), "test", 1_823_161_270_000_000_000)
+    with pytest.raises(DomainError, match="after the end of the tape"):
+        driver.run([Timer(1_723_161_270_000_000_000)], [late])

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -134,14 +135,24 @@ def test_steps_are_round(span: float, lines: int, step: float) -> None:
     assert round_step(span, lines) == pytest.approx(step)
 
 
-def test_a_frame_takes_less_than_ten_milliseconds() -> None:
+def test_a_frame_costs_little() -> None:
+    """About as much as making and sorting ten thousand texts, 2 ms here; how fast the machine is does not count."""
     chart = _chart(_bars(500), zoom=ZOOM.index(1), last=61800.0)
-    best = float("inf")
-    for _ in range(7):
+
+    def seconds(work: Callable[[], object]) -> float:
         started = time.process_time()
-        render_candles(chart, 200, 50, _time)
-        best = min(best, time.process_time() - started)
-    assert best < 0.010, best
+        work()
+        return time.process_time() - started
+
+    pairs = [
+        (
+            seconds(lambda: render_candles(chart, 200, 50, _time)),
+            seconds(lambda: sorted(str(n * 7919 % 10007) for n in range(10_000))),
+        )
+        for _ in range(9)
+    ]
+    ours, theirs = (min(times) for times in zip(*pairs, strict=True))
+    assert ours < 5 * theirs, f"{ours * 1000:.2f} ms against {theirs * 1000:.2f} ms"
 
 
 def test_nothing_to_draw_is_said() -> None:

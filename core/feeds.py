@@ -7,6 +7,8 @@ from core.markets import STALE_NS, Market
 from core.state import VenueView
 
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})
+_MILD = _SOUND | {Health.STALE}
+"""Data that are merely old say less than a venue whose word is that the feed is broken."""
 
 
 class Feeds:
@@ -31,7 +33,7 @@ class Feeds:
         claim = self._claims.get(market.instrument.id)
         if claim is not None:
             gaps, offset = max(gaps, claim.gaps), claim.clock_offset_ns
-            if health in _SOUND and claim.health not in _SOUND:
+            if health in _MILD and claim.health not in _SOUND:
                 health, reason = claim.health, claim.reason
         if not venue.connected:
             health, reason = Health.DOWN, venue.reason

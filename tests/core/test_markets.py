@@ -217,6 +217,17 @@ def test_health_follows_the_venue() -> None:
     assert feeds.judge(market, UP, T0) is None
 
 
+@pytest.mark.parametrize("word", [Health.GAP, Health.CROSSED, Health.DOWN])
+def test_growing_old_does_not_make_a_broken_feed_better(word: Health) -> None:
+    """Stale alone may pass where stale_after_ms is long; what the venue calls broken never may."""
+    market, feeds = Market(BTC_PERP), Feeds()
+    market.quote(quote(BTC_PERP, 1.0, 2.0))
+    feeds.claim(m.FeedReport(BTC_PERP.id, word, 0, 0, "its word", T0))
+    assert health(feeds, market, T0) is word
+    assert health(feeds, market, T0 + STALE_NS + 1) is word
+    assert market.reason == "its word"
+
+
 def test_dropped_updates_lower_the_health_until_the_next_look() -> None:
     market, feeds = Market(BTC_PERP), Feeds()
     market.quote(quote(BTC_PERP, 1.0, 2.0))

@@ -13,6 +13,7 @@ from core.domain.identifiers import InstrumentId, VenueId
 from core.engine import Engine
 from core.errors import TradedeckError
 from core.ports import Clock, Journal
+from core.preview import preview
 
 
 class Answers:
@@ -45,7 +46,7 @@ class Answers:
         elif isinstance(question, p.AskOrders):
             answer = views.orders(state, question.open_only, question.limit)
         elif isinstance(question, p.AskPreview):
-            answer = views.preview(state, self._engine.guardian, question.order, now)
+            answer = preview(state, self._engine.guardian, question.order, now)
         elif isinstance(question, p.AskLimits):
             answer = views.limits(state, self._engine.guardian, now)
         elif isinstance(question, p.AskVenues):

@@ -175,8 +175,28 @@ class LimitView(msgspec.Struct, frozen=True):
     setting: str
 
 
+class LimitChange(msgspec.Struct, frozen=True):
+    """One limit before and after an order, in the limit's own units; ``ok`` is false where the order breaks it.
+
+    ``used`` is the fraction of the bound that would be in use, None where there is no bound.
+    """
+
+    name: str
+    before: str
+    after: str
+    bound: str
+    used: float | None
+    ok: bool
+    setting: str
+
+
 class PreviewView(msgspec.Struct, frozen=True):
-    """What an order would do; ``refusals`` are the guardian's own words, empty when it would pass."""
+    """What an order would do; ``refusals`` are the guardian's own words, empty when it would pass.
+
+    ``maker`` tells which fee is meant. ``margin`` is at the venue's usual leverage; ``leverage`` and ``liquidation``
+    are of the position after the order (liquidation: the venue's wallet behind all of its positions, None where no
+    price would). ``risk`` is what the attached stop would lose. Money in the reporting currency.
+    """
 
     notional: Decimal | None
     fee: Decimal | None
@@ -185,6 +205,13 @@ class PreviewView(msgspec.Struct, frozen=True):
     position_frac: float | None
     gross_frac: float | None
     refusals: tuple[str, ...]
+    maker: bool = False
+    leverage: float | None = None
+    liquidation: Decimal | None = None
+    risk: Decimal | None = None
+    risk_frac: float | None = None
+    equity: Decimal | None = None
+    limits: tuple[LimitChange, ...] = ()
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

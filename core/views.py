@@ -8,10 +8,9 @@ from core.domain.identifiers import VenueId, venue_of
 from core.domain.instrument import ZERO
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
+from core.domain.order import Order, OrderRecord, OrderStatus, Side
 from core.guardian.guardian import Guardian
-from core.guardian.proposal import Proposal, marketable
-from core.protocol import FeedView, LimitView, PositionView, PreviewView, Status, VenueReport
+from core.protocol import FeedView, LimitView, PositionView, Status, VenueReport
 from core.state import State
 
 CENT = Decimal("0.00000001")
@@ -137,32 +136,6 @@ def orders(state: State, open_only: bool, limit: int) -> tuple[OrderRecord, ...]
     records = list(state.blotter.open.values() if open_only else state.blotter.orders.values())
     records.sort(key=lambda record: record.created, reverse=True)
     return tuple(records[:limit])
-
-
-def preview(state: State, guardian: Guardian, order: Order, now: Nanoseconds) -> PreviewView:
-    """Return what an order would cost and lead to, and why it would be refused."""
-    refusals = tuple(guardian.words(breach) for breach in guardian.breaches(state, order, now))
-    market = state.markets.get(order.instrument)
-    if market is None or not order.quantity.is_finite() or order.quantity <= 0:
-        return PreviewView(None, None, None, None, None, None, refusals)
-    proposal = Proposal(state, order, market, now)
-    instrument = market.instrument
-    rests = order.post_only or (order.type is OrderType.LIMIT and not marketable(order, market))
-    fee = proposal.notional * float(instrument.maker_fee if rests else instrument.taker_fee)
-    after = proposal.position + (order.quantity if order.side.sign > 0 else -order.quantity)
-    leverage = max((bracket.max_leverage for bracket in instrument.brackets), default=1)
-    margin = proposal.notional / min(leverage, 20)
-    equity = proposal.equity
-    after_value = abs(float(after)) * proposal.unit
-    return PreviewView(
-        money(proposal.notional),
-        money(fee),
-        money(margin),
-        after,
-        after_value / equity if equity > 0 else None,
-        proposal.gross / equity if equity > 0 else None,
-        refusals,
-    )
 
 
 def limits(state: State, guardian: Guardian, now: Nanoseconds) -> tuple[LimitView, ...]:

@@ -32,6 +32,10 @@ class _Exposure(Rule):
         """Return (value, bound) for the screen, or None where it does not apply."""
         return (getattr(proposal, self.field) / proposal.equity, self.bound) if proposal.equity > 0 else None
 
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it: percent of equity."""
+        return f"{value:.1%}"
+
 
 class PositionSize(_Exposure):
     """One instrument is at most this fraction of equity."""
@@ -78,3 +82,13 @@ class Net(_Exposure):
             return _Exposure.breach(self, proposal)
         low, bound = proposal.net_low / proposal.equity, self.settings.min_net_frac
         return None if low >= bound else self.beyond(low, bound, "<", "min_net_frac")
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) of the side that the order moves, or None where it does not apply."""
+        if proposal.order.side.sign > 0 or proposal.equity <= 0:
+            return _Exposure.use(self, proposal)
+        return proposal.net_low / proposal.equity, self.settings.min_net_frac
+
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it: signed percent of equity."""
+        return f"{value:+.1%}"

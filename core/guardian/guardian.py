@@ -8,6 +8,7 @@ from core.config import GuardianSettings, Places
 from core.domain.approval import Approved, TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SetTradingState, SubmitOrder
 from core.domain.events import OrderDenied, TradingStateChanged
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord
 from core.guardian import exposure
@@ -16,7 +17,7 @@ from core.guardian.limits import Breach, Limit
 from core.guardian.proposal import Proposal
 from core.guardian.sanity import positive, sanity, tradable
 from core.markets import Market
-from core.protocol import LimitView
+from core.protocol import LimitChange, LimitView
 from core.state import State
 
 _ORDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
@@ -155,6 +156,25 @@ class Guardian:
         return TradingStateChanged(command.state, command.who, command.origin, reason, now)
 
     # --- views ------------------------------------------------------------------------------------------------------
+
+    def changes(self, state: State, order: Order, market: Market, now: Nanoseconds) -> Iterator[LimitChange]:
+        """Yield every limit that judges an order and has a measure: before, after, its bound, and whether it passes."""
+        after = Proposal(state, order, market, now)
+        before = Proposal(state, msgspec.structs.replace(order, quantity=ZERO), market, now)
+        for limit in self._exit_limits if after.reduces else self.limits:
+            use, was = limit.use(after), limit.use(before)
+            if use is None or was is None:
+                continue
+            value, bound = use
+            yield LimitChange(
+                limit.name,
+                limit.text(was[0]),
+                limit.text(value),
+                limit.text(bound),
+                abs(value) / abs(bound) if bound else None,
+                limit.breach(after) is None,
+                self._places.of("guardian", limit.key) if limit.key else "",
+            )
 
     def views(self, state: State, market: Market, order: Order, now: Nanoseconds) -> Iterator[LimitView]:
         """Yield each limit with its use, an order proposed."""

@@ -53,6 +53,10 @@ class Limit(Protocol):
         """Return (value, bound) for the screen, or None where it does not apply."""
         ...
 
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it."""
+        ...
+
 
 def number(value: float) -> str:
     """Return a number as people write it: thousands apart, no needless decimals."""
@@ -76,6 +80,10 @@ class Rule:
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
         return None
+
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it."""
+        return number(value)
 
     def over(self, value: float, bound: float, unit: str = "") -> Breach:
         """Return a breach of an upper bound."""
@@ -255,7 +263,8 @@ class OrderRate(Rule):
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
-        return self._count(proposal.now), self.settings.max_orders_per_second
+        count = self._count(proposal.now) + bool(proposal.order.quantity)
+        return count, self.settings.max_orders_per_second
 
     def _count(self, now: Nanoseconds) -> int:
         sent = self._sent
@@ -282,7 +291,9 @@ class OpenOrders(Rule):
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
-        return len(proposal.state.blotter.open), self.settings.max_open_orders
+        working = proposal.state.blotter.open
+        more = bool(proposal.order.quantity) and proposal.replaces not in working
+        return len(working) + more, self.settings.max_open_orders
 
 
 class OrderNotional(Rule):

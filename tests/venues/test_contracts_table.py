@@ -9,11 +9,11 @@ from core.domain.identifiers import VenueId
 from core.domain.instrument import Instrument
 from core.domain.market import Quote, Trade
 from core.errors import ConfigError
+from core.margin import rebuild_cums
 from tests.generate.tapes import generate
 from tests.venues.matching.pit import COIN, COINM, FUTURES, PERP, SPOT
 from venues.contracts_table import contracts, read_table, venues
 from venues.market.opening import open_tape
-from venues.matching.margin import rebuild_cums
 
 GOOD = """
 [[instrument]]

@@ -7,13 +7,13 @@ of the wallet, set aside at ``notional / leverage`` when it grows and given back
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from core import margin
 from core.domain.identifiers import Asset, InstrumentId, InstrumentType
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, Side
 from core.domain.position import Position
 from core.domain.reports import BalanceReport, PositionReport
-from venues.matching import margin
 from venues.matching.liquidity import Liquidity, Offer
 from venues.matching.settings import MarginMode, MatchingSettings
 from venues.matching.working import Working

@@ -8,13 +8,13 @@ closes at the mark, at worst at its bankruptcy price: what is beyond is the venu
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from core import margin
 from core.domain.events import OrderFilled
 from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Liquidity as FillSide
 from core.domain.order import OrderStatus, Side
-from venues.matching import margin
 from venues.matching.account import Holding
 from venues.matching.floor import Floor
 from venues.matching.listing import Listing

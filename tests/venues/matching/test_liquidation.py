@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from core import margin
 from core.domain import events as e
 from core.domain.order import OrderStatus as S
 from core.domain.order import OrderType, Side
@@ -22,7 +23,6 @@ from tests.venues.matching.pit import (
     pit_with_book,
 )
 from venues.contracts_table import contracts
-from venues.matching import margin
 from venues.matching.settings import MarginMode, MatchingSettings, TriggerPrice
 
 EIGHT_HOURS = 8 * 3600 * SECOND

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import margin
 from core.domain.identifiers import VenueId
 from core.domain.instrument import MarginBracket
+from core.margin import Backing, Contract
 from venues.contracts_table import contracts
-from venues.matching import margin
-from venues.matching.margin import Backing, Contract
 
 TIGHT = Decimal("1e-9")
 CENT = Decimal("0.005")

@@ -5,7 +5,7 @@ from typing import Any
 
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
-from core.domain.order import OrderRecord
+from core.domain.order import Order, OrderRecord
 from core.protocol import FeedView, FillView, PositionView, Status
 from desk.output import money, plain
 
@@ -78,10 +78,19 @@ def order(record: OrderRecord) -> Json:
         "time_in_force": item.time_in_force,
         "reduce_only": item.reduce_only,
         "post_only": item.post_only,
+        "stop_loss": _stop_loss(item),
+        "take_profit": [{"price": plain(part.price), "fraction": plain(part.fraction)} for part in item.take_profit],
+        "parent": item.parent,
+        "intent": item.strategy_intent,
         "reason": record.reason,
         "created_ns": record.created,
         "updated_ns": record.updated,
     }
+
+
+def _stop_loss(item: Order) -> Json | None:
+    stop = item.stop_loss
+    return {"price": plain(stop.price), "trail": optional(stop.trail)} if stop is not None else None
 
 
 def feed(view: FeedView) -> Json:

@@ -11,8 +11,18 @@ import msgspec
 from core.client import Client
 from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId
+from core.domain.instrument import ONE
 from core.domain.message import Message
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
+from core.domain.order import (
+    Order,
+    OrderRecord,
+    OrderStatus,
+    OrderType,
+    Side,
+    StopLoss,
+    TakeProfit,
+    TimeInForce,
+)
 from core.errors import ClientError
 from core.protocol import Outcome
 from desk import answers, output, times
@@ -32,7 +42,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     limit: str | None = None
     stop: str | None = None
     trail: str | None = None
-    take_profit: str | None = None
+    take_profit: tuple[str, ...] = ()
+    stop_loss: str | None = None
     tif: str = "GTC"
     expires: str | None = None
     reduce_only: bool = False
@@ -63,16 +74,41 @@ def order_type(ticket: Ticket) -> OrderType:
     Raises:
         UsageFault: if they do not go together.
     """
-    triggers = [ticket.stop, ticket.trail, ticket.take_profit]
+    if ticket.trail is not None and ticket.stop_loss is not None:
+        return OrderType.LIMIT if ticket.limit is not None else OrderType.MARKET
+    alone = ticket.take_profit if ticket.reduce_only else ()
+    if len(alone) > 1:
+        raise UsageFault("a reduce-only order takes one --take-profit, its own trigger; send one order a part")
+    triggers = [ticket.stop, ticket.trail, alone[0] if alone else None]
     if sum(value is not None for value in triggers) > 1:
         raise UsageFault("--stop, --trail and --take-profit are different orders: name one")
-    if ticket.trail is not None or ticket.take_profit is not None:
+    if ticket.trail is not None or alone:
         if ticket.limit is not None:
             raise UsageFault("--limit goes with --stop, not with --trail or --take-profit")
         return OrderType.TRAILING_STOP if ticket.trail is not None else OrderType.TAKE_PROFIT
     if ticket.stop is not None:
         return OrderType.STOP if ticket.limit is None else OrderType.STOP_LIMIT
     return OrderType.MARKET if ticket.limit is None else OrderType.LIMIT
+
+
+def targets(texts: tuple[str, ...]) -> tuple[TakeProfit, ...]:
+    """Return take profits as they were typed: ``PRICE`` or ``PRICE:FRACTION``; without fractions, equal parts of all.
+
+    Raises:
+        UsageFault: naming the one that is none.
+    """
+    pairs = [text.partition(":") for text in texts]
+    if len({bool(colon) for _, colon, _ in pairs}) > 1:
+        raise UsageFault("--take-profit: name the fraction of every part, or of none")
+    found, rest = [], ONE
+    for place, (price, colon, fraction) in enumerate(pairs):
+        part = number("--take-profit fraction", fraction) if colon else None
+        equal = (ONE / len(pairs)).quantize(Decimal("0.0001")) if place < len(pairs) - 1 else rest
+        value = number("--take-profit", price)
+        assert value is not None
+        found.append(TakeProfit(value, part or equal))
+        rest -= found[-1].fraction
+    return tuple(found)
 
 
 def build(ticket: Ticket) -> Order:
@@ -93,19 +129,28 @@ def build(ticket: Ticket) -> Order:
         raise UsageFault("--tif GTD and --expires go together")
     if len(ticket.operation_id) > LONGEST_OPERATION_ID:
         raise UsageFault(f"--operation-id may be {LONGEST_OPERATION_ID} characters long")
+    if ticket.stop_loss is not None and ticket.reduce_only:
+        raise UsageFault("--stop-loss protects what an entry opens; a reduce-only order opens nothing: use --stop")
+    kind, attached = order_type(ticket), not ticket.reduce_only
+    protects = ticket.stop_loss is not None
+    stop = number("--stop-loss", ticket.stop_loss)
+    trail = number("--trail", ticket.trail)
+    alone = ticket.take_profit[0] if ticket.take_profit and not attached else None
     return Order(
         instrument=ticket.instrument,  # type: ignore[arg-type] # resolved with the engine's list at hand
         side=side,
         quantity=quantity,
-        type=order_type(ticket),
+        type=kind,
         price=number("--limit", ticket.limit),
-        trigger=number("--stop", ticket.stop) or number("--take-profit", ticket.take_profit),
-        trail=number("--trail", ticket.trail),
+        trigger=number("--stop", ticket.stop) or number("--take-profit", alone),
+        trail=None if protects else trail,
         time_in_force=tif,
         post_only=ticket.post_only,
         reduce_only=ticket.reduce_only,
         expires=times.future("--expires", ticket.expires) if ticket.expires is not None else 0,
         operation_id=ticket.operation_id or str(uuid.uuid4()),
+        take_profit=targets(ticket.take_profit) if attached else (),
+        stop_loss=StopLoss(stop, trail) if stop is not None else None,
     )
 
 

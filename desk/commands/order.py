@@ -13,9 +13,20 @@ def order(  # noqa: PLR0913, PLR0917 - one parameter an option
     quantity: Annotated[str, typer.Argument(help="In the instrument's units.", metavar="QTY")],
     limit: Annotated[str | None, typer.Option("--limit", help="Limit price.", metavar="P")] = None,
     stop: Annotated[str | None, typer.Option("--stop", help="Stop price.", metavar="P")] = None,
-    trail: Annotated[str | None, typer.Option("--trail", help="Distance of a trailing stop.", metavar="D")] = None,
+    trail: Annotated[
+        str | None,
+        typer.Option("--trail", help="Distance of a trailing stop: of --stop-loss, else of the order.", metavar="D"),
+    ] = None,
     take_profit: Annotated[
-        str | None, typer.Option("--take-profit", help="Take profit at this price.", metavar="P")
+        list[str] | None,
+        typer.Option(
+            "--take-profit",
+            help="Attach a take profit, for a part of what fills; may be repeated. With --reduce-only: the trigger.",
+            metavar="P[:FRACTION]",
+        ),
+    ] = None,
+    stop_loss: Annotated[
+        str | None, typer.Option("--stop-loss", help="Attach a stop loss for all that fills.", metavar="P")
     ] = None,
     tif: Annotated[str, typer.Option("--tif", help="GTC, IOC, FOK, GTD or DAY.")] = "GTC",
     expires: Annotated[
@@ -30,7 +41,10 @@ def order(  # noqa: PLR0913, PLR0917 - one parameter an option
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send an order and show what came of it: market, or what --limit, --stop, --trail, --take-profit make of it."""
+    """Send an order and show what came of it: market, or what --limit, --stop and --trail make of it.
+
+    Fills of an order with --stop-loss or --take-profit are protected as they come: docs/guide/ticket.md.
+    """
     from desk import ticket
     from desk.paths import home_at
 
@@ -41,7 +55,8 @@ def order(  # noqa: PLR0913, PLR0917 - one parameter an option
         limit=limit,
         stop=stop,
         trail=trail,
-        take_profit=take_profit,
+        take_profit=tuple(take_profit or ()),
+        stop_loss=stop_loss,
         tif=tif,
         expires=expires,
         reduce_only=reduce_only,

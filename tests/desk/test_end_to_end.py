@@ -69,6 +69,26 @@ def test_kill_9_of_the_engine_loses_nothing(desk: Desk) -> None:
     assert "sound" in desk.ok("journal", "check")
 
 
+def test_an_entry_is_protected_through_a_kill_9_of_the_engine(desk: Desk) -> None:
+    desk.demo()
+    far = f"{desk.bid() * 0.9:.0f}"
+    higher = f"{desk.bid() * 1.1:.0f}:0.5"
+    entry = desk.json("order", "buy", "BTC-USDT.P", "0.02", "--stop-loss", far, "--take-profit", higher)
+    assert (entry["stop_loss"], len(entry["take_profit"])) == ({"price": far, "trail": None}, 1)
+
+    def stop() -> dict[str, object]:
+        return next((one for one in desk.json("orders") if one["parent"] == entry["client_order_id"]), {})
+
+    desk.wait(lambda: stop().get("status") == "ACCEPTED" and stop()["quantity"] == "0.02", "the stop rests")
+    os.kill(desk.pid(Role.ENGINE), signal.SIGKILL)
+    desk.wait(lambda: services.running(desk.home, Role.ENGINE) is None, "the engine is gone")
+    services.start(desk.home, Role.ENGINE, timeout=120)
+    desk.wait(desk.ready, "the engine agrees with the market again")
+    assert (stop()["status"], stop()["quantity"], stop()["type"]) == ("ACCEPTED", "0.02", "STOP")
+    desk.json("order", "sell", "BTC-USDT.P", "0.02")
+    desk.wait(lambda: not stop(), "the stop goes with its position")
+
+
 def test_orders_fill_at_the_market_while_no_engine_runs(desk: Desk) -> None:
     desk.demo()
     limit = f"{desk.bid():.1f}"

@@ -133,9 +133,11 @@ class Bracketed(RuleBasedStateMachine):
         if found := list(self.engine.state.blotter.open):
             self.tell(c.CancelOrder(data.draw(st.sampled_from(found)), "test", self.now))
 
-    @rule(lost=st.booleans())
-    def kill(self, lost: bool) -> None:
+    @rule(lost=st.booleans(), checkpoint=st.booleans())
+    def kill(self, lost: bool, checkpoint: bool) -> None:
         """End without a word; what was on its way may be lost, what was to be told is."""
+        if checkpoint:
+            self.base, self.journal = wire.encode(self.engine.state.image()), []
         if lost:
             self.exchange.wire.clear()
         self.arrive(len(self.exchange.wire))

@@ -275,6 +275,25 @@ def test_a_stop_moved_by_hand_stays_where_it_was_put() -> None:
     assert left(engine, entry) == D("0.1")
 
 
+def test_what_was_held_before_is_not_mistaken_for_what_the_entry_opened() -> None:
+    engine = desk()
+    engine.process(fill(BTC_PERP, Side.BUY, "0.2", "60000", "before"))
+    entry = entered(engine, take_profit=HALVES)
+    stop = only(engine).client_order_id
+    accept(engine, stop)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.04", "59000", "stopped", stop))
+    assert left(engine, entry) == D("0.06")
+    assert exits(engine)[0].remaining == D("0.06")
+
+
+def test_a_target_waits_for_its_stop_even_where_another_position_leaves_room() -> None:
+    engine = desk()
+    engine.process(fill(BTC_PERP, Side.BUY, "0.2", "60000", "before"))
+    entered(engine, take_profit=HALVES)
+    accept(engine, only(engine).client_order_id)
+    assert [type(one.command) for one in of(price(engine, 61_000.2), Approved)] == [c.AmendOrder]
+
+
 # --- take profits -----------------------------------------------------------------------------------------------------
 
 

@@ -60,15 +60,13 @@ class Position(msgspec.Struct, gc=False):
         if (before > ZERO) is (change > ZERO):
             self.entry_price = self._average(before, change, price)
             return ZERO
-        closed = -change if abs(change) <= abs(before) else before
-        realised = self.profit(closed, self.entry_price, price)
+        flips = bool(after) and (after > ZERO) is (change > ZERO)
+        realised = self.profit(before if flips else -change, self.entry_price, price)
         self.realised += realised
         if not after:
-            self.entry_price = ZERO
-            self.opened = 0
-        elif (after > 0) != (before > 0):
-            self.entry_price = price
-            self.opened = ts
+            self.entry_price, self.opened = ZERO, 0
+        elif flips:
+            self.entry_price, self.opened = price, ts
         return realised
 
     def _average(self, before: Decimal, change: Decimal, price: Decimal) -> Decimal:

@@ -14,7 +14,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, Side
 from core.domain.position import Position
 from core.domain.reports import BalanceReport, PositionReport
-from venues.matching.liquidity import Liquidity, Offer
+from venues.matching.liquidity import Liquidity, Offer, exact
 from venues.matching.settings import MarginMode, MatchingSettings
 from venues.matching.working import Working
 
@@ -28,7 +28,7 @@ class Holding:
     __slots__ = (
         "_contract_size",
         "_inverse",
-        "_shadow",
+        "_shaded",
         "_tiers_f",
         "contract",
         "funding_due",
@@ -52,13 +52,20 @@ class Holding:
         tiers = instrument.brackets or margin.NO_TIERS
         self._inverse = instrument.inverse
         self._contract_size = float(instrument.contract_size)
-        self._shadow = (0.0, 0.0)
+        self._shaded = (ZERO, ZERO, 0.0, 0.0)
+        """Quantity and entry price, and both in float: as long as the first two are the position's."""
         self._tiers_f = [(float(t.cap), float(t.maintenance_rate), float(t.cum)) for t in tiers]
+
+    @property
+    def used(self) -> bool:
+        """Tell whether anything is held or set aside."""
+        return bool(self.position.quantity or self.open[_BUY] or self.open[_SELL])
 
     @property
     def mark(self) -> Decimal:
         """Return the mark price; the entry price while nothing marks this market."""
-        return self.market.decimal_mark or self.position.entry_price
+        mark = self.market.mark
+        return exact(mark) if mark else self.position.entry_price
 
     @property
     def value(self) -> Decimal:
@@ -81,15 +88,17 @@ class Holding:
         value = self.value
         return max(value + self.open[_BUY], self.open[_SELL] - value)
 
-    def shade(self) -> None:
-        """Take the position into float; called after every change of it."""
-        position = self.position
-        units = float(position.quantity) * self._contract_size
-        self._shadow = (units, float(position.entry_price))
+    def _shade(self, quantity: Decimal, price: Decimal) -> tuple[Decimal, Decimal, float, float]:
+        """Take the position into float; the conversion costs more than a look at every tick may."""
+        self._shaded = shaded = (quantity, price, float(quantity) * self._contract_size, float(price))
+        return shaded
 
     def risk(self) -> tuple[float, float]:
         """Return (open profit, maintenance) at the mark, in float: the cheap look at every tick."""
-        mark, (units, entry) = self.market.mark, self._shadow
+        position, shaded, mark = self.position, self._shaded, self.market.mark
+        if shaded[0] is not position.quantity or shaded[1] is not position.entry_price:
+            shaded = self._shade(position.quantity, position.entry_price)
+        _, _, units, entry = shaded
         if not mark > 0.0:
             mark = entry
         if self._inverse:
@@ -116,6 +125,13 @@ class Holding:
             self.isolated = self.instrument.notional(abs(after), price) / self.leverage
 
 
+def _taken(instrument: Instrument, offers: Sequence[Offer]) -> Decimal:
+    """Return the notional of what an order takes at once."""
+    if len(offers) == 1:
+        return instrument.notional(offers[0][0], offers[0][1])
+    return sum((instrument.notional(quantity, price) for quantity, price, _ in offers), ZERO)
+
+
 class Account:
     """Keep wallets and holdings; refuses what they cannot carry. Changed by the venue's own matching alone."""
 
@@ -130,6 +146,8 @@ class Account:
         self.isolated = settings.margin is MarginMode.ISOLATED
         self.holdings: dict[InstrumentId, Holding] = {}
         self.by_asset: dict[Asset, list[Holding]] = {}
+        self._shaded: dict[Asset, tuple[Decimal, float]] = {}
+        """Wallets in float, each as long as it is the one beside it."""
         self._spot_fee_in_quote = settings.spot_fee_in_quote
         for key, market in markets.items():
             instrument = market.instrument
@@ -144,7 +162,7 @@ class Account:
         """Return what new orders may use of a wallet: less what is set aside, plus open profit and loss when cross."""
         free = self.wallets.get(asset, ZERO) - self.locked.get(asset, ZERO)
         for holding in self.by_asset.get(asset, ()):
-            if not holding.position.quantity and not holding.open[_BUY] and not holding.open[_SELL]:
+            if not holding.used:
                 continue
             if self.isolated:
                 free -= holding.isolated + (holding.exposure() - abs(holding.value)) / holding.leverage
@@ -183,18 +201,17 @@ class Account:
 
     def _margin_refusal(self, order: Order, holding: Holding, offers: Sequence[Offer], resting: Decimal) -> str | None:
         instrument = holding.instrument
-        taken = ZERO
-        for quantity, price, _ in offers:
-            taken += instrument.notional(quantity, price)
-        more = taken
+        more = taken = _taken(instrument, offers)
         if resting:
             more += instrument.notional(resting, order.price or holding.mark)
-        value = holding.value
-        bought, sold = value + holding.open[_BUY], holding.open[_SELL] - value
-        before = max(bought, sold)
-        after = max(bought + more, sold) if order.side is _BUY else max(bought, sold + more)
-        if after <= before:
-            return None
+        before, after = ZERO, more
+        if holding.used:
+            value = holding.value
+            bought, sold = value + holding.open[_BUY], holding.open[_SELL] - value
+            before = bought if bought > sold else sold
+            after += bought if order.side is _BUY else sold
+            if after <= before:
+                return None
         allowed = margin.tier_of(holding.contract.brackets, after).max_leverage
         if holding.leverage > allowed:
             return (
@@ -245,7 +262,6 @@ class Account:
             return self._fill_spot(instrument, side, quantity, price, rate)
         before = holding.position.quantity
         realised = holding.position.apply_fill(side, quantity, price, now)
-        holding.shade()
         if self.isolated:
             holding.isolate(side, quantity, price, before)
         fee = (instrument.notional(quantity, price) * rate).quantize(_CENT_OF_COIN) if rate else ZERO
@@ -302,7 +318,10 @@ class Account:
                     if float(holding.isolated) + profit <= needed + slack * (1.0 + abs(needed)):
                         return True
             return False
-        wallet = balance = float(self.wallets.get(asset, ZERO))
+        exact_wallet, shaded = self.wallets.get(asset, ZERO), self._shaded.get(asset)
+        if shaded is None or shaded[0] is not exact_wallet:
+            shaded = self._shaded[asset] = (exact_wallet, float(exact_wallet))
+        wallet = balance = shaded[1]
         total = 0.0
         for holding in self.by_asset.get(asset, ()):
             if holding.position.quantity:

@@ -179,7 +179,6 @@ def _into_listing(part: ListingImage, listing: Listing, orders: dict[ClientOrder
     holding, liquidity = listing.holding, listing.liquidity
     if holding is not None and part.position is not None:
         holding.position, holding.isolated, holding.funding_due = part.position, part.isolated, part.funding_due
-        holding.shade()
         holding.open = {Side.BUY: part.open_buy, Side.SELL: part.open_sell}
     listing.bids = [orders[key] for key in part.bids]
     listing.asks = [orders[key] for key in part.asks]

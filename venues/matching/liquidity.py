@@ -144,11 +144,6 @@ class Liquidity:
             return (self.bid + self.ask) * 0.5
         return self.last or self.published_mark
 
-    @property
-    def decimal_mark(self) -> Decimal:
-        """Return the mark for the ledger; ZERO where nothing is known."""
-        return exact(self.mark)
-
     def side_price(self, buying: bool) -> float:
         """Return what a taker would pay now: the ask or bid, else the last print; 0.0 where nothing is known."""
         return (self.ask if buying else self.bid) or self.last

@@ -17,7 +17,7 @@ from core.domain.identifiers import Asset, ClientOrderId, VenueId
 from core.domain.instrument import Instrument
 from core.domain.market import MarkPrice
 from core.domain.message import Event, Message, Nanoseconds
-from core.domain.order import CONDITIONAL, Order, OrderStatus, TimeInForce
+from core.domain.order import CONDITIONAL, Order, OrderStatus, Side, TimeInForce
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.ports import Emit
 from venues.matching import image as images
@@ -37,6 +37,7 @@ from venues.matching.working import Working
 
 NEVER: Nanoseconds = 1 << 62
 DAY_NS: Nanoseconds = 86_400_000_000_000
+_BUY = Side.BUY
 _ENDING = frozenset({TimeInForce.GTD, TimeInForce.DAY})
 
 
@@ -198,7 +199,7 @@ class Matching:
             self._answers.rejected(order.client_order_id, reason, self.now)
             return
         working = floor.book(order)
-        fault = order_fault(order, listing.instrument, listing.liquidity.side_price(working.buying), self.now)
+        fault = order_fault(order, listing.instrument, listing.liquidity.side_price(order.side is _BUY), self.now)
         if fault is not None:
             floor.refuse(working, listing, fault)
         elif order.type in CONDITIONAL:

@@ -110,6 +110,17 @@ def test_a_gap_beyond_bankruptcy_costs_the_wallet_and_no_more() -> None:
     assert pit.last(e.PositionLiquidated).price < 64000
 
 
+def test_what_was_paid_since_the_last_look_no_longer_stands_behind_a_position() -> None:
+    pit = pit_with_book(balances={USDT: "4000"})
+    pit.buy(1)
+    pit.mark(60000.0, rate=0.05)
+    pit.wait(EIGHT_HOURS)
+    assert pit.last(e.FundingPaid).amount == -3000
+    assert pit.held() == 1
+    pit.mark(59000.0)
+    assert pit.held() == 0
+
+
 def test_the_last_price_and_the_quote_do_not_liquidate_while_a_mark_is_fresh() -> None:
     pit = pit_with_book(balances={USDT: "4000"})
     pit.buy(1)

@@ -31,7 +31,7 @@ from core.domain.order import CLOSED, TRANSITIONS, Order, OrderRecord, OrderStat
 NOTHING = ClientOrderId("")
 KEPT_CLOSED = 2000
 KEPT_SEEN = 50_000
-_FILLED = OrderStatus.FILLED
+_SUBMITTED, _ACCEPTED, _FILLED = OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.FILLED
 _UNACKNOWLEDGED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN, OrderStatus.TRIGGERED})
 _FILLS_WITHOUT_CHANGE = frozenset(
     {
@@ -54,6 +54,11 @@ class Seen(OrderedDict[str, None]):
         self[key] = None
         if len(self) > KEPT_SEEN:
             self.popitem(last=False)
+
+
+def fill_key(venue: VenueId, fill: FillId) -> str:
+    """Return what a fill is remembered as: fill ids are the venue's own."""
+    return f"{venue}|{fill}"
 
 
 class Blotter:
@@ -109,7 +114,7 @@ class Blotter:
 
     def knows_fill(self, venue: VenueId, fill: FillId) -> bool:
         """Tell whether a fill has been applied before."""
-        return f"{venue}|{fill}" in self.fills
+        return fill_key(venue, fill) in self.fills
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -134,9 +139,9 @@ class Blotter:
         """Keep an order that is about to leave."""
         record = self.orders.get(event.order.client_order_id)
         if record is None:
-            self._new(event.order, OrderStatus.SUBMITTED, event.venue, event.ts)
+            self._new(event.order, _SUBMITTED, event.venue, event.ts)
         else:
-            self._enter(record, OrderStatus.SUBMITTED, event.ts)
+            self._enter(record, _SUBMITTED, event.ts)
 
     def found(self, event: OrderFound) -> None:
         """Take in an open order that only the venue knew."""
@@ -162,9 +167,9 @@ class Blotter:
         """A waiting order met its price."""
         self._enter(self._record(event.client_order_id), OrderStatus.TRIGGERED, event.ts)
 
-    def filled(self, event: OrderFilled, venue: VenueId) -> OrderRecord | None:
-        """Apply a fill to its order and return that; legal in any state in which a venue may hold it, closed too."""
-        self.fills.add(f"{venue}|{event.fill_id}")
+    def filled(self, event: OrderFilled, key: str) -> OrderRecord | None:
+        """Apply a fill, remembered as ``key``, to its order and return that; legal wherever a venue may hold it."""
+        self.fills.add(key)
         record = self.orders.get(event.client_order_id)
         if record is None:
             return None
@@ -255,7 +260,7 @@ class Blotter:
         return record
 
     def _working(self, record: OrderRecord) -> OrderStatus:
-        return OrderStatus.PARTIALLY_FILLED if record.filled else OrderStatus.ACCEPTED
+        return OrderStatus.PARTIALLY_FILLED if record.filled else _ACCEPTED
 
     def _enter(self, record: OrderRecord, status: OrderStatus, ts: Nanoseconds, reason: str = "") -> None:
         if status not in TRANSITIONS[record.status]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from core.blotter import Blotter
+from core.blotter import Blotter, fill_key
 from core.brackets import Bracket, Brackets, is_bracketed
 from core.domain import events as e
 from core.domain import market as m
@@ -206,12 +206,13 @@ class State:
             self.illegal += 1
             return
         venue = market.venue
-        if self.blotter.knows_fill(venue, event.fill_id):
+        key = fill_key(venue, event.fill_id)
+        if key in self.blotter.fills:
             return
         self.ledger.fill(event)  # first: money is right even where the order's life objects
         view = self.venue(venue)
         view.last_fill = max(view.last_fill, event.ts_exchange)
-        record = self.blotter.filled(event, venue)
+        record = self.blotter.filled(event, key)
         if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
             held = self.ledger.positions.get(market.holding)
             self.brackets.filled(event, record, held.quantity if held is not None else ZERO)

@@ -14,8 +14,8 @@ from core.domain.order import Order, OrderRecord
 from core.guardian import exposure
 from core.guardian import limits as rules
 from core.guardian.limits import Breach, Limit
-from core.guardian.proposal import Proposal
-from core.guardian.sanity import positive, sanity, tradable
+from core.guardian.proposal import Proposal, reference_price
+from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
 from core.markets import Market
 from core.protocol import LimitChange, LimitView
 from core.state import State
@@ -61,7 +61,8 @@ class Guardian:
     ) -> Approved[SubmitOrder] | OrderDenied:
         """Let an order pass, or deny it with the first limit it breaks; only what reduces can be ``urgent``."""
         order = command.order
-        breach = next(self.breaches(state, order, now), None)
+        proposal = self._propose(state, order, now)
+        breach = proposal if isinstance(proposal, Breach) else self._first_breach(proposal)
         if breach is not None:
             return self._denied(order, breach, now)
         self._rate.passed(now)
@@ -71,24 +72,41 @@ class Guardian:
 
     def breaches(self, state: State, order: Order, now: Nanoseconds) -> Iterator[Breach]:
         """Yield every limit that an order breaks, in their order; what cannot be valued ends the list."""
-        market = state.markets.get(order.instrument)
-        wrong = tradable(market, order)
-        if wrong is not None or market is None:
-            if wrong is not None:
-                yield wrong
+        proposal = self._propose(state, order, now)
+        if isinstance(proposal, Breach):
+            yield proposal
             return
-        wrong = sanity(order, market)
-        if wrong is not None:
-            yield wrong
-            return
-        if order.operation_id and order.operation_id in state.blotter.operations:
-            yield Breach("operation_id", order.operation_id, "new", "this instruction was taken before; nothing sent")
-            return
-        proposal = Proposal(state, order, market, now)
-        for limit in self._exit_limits if proposal.reduces else self.limits:
+        for limit in self._asked(proposal):
             breach = limit.breach(proposal)
             if breach is not None:
                 yield breach
+
+    def _propose(self, state: State, order: Order, now: Nanoseconds) -> Proposal | Breach:
+        """See an order against the account, or return why it is no order that limits could judge."""
+        market = state.markets.get(order.instrument)
+        if market is None:
+            return unknown(order)
+        wrong = tradable(market, order) or sanity(order, market)
+        if wrong is not None:
+            return wrong
+        proposal = Proposal(state, order, market, now)
+        wrong = too_small(order, market, proposal.quantity, proposal.price)
+        if wrong is not None:
+            return wrong
+        if order.operation_id and order.operation_id in state.blotter.operations:
+            return Breach("operation_id", order.operation_id, "new", "this instruction was taken before; nothing sent")
+        return proposal
+
+    def _asked(self, proposal: Proposal) -> tuple[Limit, ...]:
+        """Return the limits that judge a proposal."""
+        return self._exit_limits if proposal.reduces else self.limits
+
+    def _first_breach(self, proposal: Proposal) -> Breach | None:
+        for limit in self._asked(proposal):
+            breach = limit.breach(proposal)
+            if breach is not None:
+                return breach
+        return None
 
     def check_amend(
         self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds
@@ -117,7 +135,11 @@ class Guardian:
             order.reduce_only,
             order.expires,
         )
-        wrong = sanity(changed, market) or self._grown(state, changed, record, now)
+        wrong = (
+            sanity(changed, market)
+            or too_small(changed, market, float(quantity), reference_price(changed, market))
+            or self._grown(state, changed, record, now)
+        )
         return wrong if wrong is not None else Approved(command)
 
     def _grown(self, state: State, changed: Order, record: OrderRecord, now: Nanoseconds) -> Breach | None:
@@ -125,7 +147,7 @@ class Guardian:
         replaced = record.order.client_order_id
         changed = msgspec.structs.replace(changed, quantity=changed.quantity - record.filled)
         proposal = Proposal(state, changed, state.markets[changed.instrument], now, replaced)
-        for limit in self._exit_limits if proposal.reduces else self.limits:
+        for limit in self._asked(proposal):
             breach = limit.breach(proposal) if limit is not self._duplicates else None
             if breach is not None:
                 return breach

@@ -220,7 +220,7 @@ class Duplicates(Rule):
         super().__init__(settings)
         self._window: Nanoseconds = settings.duplicate_window_ms * MS_NS
         self._newest: Nanoseconds = -self._window
-        self._recent: deque[tuple[Nanoseconds, tuple[object, ...]]] = deque(maxlen=64)
+        self._recent: deque[tuple[Nanoseconds, Order]] = deque(maxlen=64)
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
@@ -230,7 +230,7 @@ class Duplicates(Rule):
         for ts, seen in reversed(self._recent):
             if proposal.now - ts >= self._window:
                 return None
-            if seen == key:
+            if _fingerprint(seen) == key:
                 ms = (proposal.now - ts) // MS_NS
                 text = f"the same order was sent {ms} ms ago (window {self.settings.duplicate_window_ms} ms)"
                 return Breach(self.name, f"{ms} ms", f"{self.settings.duplicate_window_ms} ms", text, self.key)
@@ -239,7 +239,7 @@ class Duplicates(Rule):
     def passed(self, order: Order, now: Nanoseconds) -> None:
         """Remember an order that was let through."""
         self._newest = now
-        self._recent.append((now, _fingerprint(order)))
+        self._recent.append((now, order))
 
 
 def _fingerprint(order: Order) -> tuple[object, ...]:

@@ -34,6 +34,7 @@ class Proposal:
         "position",
         "position_worst",
         "price",
+        "quantity",
         "reduces",
         "replaces",
         "sector",
@@ -48,14 +49,13 @@ class Proposal:
         self.state, self.order, self.market, self.now = state, order, market, now
         self.replaces = replaces or order.client_order_id
         self.price = price = reference_price(order, market)
-        ledger = state.ledger
-        self.equity = ledger.equity
-        quantity = float(order.quantity)
+        self.equity = state.ledger.equity
+        self.quantity = quantity = float(order.quantity)
         self.unit = unit = unit_value(state, market, price)
         self.notional = quantity * unit
         if price < market.mark:
             self.unit = unit_value(state, market, market.mark)
-        held = ledger.positions.get(market.holding)
+        held = state.ledger.positions.get(market.holding)
         self.position = held.quantity if held is not None else ZERO
         self._weigh(quantity)
 
@@ -64,7 +64,7 @@ class Proposal:
         state, market, order = self.state, self.market, self.order
         pending = _pending(state, self.replaces) if state.blotter.open else {}
         buys, sells = pending.pop(order.instrument, NONE_OPEN) if pending else NONE_OPEN
-        before = float(self.position)
+        before = float(self.position) if self.position else 0.0
         up = order.side.sign > 0
         same = self._judge_reduction(before, (buys if up else sells) + quantity, up)
         if self.reduces:
@@ -114,8 +114,10 @@ class Proposal:
         """Set ``reduces`` and return what this order and the open orders of its side may trade together."""
         order = self.order
         against = before < 0 if up else before > 0
-        if against and not order.reduce_only:  # resting exits may fill first: then this order finds less to close
-            exits = self.state.blotter.resting_reduction(order.instrument, order.side, self.replaces)
+        blotter = self.state.blotter
+        if against and blotter.open and not order.reduce_only:
+            # resting exits may fill first: then this order finds less to close
+            exits = blotter.resting_reduction(order.instrument, order.side, self.replaces)
             same += min(float(exits), abs(before))
         self.reduces = order.reduce_only or (against and same <= abs(before))
         return same

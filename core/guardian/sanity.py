@@ -26,7 +26,6 @@ def sanity(order: Order, market: Market) -> Breach | None:
         _quantity(order, market.instrument)
         or _combination(order)
         or _prices(order, market.instrument)
-        or _notional(order, market)
         or (attached(order, market) if order.take_profit or order.stop_loss is not None else None)
     )
 
@@ -154,12 +153,12 @@ def _fractions(targets: tuple[TakeProfit, ...]) -> Breach | None:
     return None
 
 
-def _notional(order: Order, market: Market) -> Breach | None:
-    instrument = market.instrument
-    reference = reference_price(order, market)
-    if not instrument.min_notional or order.reduce_only or instrument.inverse or reference <= 0.0:
+def too_small(order: Order, market: Market, quantity: float, reference: float) -> Breach | None:
+    """Return a breach when an order is worth less than the venue takes, its quantity valued at ``reference``."""
+    if quantity * reference * market.contract_size > 1.000001 * market.min_notional:
         return None
-    if float(order.quantity) * reference * market.contract_size > 1.000001 * market.min_notional:
+    instrument = market.instrument
+    if not instrument.min_notional or order.reduce_only or instrument.inverse or reference <= 0.0:
         return None
     price = Decimal(repr(reference))
     notional = instrument.notional(order.quantity, price)
@@ -173,11 +172,14 @@ def _notional(order: Order, market: Market) -> Breach | None:
     return Breach(NAME, f"{notional:.2f}", f">= {instrument.min_notional:.2f}", text)
 
 
-def tradable(market: Market | None, order: Order) -> Breach | None:
-    """Return a breach unless the instrument is known and can be traded."""
-    if market is None:
-        text = f"instrument {order.instrument} is not known here; tradedeck instruments lists what is"
-        return Breach("instrument", order.instrument, "a known instrument", text)
+def unknown(order: Order) -> Breach:
+    """Return the breach of an order for an instrument that nobody defined."""
+    text = f"instrument {order.instrument} is not known here; tradedeck instruments lists what is"
+    return Breach("instrument", order.instrument, "a known instrument", text)
+
+
+def tradable(market: Market, order: Order) -> Breach | None:
+    """Return a breach unless the instrument can be traded."""
     if market.kind in _UNTRADABLE:
         text = f"{order.instrument} cannot be traded; a spot asset is traded through its pair"
         return Breach("instrument", market.instrument.type.value, "a tradable instrument", text)

@@ -62,6 +62,9 @@ class PaperSettings(Section, frozen=True):
         dict[str, dict[str, Decimal]],
         about("opening wallets: venue, asset, amount; COIN-M opens only when it is played"),
     ] = msgspec.field(default_factory=lambda: {venue: dict(wallet) for venue, wallet in OPENING_BALANCES.items()})
+    replay_equity: Annotated[
+        Decimal, about("what a replay starts with, divided among the accounts of its tapes; COIN-M has its coin beside")
+    ] = Decimal(100_000)
     latency_request_ms: Annotated[float, about("how long a request travels (ms)", ge=0)] = 4.0
     latency_answer_ms: Annotated[float, about("how long an answer travels (ms)", ge=0)] = 2.0
     latency_jitter_ms: Annotated[float, about("median of what is added to each way, lognormal (ms)", ge=0)] = 1.0

@@ -2,8 +2,10 @@
 
 import hashlib
 import heapq
+import itertools
+from collections import deque
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +18,7 @@ from core.domain import events as e
 from core.domain.commands import CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, instrument_id, venue_of
 from core.domain.instrument import Instrument
+from core.domain.market import Quote
 from core.domain.message import Command, Event, Message
 from core.domain.order import Order, OrderType, Side, TimeInForce
 from core.engine import Engine
@@ -24,7 +27,7 @@ from core.guardian.guardian import Guardian
 from core.protocol import FillView
 from core.state import State
 from desk import answers, output
-from desk.matching import matching_settings
+from desk.matching import matching_settings, replay_balances
 from desk.output import UsageFault, money, plain
 from desk.paths import Home
 from desk.tapes import open_any
@@ -94,8 +97,13 @@ def _check(line: OrderLine, before: int, used: set[str]) -> None:
 class Replayer:
     """Run one replay and collect what is told of it."""
 
-    def __init__(self, settings: Settings, tapes: Sequence[Tape], lines: Sequence[OrderLine]) -> None:
+    def __init__(
+        self, settings: Settings, tapes: Sequence[Tape], lines: Sequence[OrderLine], equity: Decimal | None = None
+    ) -> None:
         self._tapes, self._lines = tapes, lines
+        self._quoted: dict[int, Message] = {}
+        """By identity, what was put between the tapes' messages and not played yet."""
+        self._put = 0
         self._ids: dict[str, ClientOrderId] = {}
         self._names: dict[ClientOrderId, str] = {}
         self._fills: list[answers.Json] = []
@@ -103,7 +111,11 @@ class Replayer:
         self._first = self._last = 0
         self.unmatched = 0
         self.engine = Engine(Guardian(settings.guardian), State(mode="replay"))
-        self._driver = ReplayDriver(self.engine, self._venues(), matching_settings(settings), observe=self._observe)
+        venues = self._venues()
+        self._start = replay_balances(settings, venues, settings.paper.replay_equity if equity is None else equity)
+        self._driver = ReplayDriver(
+            self.engine, venues, matching_settings(settings), self._start, observe=self._observe
+        )
 
     def _venues(self) -> dict[VenueId, list[Instrument]]:
         found: dict[VenueId, list[Instrument]] = {}
@@ -121,14 +133,40 @@ class Replayer:
         return self._answer()
 
     def _messages(self) -> Iterator[Message]:
-        update, encode = self._digest.update, wire.encode
-        streams: list[Iterator[Any]] = [iter(tape) for tape in self._tapes]
+        update, encode, quoted = self._digest.update, wire.encode, self._quoted
+        streams: list[Iterator[Any]] = [self._stream(tape) for tape in self._tapes]
         merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda message: message.ts)
         for message in merged:
+            if quoted and quoted.pop(id(message), None) is not None:
+                yield message
+                continue
             self._last = message.ts
             self._first = self._first or message.ts
             update(encode(message))
             yield message
+
+    def _stream(self, tape: Tape) -> Iterator[Message]:
+        """Return a tape's messages; a price that stands between candle points is quoted again before each order."""
+        times = deque(line.ts_ns for line in self._lines if line.instrument in tape.instruments)
+        return self._standing(tape, times) if tape.hold_ns and times else iter(tape)
+
+    def _standing(self, tape: Tape, times: deque[int]) -> Iterator[Message]:
+        last: Quote | None = None
+        for message in itertools.chain(tape, (None,)):
+            while times and (message is None or times[0] <= message.ts):
+                at = times.popleft() - 1
+                if last is not None and last.ts < at <= last.ts + tape.hold_ns:
+                    yield self._between(last.replace(ts_exchange=at, ts=at))
+            if message is None:
+                return
+            if type(message) is Quote:
+                last = message
+            yield message
+
+    def _between(self, message: Message) -> Message:
+        self._quoted[id(message)] = message
+        self._put += 1
+        return message
 
     def _commands(self) -> Iterator[Command]:
         """Yield each order when the one before has been carried out, so that a cancel finds what it ends."""
@@ -183,7 +221,7 @@ class Replayer:
         self._digest.update(wire.encode((held, cash)))
         records = sorted(state.blotter.orders.values(), key=lambda record: record.created)
         return {
-            "events": self._driver.played,
+            "events": self._driver.played - self._put,
             "trades": trades,
             "volume": {id_: plain(size) for id_, size in volume.items()},
             "gaps": sum(gaps.values()),
@@ -195,6 +233,10 @@ class Replayer:
             ],
             "unmatched_cancels": self.unmatched,
             "positions": held,
+            "start_cash": {
+                venue: {asset: money(amount) for asset, amount in wallet.items()}
+                for venue, wallet in self._start.items()
+            },
             "cash": cash,
             "equity": money(views.money(state.equity)),
             "clock_offset_ms": {tape.path: round(tape.clock_offset_ns / MS_NS, 3) for tape in self._tapes},
@@ -224,7 +266,19 @@ def _order(line: OrderLine) -> Order:
     )
 
 
-def replay(home: Home, paths: Sequence[Path], orders: Path | None) -> answers.Json:
+def start_equity(text: str) -> Decimal | None:
+    """Return what was asked for with ``--equity``, or None.
+
+    Raises:
+        UsageFault: when it is not a number.
+    """
+    try:
+        return Decimal(text) if text else None
+    except InvalidOperation:
+        raise UsageFault(f'--equity must be a number greater than 0 (got "{text}")') from None
+
+
+def replay(home: Home, paths: Sequence[Path], orders: Path | None, equity: Decimal | None = None) -> answers.Json:
     """Play tapes against a file of orders and return what came of it.
 
     Raises:
@@ -233,7 +287,7 @@ def replay(home: Home, paths: Sequence[Path], orders: Path | None) -> answers.Js
     """
     lines = read_orders(orders) if orders is not None else []
     settings = load(home.config)[0] if home.config.exists() else Settings()
-    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines).run()
+    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines, equity).run()
 
 
 def show(answer: answers.Json) -> None:

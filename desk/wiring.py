@@ -3,10 +3,8 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -19,12 +17,9 @@ from desk.version import version
 
 if TYPE_CHECKING:
     from core.config import Places, Settings
-    from core.domain.identifiers import VenueId
     from core.domain.instrument import Instrument
     from core.ports import Clock, Venue
     from core.runtime import Runtime
-
-PROBE_SECONDS = 2.0
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------
@@ -70,7 +65,10 @@ def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime
 
 
 def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Venue]":
-    """Return a session for each venue that the practice exchange stands in for."""
+    """Return a session for each venue that the practice exchange can stand in for.
+
+    One without an account there stays silent and tries again, so that a market restarted with other tapes is learnt.
+    """
     from venues.contracts_table import venues
     from venues.market.accounts import ALWAYS_OPEN
     from venues.market.venue import MarketVenue
@@ -84,30 +82,7 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Ven
             """Return what can be traded here and was chosen."""
             return [item for item in await super().instruments() if not wanted or item.id in wanted]
 
-    return [
-        ChosenVenue(venue, home.market_socket, clock)
-        for venue in venues()
-        if venue in ALWAYS_OPEN or has_account(home.market_socket, venue)
-    ]
-
-
-def has_account(path: Path, venue: "VenueId") -> bool:
-    """Ask a running market whether it stands in for a venue."""
-    from core import wire
-    from venues.market import protocol as p
-
-    reader = wire.FrameReader()
-    try:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(PROBE_SECONDS)
-            link.connect(str(path))
-            link.sendall(wire.frame(p.Login(venue, "probe")))
-            while not (bodies := reader.feed(data := link.recv(65536))):
-                if not data:
-                    return False
-    except OSError:
-        return False
-    return isinstance(p.decode_market_frame(bodies[0]), p.Welcome)
+    return [ChosenVenue(venue, home.market_socket, clock, optional=venue not in ALWAYS_OPEN) for venue in venues()]
 
 
 def run_engine(home: Home) -> None:

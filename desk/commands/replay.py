@@ -13,6 +13,13 @@ def replay(
     orders: Annotated[
         Path | None, typer.Option("--orders", help="Orders as JSON lines (docs/guide/json.md).", metavar="FILE")
     ] = None,
+    equity: Annotated[
+        str,
+        typer.Option(
+            help="What it starts with in all, in place of paper.replay_equity; divided among the tapes' accounts.",
+            metavar="AMOUNT",
+        ),
+    ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -24,7 +31,7 @@ def replay(
     from desk import output, replaying
     from desk.paths import home_at
 
-    answer = replaying.replay(home_at(home), tape, orders)
+    answer = replaying.replay(home_at(home), tape, orders, replaying.start_equity(equity))
     if as_json:
         output.write_json(answer)
     else:

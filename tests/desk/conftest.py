@@ -101,8 +101,15 @@ class Desk:
             text = self.home.config.read_text()
             assert "\nstale_after_ms = 2000" in text
             self.home.config.write_text(text.replace("\nstale_after_ms = 2000", "\nstale_after_ms = 60000"))
+        process = self.spawn("demo", "--headless", *words)
+        self.wait(lambda: process.poll() is not None or self._trades(), "the workstation trades")
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        return process
+
+    def spawn(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command that goes on by itself."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "desk", "demo", "--headless", *words],
+            [sys.executable, "-m", "desk", *words],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -110,8 +117,6 @@ class Desk:
             text=True,
         )
         self.started.append(process)
-        self.wait(lambda: process.poll() is not None or self._trades(), "the workstation trades")
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
         return process
 
     def _trades(self) -> bool:

@@ -5,8 +5,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from core.config_file import load_or_create
 from tests.desk.conftest import Desk
 from tests.generate.tapes import Generated, generate
 
@@ -100,3 +102,78 @@ def test_the_recorded_tape_replays_whole(recorded_data: Path, desk: Desk, tmp_pa
     assert answer["trades"] > 20_000
     assert [fill["client_order_id"] for fill in answer["fills"]] == ["in"]
     assert Decimal(answer["fills"][0]["price"]) == pytest.approx(Decimal(61_700), rel=Decimal("0.01"))
+
+
+# --- what it starts with ----------------------------------------------------------------------------------------------
+
+
+def candles(path: Path, bars: int = 12, leave_out: str = "false") -> Path:
+    """Write hourly bars from 2024-01-01, open 100, high 110, low 95, close 105; some may be left out."""
+    query = f"""select timestamptz '2024-01-01 00:00:00+00' + to_hours(i::int) as date, 100.0 as open, 110.0 as high,
+        95.0 as low, 105.0 as close, 1000.0 as volume from range({bars}) t(i) where not ({leave_out})"""
+    with duckdb.connect() as base:
+        base.execute(f"copy ({query}) to '{path}' (format parquet)")
+    return path
+
+
+def test_it_starts_with_100_000_in_all(desk: Desk, tmp_path: Path) -> None:
+    perp, spot = candles(tmp_path / "LTCUSDT-perp-1h.parquet"), candles(tmp_path / "LTCUSDT-spot-1h.parquet")
+    assert desk.json("replay", str(perp))["start_cash"] == {"BINANCE-FUTURES": {"USDT": "100000"}}
+    both = desk.json("replay", str(perp), str(spot))
+    assert both["start_cash"] == {"BINANCE-FUTURES": {"USDT": "50000"}, "BINANCE-SPOT": {"USDT": "50000"}}
+    assert Decimal(both["equity"]) == 100_000
+
+
+def test_another_start_is_asked_for_by_option_or_config(desk: Desk, tmp_path: Path) -> None:
+    tapes = [str(candles(tmp_path / f"LTCUSDT-{kind}-1h.parquet")) for kind in ("perp", "spot")]
+    asked = desk.json("replay", *tapes, "--equity", "1000.01")
+    assert sum(Decimal(wallet["USDT"]) for wallet in asked["start_cash"].values()) == Decimal("1000.01")
+    assert Decimal(asked["equity"]) == Decimal("1000.01")
+    desk.home.create()
+    load_or_create(desk.home.config)
+    text = desk.home.config.read_text()
+    assert 'replay_equity = "100000"' in text
+    desk.home.config.write_text(text.replace('replay_equity = "100000"', 'replay_equity = "2000"'))
+    assert Decimal(desk.json("replay", *tapes)["equity"]) == 2000
+    for wrong in ("0", "-1", "much", "NaN", "inf"):
+        done = desk.run("replay", *tapes, "--equity", wrong)
+        assert done.returncode == 2, done.stderr
+        assert "greater than 0" in done.stderr
+
+
+# --- candles ----------------------------------------------------------------------------------------------------------
+
+HOUR = 3600 * 10**9
+NEW_YEAR = 1_704_067_200 * 10**9
+LTC = "BINANCE-FUTURES:PERPETUAL:LTC-USDT@LIN"
+
+
+def test_an_order_between_the_points_of_a_bar_meets_the_price_that_stands(desk: Desk, tmp_path: Path) -> None:
+    tape = str(candles(tmp_path / "LTCUSDT-perp-1h.parquet"))
+    times = [NEW_YEAR + HOUR + int(HOUR * part) for part in (0.1, 0.5, 0.9, 0.9999)]
+    lines = [market_order(f"o{n}", ts, ("BUY", "SELL")[n % 2], "1") | {"instrument": LTC} for n, ts in enumerate(times)]
+    answer = desk.json("replay", tape, "--orders", str(write_orders(tmp_path / "orders.jsonl", *lines)))
+    assert {order["status"] for order in answer["orders"]} == {"FILLED"}, answer["orders"]
+    prices = {fill["client_order_id"]: Decimal(fill["price"]) for fill in answer["fills"]}
+    # open, low, high, close of a rising bar, a tick to the other side of the book.
+    assert prices == {"o0": Decimal("100.01"), "o1": Decimal("94.99"), "o2": Decimal("110.01"), "o3": Decimal("104.99")}
+    bare = desk.json("replay", tape)
+    for key in ("events", "trades", "volume", "first_ts_ns", "last_ts_ns"):
+        assert answer[key] == bare[key], key
+    again = desk.json("replay", tape, "--orders", str(tmp_path / "orders.jsonl"))
+    assert again["digest"] == answer["digest"]
+
+
+def test_where_bars_are_missing_an_order_is_refused_as_stale(desk: Desk, tmp_path: Path) -> None:
+    tape = str(candles(tmp_path / "LTCUSDT-perp-1h.parquet", leave_out="i in (5, 6, 7)"))
+    soon, late = NEW_YEAR + 5 * HOUR + HOUR // 2, NEW_YEAR + 6 * HOUR + HOUR // 2
+    orders = write_orders(
+        tmp_path / "orders.jsonl",
+        market_order("soon", soon, "BUY", "1") | {"instrument": LTC},
+        market_order("late", late, "BUY", "1") | {"instrument": LTC},
+    )
+    answer = desk.json("replay", tape, "--orders", str(orders))
+    found = {order["client_order_id"]: (order["status"], order["reason"]) for order in answer["orders"]}
+    assert found["soon"][0] == "FILLED"  # within one bar of the last price
+    assert found["late"][0] == "DENIED"
+    assert "old" in found["late"][1]

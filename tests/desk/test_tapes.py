@@ -1,16 +1,21 @@
 """The workstation on a tape: what is on it can be traded, and its end is said."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from desk import services
+from desk.paths import Role
 from tests.desk.conftest import START_SECONDS, Desk
 from tests.generate.tapes import generate
 
 STEP_SECONDS = 0.0305
 """What one step of a generated tape takes on average."""
 PERP = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"
+INVERSE = "BINANCE-COINM:PERPETUAL:BTC-USD@INV"
 
 
 def test_a_tape_is_traded_and_at_its_end_it_says_so(desk: Desk, tmp_path: Path) -> None:
@@ -57,6 +62,20 @@ def test_the_recorded_inverse_tape_opens_its_own_account(recorded_data: Path, de
     desk.demo("--tape", str(recorded_data / "l2" / "binance-coinm-btcusd-20240809.xz"))
     assert "BINANCE-COINM" in desk.json("status")["venues"]
     assert desk.json("order", "buy", "BINANCE-COINM:PERPETUAL:BTC-USD@INV", "1")["status"] == "FILLED"
+
+
+def test_a_market_started_again_with_another_tape_is_learnt_by_the_running_engine(desk: Desk, tmp_path: Path) -> None:
+    desk.demo("--tape", str(generate(steps=60).write(tmp_path / "usdm.txt")), "--loop")
+    assert set(desk.json("status")["venues"]) == {"BINANCE-SPOT", "BINANCE-FUTURES"}
+    engine = desk.pid(Role.ENGINE)
+    os.kill(desk.pid(Role.MARKET), signal.SIGTERM)
+    desk.wait(lambda: services.running(desk.home, Role.MARKET) is None, "the market has ended")
+    desk.spawn("market", "--tape", str(generate("coinm", steps=60).write(tmp_path / "coinm.txt")), "--loop")
+    desk.wait(lambda: "BINANCE-COINM" in desk.json("status")["venues"] and desk.ready(), "the new account is known")
+    desk.wait(lambda: INVERSE in {item["instrument"] for item in desk.json("instruments")}, "its contract is known")
+    desk.wait(lambda: desk.run("order", "buy", INVERSE, "1", "--wait", "15").returncode == 0, "an order fills")
+    assert [item["instrument"] for item in desk.json("positions")] == [INVERSE]
+    assert desk.pid(Role.ENGINE) == engine
 
 
 @pytest.mark.parametrize("name", ["binance-usdm-btcusdt-20240808.xz", "binance-spot-btcusdt-20240809.xz"])

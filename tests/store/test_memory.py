@@ -11,6 +11,7 @@ from core.errors import DiskFull
 from core.ports import Journal, TickStore
 from store.memory import MemoryJournal, MemoryTickStore
 from tests.contracts.journal import Answers, JournalContract
+from tests.contracts.tick_store import ReadBack, TickStoreContract
 
 BTC = InstrumentId("BINANCE-SPOT:SPOT_PAIR:BTC-USDT")
 TICKS = (
@@ -77,7 +78,16 @@ def test_nothing_overtakes_a_failed_batch() -> None:
     assert journal.last_checkpoint() is None
 
 
-class TestMemoryTickStore:
+class TestMemoryTickStore(TickStoreContract):
+    @pytest.fixture
+    def tick_store(self) -> TickStore:
+        return MemoryTickStore()
+
+    @pytest.fixture
+    def read_back(self, tick_store: TickStore) -> ReadBack:
+        assert isinstance(tick_store, MemoryTickStore)
+        return lambda: tick_store.flushed
+
     def test_ticks_survive_once_flushed_and_the_rest_is_ignored(self) -> None:
         store = MemoryTickStore()
         port: TickStore = store

@@ -1,7 +1,8 @@
 """Candle Parquet as a tape: each bar becomes quotes and trades along a path that touches all four prices.
 
 The path of a rising bar is open, low, high, close; of a falling one open, high, low, close: the move against the bar's
-direction comes first, so that a stop is met before a target. The spread is two ticks around the printed price.
+direction comes first, so that a stop is met before a target. The spread is two ticks around the printed price. A price
+stands until the next point, at most for a bar's length: where bars are missing, the feed is stale.
 """
 
 import re
@@ -46,6 +47,7 @@ class CandleTape:
         self.instrument = instrument
         self.instruments = (instrument,)
         self.length: Nanoseconds = Interval(match["interval"]).ns if match else Interval.M1.ns
+        self.hold_ns = self.length
         self._tick = _tick_of(instrument)
         next(self._rows(), None)
 

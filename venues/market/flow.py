@@ -2,7 +2,8 @@
 
 Bursts of activity come as a self-exciting (Hawkes) process. At each, the book follows the coin's price: levels in the
 way are eaten or withdrawn, others appear; most bursts print trades on the side the price goes to. The same seed and the
-same times give the same messages. The shares of the recorded rates that are played are set by ``rate``.
+same times give the same messages. The shares of the recorded rates that are played are set by ``rate``. A book that
+nobody touches repeats its best prices, so that no instrument is ever silent for long.
 """
 
 import heapq
@@ -30,7 +31,13 @@ _ACTIVITY_POWER = 0.35
 _DECAY_PER_S = 2.0
 _SPREAD_CHANGES = 0.3
 _MARK_NS: Nanoseconds = 1_000_000_000
+QUIET_NS: Nanoseconds = 500_000_000
+"""A book nobody touches says its unchanged best prices again after this long, as a venue's depth stream does."""
 _FUNDING_NS: Nanoseconds = 8 * 3600 * 1_000_000_000
+_BURSTS_AT_LEAST = 0.25
+"""The share of the rate that bursts keep where marks and repeated quotes alone would fill it."""
+_GROUPS = 1.5
+"""How many silences a group of bursts that set off each other leaves, for the count of repeated quotes."""
 _VENUES = (VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES"))
 
 
@@ -67,11 +74,24 @@ class Flow:
         self.now = now
         self._mark_due = now
         self.markets = {m.id: m for m in self._listed(now, state)}
-        scale = rate / sum(m.messages_per_s for m in self.markets.values())
+        scale = self._share(rate)
         self._queue: list[tuple[Nanoseconds, int, _FlowMarket]] = []
         for number, market in enumerate(self.markets.values()):
             market.scale(scale)
-            heapq.heappush(self._queue, (market.next_burst(now), number, market))
+            market.begin(now)
+            heapq.heappush(self._queue, (market.due, number, market))
+
+    def _share(self, rate: float) -> float:
+        """Return the share of the recorded bursts that, with marks and repeated quotes, gives ``rate`` messages/s."""
+        markets = list(self.markets.values())
+        marks = sum(market.perpetual for market in markets) * 1e9 / _MARK_NS
+        high = rate / sum(market.messages_per_s for market in markets)
+        low = floor = high * _BURSTS_AT_LEAST
+        for _ in range(40):
+            share = (low + high) / 2
+            total = marks + sum(m.messages_per_s * share + m.repeats_per_s(share) for m in markets)
+            low, high = (share, high) if total < rate else (low, share)
+        return max(low, floor)
 
     def _listed(self, now: Nanoseconds, state: FlowState | None) -> list["_FlowMarket"]:
         ids = state.ids if state else {}
@@ -100,15 +120,17 @@ class Flow:
                 self._mark_due += _MARK_NS
                 continue
             _, number, market = heapq.heappop(queue)
-            market.burst(due, out)
-            heapq.heappush(queue, (market.next_burst(due), number, market))
+            market.turn(due, out)
+            heapq.heappush(queue, (market.due, number, market))
         self.now = max(self.now, until)
         return out
 
     def pause(self, until: Nanoseconds) -> None:
         """Let time pass without anything happening, as when the machine slept."""
         shift = max(0, until - self.now)
-        self._queue = [(due + shift, number, market) for due, number, market in self._queue]
+        for _, _, market in self._queue:
+            market.pause(shift)
+        self._queue = [(market.due, number, market) for _, number, market in self._queue]
         self._mark_due += shift
         self.prices.now += shift
         self.now += shift
@@ -172,11 +194,42 @@ class _FlowMarket:
         self._per_s = micro.bursts_per_s * activity
         self.messages_per_s = self._per_s * (2 + TRADE_SHARE * micro.prints_per_burst)
         self._excited, self._excited_at = 0.0, prices.now
+        self._burst_due = self._quiet_due = prices.now
+
+    def repeats_per_s(self, share: float) -> float:
+        """Return about how often the book is quiet for ``QUIET_NS`` when this share of the bursts is played."""
+        apart = self._per_s * share * (1 - self._micro.branching) * _GROUPS
+        return apart / math.expm1(apart * QUIET_NS / 1e9)
 
     def scale(self, factor: float) -> None:
         """Play this share of the bursts."""
         self._per_s *= factor
         self._excited = self._per_s * self._micro.branching
+
+    @property
+    def due(self) -> Nanoseconds:
+        """Return when this market speaks next (ns, UTC)."""
+        return min(self._burst_due, self._quiet_due)
+
+    def begin(self, now: Nanoseconds) -> None:
+        """Draw the first burst."""
+        self._burst_due, self._quiet_due = self.next_burst(now), now + QUIET_NS
+
+    def pause(self, shift: Nanoseconds) -> None:
+        """Let time pass without anything happening."""
+        self._burst_due += shift
+        self._quiet_due += shift
+
+    def turn(self, now: Nanoseconds, out: list[MarketData]) -> None:
+        """Let happen what is due: a burst, or the best prices once more where the book was quiet for long."""
+        before = len(out)
+        if self._burst_due <= now:
+            self.burst(now, out)
+            self._burst_due = self.next_burst(now)
+        else:
+            out.append(self.quote(now))
+        if len(out) > before:
+            self._quiet_due = now + QUIET_NS
 
     def next_burst(self, now: Nanoseconds) -> Nanoseconds:
         """Draw when the next burst comes, by thinning; what excites it fades until then."""

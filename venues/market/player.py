@@ -8,12 +8,14 @@ from core.domain.market import NO_ID, BookDelta, BookSnapshot, FeedReport, Healt
 from core.domain.message import Nanoseconds
 from core.errors import TapeError
 from venues.market.parse import MarketData
-from venues.market.tape import Tape
+from venues.market.tape import Tape, steady
 
 Played = MarketData | FeedReport
 
 PAUSE_NS: Nanoseconds = 100_000_000
 """Between the end of a looped tape and its next pass."""
+REPEAT_NS: Nanoseconds = 500_000_000
+"""How often, on the player's clock, a candle's standing price is quoted again."""
 
 
 class Pace:
@@ -87,7 +89,7 @@ def play(
                 yield BookSnapshot(instrument, (), (), NO_ID, False, start, start)
         why = f"tape {name} has ended"
         try:
-            for message in tape:
+            for message in steady(tape, max(1, int(REPEAT_NS * speed))):
                 yield run.move(message)
         except TapeError as error:
             why, loop = str(error), False

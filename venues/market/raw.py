@@ -35,6 +35,8 @@ _PACKED_ERRORS = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 class RawTape:
     """Play a file of raw stream frames."""
 
+    hold_ns: Nanoseconds = 0
+
     def __init__(self, path: Path, market: Market | None = None) -> None:
         self.path = str(path)
         self._market = market or _hint(path.name)

@@ -8,7 +8,8 @@ import msgspec
 
 from core.domain.identifiers import InstrumentId
 from core.domain.instrument import ZERO
-from core.domain.market import NO_ID, BookDelta, Trade
+from core.domain.market import NO_ID, BookDelta, Quote, Trade
+from core.domain.message import Nanoseconds
 from venues.market.parse import MarketData
 
 
@@ -43,6 +44,8 @@ class Tape(Protocol):
 
     path: str
     clock_offset_ns: int
+    hold_ns: Nanoseconds
+    """How long a price stands when nothing follows it, as between the points of a candle; 0 where all was recorded."""
     stats: TapeStats
     """Of the present or last iteration."""
 
@@ -60,8 +63,22 @@ class Tape(Protocol):
         ...
 
 
+def steady(tape: Tape, every: Nanoseconds) -> Iterator[MarketData]:
+    """Yield a tape's messages; a price that stands between points of a candle is quoted again ``every`` ns."""
+    last: Quote | None = None
+    for message in tape:
+        if last is not None:
+            for ts in range(last.ts + every, min(message.ts, last.ts + tape.hold_ns), every):
+                yield last.replace(ts_exchange=ts, ts=ts)
+        if tape.hold_ns and type(message) is Quote:
+            last = message
+        yield message
+
+
 class RecordedTape:
     """Play messages that something else reads, such as the store's recorded days; ``source`` starts a new pass."""
+
+    hold_ns: Nanoseconds = 0
 
     def __init__(
         self,

@@ -45,8 +45,16 @@ class MarketVenue:
     """Trade one account of the practice exchange."""
 
     def __init__(
-        self, venue: VenueId, socket: Path, clock: Clock, name: str = "engine", answer_s: float = ANSWER_S
+        self,
+        venue: VenueId,
+        socket: Path,
+        clock: Clock,
+        name: str = "engine",
+        answer_s: float = ANSWER_S,
+        *,
+        optional: bool = False,
     ) -> None:
+        """Prepare a connection; an ``optional`` one says nothing until its account is there for the first time."""
         self.id = venue
         self.abilities = ABILITIES
         self.socket, self.clock, self.name, self.answer_s = socket, clock, name, answer_s
@@ -57,6 +65,7 @@ class MarketVenue:
         self._feeds: set[tuple[InstrumentId, Feed]] = set()
         self._listed: tuple[Instrument, ...] = ()
         self._reason = "not started"
+        self._known = not optional
 
     # --- the link -----------------------------------------------------------------------------------------------------
 
@@ -104,12 +113,13 @@ class MarketVenue:
         self._link, self._reason = None, reason
         self._up.clear()
         self._tried.set()
-        if was_up or not said_before:
+        if self._known and (was_up or not said_before):
             self.out(VenueStatus(self.id, False, reason, self.clock.now()))
 
     def up(self, link: "_Link", welcome: p.Welcome) -> None:
         """Take a link whose login succeeded."""
         self._link, self._listed, self._reason = link, welcome.instruments, "connected"
+        self._known = True
         for instrument, feed in sorted(self._feeds):
             link.send(p.Subscribe(instrument, feed))
         self._up.set()

@@ -40,6 +40,8 @@ class MarketProcess:
         self._settings = home / "settings.json"
         self._settings.write_text(json.dumps({"home": str(home)} | settings))
         self._process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] = ("venues.market",)
+        """The module to start and what it is told behind the settings."""
 
     def start(self) -> None:
         """Start and wait until it listens."""
@@ -59,7 +61,7 @@ class MarketProcess:
         """Start a process in this home and return it."""
         with (self.home / "log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "venues.market", str(self._settings)],
+                [sys.executable, "-m", self.program[0], str(self._settings), *self.program[1:]],
                 cwd=ROOT,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                 stdout=log,
@@ -74,6 +76,12 @@ class MarketProcess:
     def kill(self) -> None:
         """Kill -9 and wait."""
         self.end(signal.SIGKILL)
+
+    def died(self) -> int:
+        """Wait until it has ended by itself and return its exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        return process.wait(timeout=30)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait and return the exit code."""

@@ -1,5 +1,6 @@
 """Candle files as tapes: bars made of the played trades are the bars of the file."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,8 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import Quote, Trade
 from core.errors import TapeError
 from venues.market.opening import open_tape
+from venues.market.player import REPEAT_NS, play
+from venues.market.source import TapeSource
 
 ROWS = """select timestamptz '2024-01-01 00:00:00+00' + to_minutes(15 * i::int) as date,
     100.0 + i % 7 as open, 109.5 + i % 7 as high, 95.25 + i % 7 as low, 100.0 + (i * 5) % 7 as close,
@@ -79,3 +82,34 @@ def test_a_bar_that_cannot_be_is_named_by_its_row(tmp_path: Path) -> None:
     with pytest.raises(TapeError) as caught:
         list(open_tape(path))
     assert caught.value.line == 8
+
+
+def test_a_standing_price_is_quoted_again_until_the_next_point(tmp_path: Path) -> None:
+    query = ROWS.replace("range(500)", "range(6)").replace(" t(i)", " t(i) where i not in (2, 3)")
+    tape = open_tape(made(tmp_path / "ETHUSDT-perp-15m.parquet", query))
+    second = 10**9
+    for speed in (1.0, 20.0):
+        played = [message for message in play(tape, 0, speed) if isinstance(message, Quote | Trade)]
+        assert [m for m in played if isinstance(m, Trade)] == [m for m in play(tape, 0, speed) if isinstance(m, Trade)]
+        quotes = [message for message in played if isinstance(message, Quote)]
+        bar = int(900 * second / speed)
+        apart = [after.ts - before.ts for before, after in pairwise(quotes)]
+        silent = [gap for gap in apart if gap > REPEAT_NS]
+        assert len(silent) == 1, "one silence, where two bars are missing"
+        assert bar < silent[0] < 2 * bar
+        assert len(quotes) > 4 * 900 / speed
+        for before, after in pairwise(quotes):
+            if (before.bid, before.ask) != (after.bid, after.ask):
+                assert any(isinstance(m, Trade) and m.ts == after.ts for m in played)
+
+
+def test_a_machine_that_slept_does_not_get_the_missed_quotes(tmp_path: Path) -> None:
+    tape = open_tape(made(tmp_path / "ETHUSDT-perp-15m.parquet", ROWS))
+    second = 10**9
+    source = TapeSource([tape], 0)
+    source.take(10 * second)
+    woken = [message for message in source.take(7200 * second) if isinstance(message, Quote)]
+    assert len(woken) <= 2
+    going_on = [m.ts for m in source.take(7210 * second) if isinstance(m, Quote)]
+    assert len(going_on) > 10
+    assert all(ts > 7199 * second for ts in going_on)

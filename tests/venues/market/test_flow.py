@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from core.book import Book, Sync
+from core.config import Settings
 from core.domain.identifiers import InstrumentId
 from core.domain.market import BookDelta, BookSnapshot, MarkPrice, Quote, Trade
 from core.domain.message import Nanoseconds
 from venues.contracts_table import contracts
-from venues.market.flow import RATE, Flow
+from venues.market.flow import QUIET_NS, RATE, Flow
 from venues.market.params import Quantiles, cholesky, shipped
 from venues.market.parse import MarketData
 
@@ -135,6 +136,40 @@ def test_sleep_is_skipped() -> None:
     assert dict(enumerate(flow.prices.price)) == price
     assert flow.next_due >= START + 36_000 * SECOND
     assert 0 < len(flow.run(START + 36_010 * SECOND)) < 20 * RATE * 10
+
+
+@pytest.mark.parametrize("rate", [RATE, 20.0])
+def test_no_book_is_silent_for_longer_than_the_floor(rate: float) -> None:
+    flow = Flow(13, START, rate=rate)
+    heard = dict.fromkeys(flow.markets, START)
+    longest = dict.fromkeys(flow.markets, 0)
+    for message in flow.run(START + 600 * SECOND):
+        if isinstance(message, Quote | BookDelta):
+            longest[message.instrument] = max(longest[message.instrument], message.ts - heard[message.instrument])
+            heard[message.instrument] = message.ts
+    # A burst that trades without changing the book starts the wait anew: twice the floor at most, and the guardian's
+    # bound is four times it.
+    assert max(longest.values()) <= 2 * QUIET_NS < Settings().guardian.stale_after_ms * 1_000_000
+    assert min(START + 600 * SECOND - ts for ts in heard.values()) >= 0
+    assert all(START + 600 * SECOND - ts <= 2 * QUIET_NS for ts in heard.values())
+
+
+def test_a_repeated_quote_changes_nothing() -> None:
+    flow = Flow(13, START)
+    flow.pause(START + 3600 * SECOND)  # the floor sleeps with the machine: no burst of old quotes
+    last: dict[InstrumentId, Quote] = {}
+    touched = dict.fromkeys(flow.markets, True)
+    repeated = 0
+    for message in flow.run(START + 3900 * SECOND):
+        if isinstance(message, BookDelta):
+            touched[message.instrument] = True
+        elif isinstance(message, Quote):
+            if not touched[message.instrument] and (before := last.get(message.instrument)) is not None:
+                repeated += 1
+                assert message == before.replace(ts_exchange=message.ts_exchange, ts=message.ts)
+                assert message.ts > before.ts
+            last[message.instrument], touched[message.instrument] = message, False
+    assert repeated > 300
 
 
 # --- the look ---------------------------------------------------------------------------------------------------------

@@ -38,13 +38,16 @@ def move_capital(outbox: Outbox, event: e.BalanceSet, before: float) -> None:
     outbox.record(e.PeakRaised(state.peak + change, event.ts))
 
 
-def mark_account(outbox: Outbox, now: Nanoseconds) -> None:
-    """Record a new day or peak and publish what the account is worth; nothing while a price is missing."""
+def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:
+    """Record a new day or peak and publish what the account is worth; nothing while a price is missing.
+
+    A day begins ``day_start`` ns after 00:00 UTC.
+    """
     state, ledger = outbox.state, outbox.state.ledger
     if ledger.unvalued or not ledger.balances:
         return
     equity = ledger.equity
-    day = now - now % DAY_NS
+    day = now - (now - day_start) % DAY_NS
     exact = Decimal(repr(round(equity, 8)))
     if state.day_started < day:
         outbox.record(e.DayStarted(exact, day))

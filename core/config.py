@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 
 
 def about(text: str, **bounds: Any) -> msgspec.Meta:
@@ -32,7 +33,15 @@ class AccountSettings(Section, frozen=True):
     """The account: everything is reported in one currency."""
 
     currency: Annotated[str, about("reporting currency", pattern="^[A-Z0-9]+$")] = "USDT"
-    day_start: Annotated[str, about("when the account's day begins (UTC)", pattern="^(00:00)$")] = "00:00"
+    day_start: Annotated[
+        str, about("when the account's day begins (HH:MM, UTC)", pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")
+    ] = "00:00"
+
+    @property
+    def day_start_ns(self) -> Nanoseconds:
+        """Return how long after 00:00 UTC the account's day begins."""
+        hours, minutes = self.day_start.split(":")
+        return (int(hours) * 60 + int(minutes)) * 60_000_000_000
 
 
 class GuardianSettings(Section, frozen=True):

@@ -30,6 +30,7 @@ _WORDS = {
     "array": "a list",
     "object": "a table",
 }
+CLOCK_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _EXPECTED = re.compile(r"^Expected `([^`]+)`(?: (matching regex|>=|>|<=|<) ?(.*?))?(?:, got `(\w+)`)?$")
 _PATH = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 
@@ -198,6 +199,8 @@ def _expectation(text: str) -> str:
     words = " or ".join(dict.fromkeys(_WORDS.get(kind, kind) for kind in kinds))
     if found[2] == "matching regex":
         pattern = found[3].strip("'")
+        if pattern == CLOCK_PATTERN:
+            return 'must be a time of day in quotes, as "00:00" or "17:30"'
         choice = re.fullmatch(r"\^\(([^()]*)\)\$", pattern)
         return f"must be one of {choice[1].replace('|', ', ')}" if choice else f"must be {words} fitting {pattern}"
     bound = f" {found[2]} {found[3].removesuffix('.0')}" if found[2] else ""

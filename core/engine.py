@@ -46,6 +46,7 @@ class Engine:
         abilities: Mapping[VenueId, Abilities] | None = None,
         strategies: Sequence[Strategy] = (),
         strict: bool = False,
+        day_start: Nanoseconds = 0,
     ) -> None:
         self.guardian = guardian or Guardian()
         self.bars: dict[InstrumentId, BarBuilder] = {}
@@ -54,6 +55,8 @@ class Engine:
         self._protection = Protection(self._outbox, self._orders)
         self._exits = Exits(self._outbox, self._orders)
         self._strategies = tuple(strategies)
+        self._day_start = day_start
+        """How long after 00:00 UTC the account's day begins."""
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
         self._feeds = Feeds()
@@ -203,7 +206,9 @@ class Engine:
         for instrument, asked in list(self._resyncing.items()):
             if timer.ts - asked >= RESYNC_NS:
                 self._resync(self.state.markets[instrument], timer.ts)
-        mark_account(self._outbox, timer.ts)
+        if self._orders.held:
+            self._orders.expire()
+        mark_account(self._outbox, timer.ts, self._day_start)
         if self._outbox.state.exits.flattening:
             self._exits.go_on()
         self._protection.timer()

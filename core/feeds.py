@@ -3,9 +3,10 @@
 from core.domain.identifiers import InstrumentId
 from core.domain.market import FeedReport, Health
 from core.domain.message import Nanoseconds
-from core.markets import STALE_NS, Market
+from core.markets import FUTURE_NS, STALE_NS, Market
 from core.state import VenueView
 
+SECOND_NS: Nanoseconds = 1_000_000_000
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})
 _MILD = _SOUND | {Health.STALE}
 """Data that are merely old say less than a venue whose word is that the feed is broken."""
@@ -35,6 +36,12 @@ class Feeds:
             gaps, offset = max(gaps, claim.gaps), claim.clock_offset_ns
             if health in _MILD and claim.health not in _SOUND:
                 health, reason = claim.health, claim.reason
+        if market.ahead:
+            offset = market.ahead // SECOND_NS * SECOND_NS
+            reason = f"{market.venue}'s clock is {offset // SECOND_NS} s ahead of ours"
+            health, reason = Health.DOWN, f"{reason} (limit {FUTURE_NS // SECOND_NS} s): its data are not used"
+        elif claim is None and market.clock_offset_ns > FUTURE_NS - SECOND_NS:
+            offset = 0
         if not venue.connected:
             health, reason = Health.DOWN, venue.reason
         if (health, gaps, offset) == (market.health, market.feed_gaps, market.clock_offset_ns):

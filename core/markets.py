@@ -37,6 +37,7 @@ class Market:
     """The live view of one instrument; changed by ``State.apply`` alone. Floats as parsed; 0.0 means not seen yet."""
 
     __slots__ = (
+        "ahead",
         "ask",
         "ask_size",
         "bad",
@@ -88,6 +89,8 @@ class Market:
         self.reason = "no data yet"
         self.feed_gaps = 0
         self.bad = 0
+        self.ahead: Nanoseconds = 0
+        """How far the exchange's stamps are ahead of our clock, where that is senseless; 0 once they are sane."""
         self.clock_offset_ns = 0
         self.day_open = 0.0
         """The price 24 hours ago or the oldest known since, for the day's change."""
@@ -114,9 +117,9 @@ class Market:
         if not 0 <= stamp <= ts + FUTURE_NS or (
             before is not None and stamp < before.ts_exchange and quote.update_id <= before.update_id
         ):
-            self.bad += 1
+            self._drop(stamp - ts)
             return None
-        self.quoted = quote
+        self.quoted, self.ahead = quote, 0
         self.bid, self.bid_size, self.ask, self.ask_size = bid, quote.bid_size, ask, quote.ask_size
         self.ts, self.ts_exchange = ts, stamp
         if ts - self.marked > MARK_TTL_NS:
@@ -129,19 +132,25 @@ class Market:
         """Take a print and return the new mark where nothing better marks this market."""
         price, stamp, trades = trade.price, trade.ts_exchange, self.trades
         if not 0.0 < price < _INFINITY or not 0.0 < trade.size < _INFINITY or not 0 <= stamp <= trade.ts + FUTURE_NS:
-            self.bad += 1
+            self._drop(stamp - trade.ts)
             return None
         if trades and trade.trade_id <= trades[-1].trade_id and self._told(trade):
             self.bad += 1
             return None
         trades.append(trade)
-        self.ts = trade.ts
+        self.ts, self.ahead = trade.ts, 0
         if stamp < self.printed:
             return None  # a late print belongs into its bar, it is not the last price
         self.last, self.printed, self.ts_exchange = price, stamp, stamp
         if self.bid == 0.0 and self.marked == 0 and price != self.mark:
             return price
         return None
+
+    def _drop(self, ahead: Nanoseconds) -> None:
+        """Count an update that is not taken, and remember a stamp that comes from far ahead of our clock."""
+        self.bad += 1
+        if ahead > FUTURE_NS:
+            self.ahead = ahead
 
     def _told(self, trade: Trade) -> bool:
         return trade.trade_id != NO_ID and any(trade.trade_id == known.trade_id for known in self.trades)
@@ -152,13 +161,21 @@ class Market:
 
     def delta(self, delta: BookDelta) -> float | None:
         """Take changed levels and return the new mark where no quote feed sets it."""
-        self.book.apply_delta(delta)
+        self.book.apply_delta(delta)  # also of an unusable stamp: a hole in the book would outlast it
+        if delta.ts_exchange > delta.ts + FUTURE_NS:
+            self._drop(delta.ts_exchange - delta.ts)
+            return None
+        self.ahead = 0
         self.ts, self.ts_exchange = delta.ts, delta.ts_exchange
         return self._top() if self.book.sync is Sync.SYNCED else None
 
     def snapshot(self, snapshot: BookSnapshot) -> float | None:
         """Take a whole book."""
         self.book.apply_snapshot(snapshot)
+        if snapshot.ts_exchange > snapshot.ts + FUTURE_NS:
+            self._drop(snapshot.ts_exchange - snapshot.ts)
+            return None
+        self.ahead = 0
         self.ts, self.ts_exchange = snapshot.ts, snapshot.ts_exchange
         return self._top()
 
@@ -181,8 +198,8 @@ class Market:
 
     def mark_price(self, message: MarkPrice) -> float | None:
         """Take the venue's own mark."""
-        if not 0.0 < message.mark < _INFINITY:
-            self.bad += 1
+        if not 0.0 < message.mark < _INFINITY or message.ts_exchange > message.ts + FUTURE_NS:
+            self._drop(message.ts_exchange - message.ts)
             return None
         self.marked = message.ts
         self.index, self.funding_rate, self.next_funding = message.index, message.funding_rate, message.next_funding

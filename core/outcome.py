@@ -23,6 +23,10 @@ def outcome_of(effects: Sequence[Any]) -> Outcome:
             denied.bound,
             denied.setting,
         )
+    change = next((effect for effect in effects if isinstance(effect, e.ChangeDenied)), None)
+    if change is not None:
+        about = (change.limit, change.value, change.bound, change.setting)
+        return Outcome(False, (change.client_order_id,), None, change.reason, *about)
     refused = next((effect for effect in effects if isinstance(effect, e.CommandRefused)), None)
     if refused is not None:
         orders = (refused.client_order_id,) if refused.client_order_id else ()

@@ -135,6 +135,15 @@ class Recording:
         if self._sequence - self._checkpointed >= self._checkpoint_every:
             loop.call_soon(self.checkpoint)  # behind whatever exit has just been handed to the wire
 
+    def withhold(self, order: ClientOrderId, now: Turn) -> bool:
+        """Keep back an order that still waits for its record: its cancel may not overtake it. Tell whether it did."""
+        for turn in (*self._waiting, now):
+            for approved in turn.sends:
+                if isinstance(approved.command, c.SubmitOrder) and order_id(approved.command) == order:
+                    turn.sends.remove(approved)
+                    return True
+        return False
+
     def _answered(self, turn: Turn, error: BaseException | None) -> None:
         self._waiting.remove(turn)
         if not turn.told:
@@ -152,7 +161,8 @@ class Recording:
             for exit_ in turn.exits:
                 self._mark(exit_, error)
         kept = set[ClientOrderId]()
-        for approved in turn.sends:
+        sends, turn.sends = turn.sends, []
+        for approved in sends:
             command = approved.command
             if error is None or not _adds_risk(command, self._state):
                 self._shell.send(approved)

@@ -189,11 +189,19 @@ class Runtime:
                 self._publish(effect)
             elif isinstance(effect, Resync):
                 self._resync(effect.instrument)
+            elif isinstance(effect, m.FeedReport):
+                self._publish(effect)
+                if effect.health is m.Health.DOWN:
+                    log.warning("feed unusable", instrument=effect.instrument, reason=effect.reason)
             else:
                 self._publish(effect)
 
     def _send_now(self, exit_: Approved[Any], turn: Turn) -> None:
         """Hand an exit to its venue before its record is written, encoded or shown to anybody."""
+        if isinstance(exit_.command, c.CancelOrder) and self.recording.withhold(exit_.command.client_order_id, turn):
+            now = self.clock.now()
+            self.emit(e.OrderCancelled(exit_.command.client_order_id, "cancelled before it was sent", now, now))
+            return
         turn.urgent = True
         if isinstance(exit_.command, c.SubmitOrder):
             turn.exits.append(exit_.command.order.client_order_id)

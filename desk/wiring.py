@@ -52,6 +52,7 @@ def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime
         State(Asset(settings.account.currency), "paper"),
         prefix=f"t{home.mark()}",
         abilities={venue.id: venue.abilities for venue in venues},
+        day_start=settings.account.day_start_ns,
     )
     return Runtime(
         engine,

@@ -45,6 +45,7 @@ _WORDS: dict[type, Callable[[Any], Words]] = {
     e.OrderUnknown: lambda event: (f"{event.client_order_id}: outcome unknown, asking the venue", "warn"),
     e.CancelRejected: lambda event: (f"{event.client_order_id} not cancelled: {event.reason}", "warn"),
     e.AmendRejected: lambda event: (f"{event.client_order_id} not changed: {event.reason}", "warn"),
+    e.ChangeDenied: lambda event: (f"{event.what} denied: {event.reason}", "warn"),
     e.CommandRefused: lambda event: (f"refused: {event.reason}", "warn"),
     e.FlattenStarted: lambda event: (f"closing {symbol_of(event.instrument)} ({event.origin})", "warn"),
     e.FlattenEnded: _ended,

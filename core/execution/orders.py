@@ -9,7 +9,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
-from core.domain.order import CONDITIONAL, OrderRecord, OrderStatus, OrderType
+from core.domain.order import CONDITIONAL, OrderRecord, OrderStatus
 from core.execution import triggers
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
@@ -30,7 +30,7 @@ class Orders:
         self, outbox: Outbox, guardian: Guardian, prefix: str, abilities: Mapping[VenueId, Abilities] | None = None
     ) -> None:
         self.guardian = guardian
-        self.abilities = dict(abilities or {})
+        self.abilities = guardian.able.venues = dict(abilities or {})
         self.held: set[InstrumentId] = set()
         """Instruments with an order that waits here for its trigger."""
         self._outbox = outbox
@@ -60,10 +60,6 @@ class Orders:
             return
         abilities = self.abilities.get(venue)
         if abilities is not None and order.type in CONDITIONAL and order.type not in abilities.order_types:
-            if order.type is OrderType.TRAILING_STOP:
-                reason = f"{venue} holds no trailing stops and the engine does not emulate them; nothing sent"
-                self._outbox.record(e.OrderDenied(order, "supported", order.type.value, "STOP", "", reason, now))
-                return
             self._outbox.record(e.OrderApproved(order, venue, now))
             self.held.add(order.instrument)
             return
@@ -86,7 +82,7 @@ class Orders:
         verdict = self.guardian.check_amend(self.state, command, record, now)
         id_, changes = command.client_order_id, (command.quantity, command.price, command.trigger)
         if not isinstance(verdict, Approved):
-            self._refuse(command, "amend", self.guardian.words(verdict))
+            self._outbox.put(self.guardian.denied_change("amend", id_, verdict, now))
         elif waits:  # it waits here for its trigger: the venue has never heard of it
             self._outbox.record(e.OrderAmended(id_, *changes, now, now))
         else:
@@ -144,7 +140,7 @@ class Orders:
         if not records:
             self.held.discard(instrument)
         for record in records:
-            if not triggers.met(record.order, market):
+            if self._expired(record) or not triggers.met(record.order, market):
                 continue
             order = triggers.released(record.order)
             price = Decimal(repr(market.mark))
@@ -155,6 +151,19 @@ class Orders:
                 self._outbox.put(verdict)
             else:
                 self._outbox.record(verdict)
+
+    def expire(self) -> None:
+        """End the waiting orders whose time has come: no venue knows of them that could."""
+        for instrument in tuple(self.held):
+            for record in triggers.waiting(self.state, instrument):
+                self._expired(record)
+
+    def _expired(self, record: OrderRecord) -> bool:
+        order, now = record.order, self.state.now
+        if now < triggers.end_of(record):
+            return False
+        self._outbox.record(e.OrderExpired(order.client_order_id, "its time came before its trigger", now, now))
+        return True
 
     def hold_waiting(self) -> None:
         """Find the orders that wait here, after a restart."""

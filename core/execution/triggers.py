@@ -1,9 +1,12 @@
 """Stops and take profits that wait in the engine, for venues that cannot hold them."""
 
 from core.domain.identifiers import InstrumentId
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
-from core.markets import Market
+from core.domain.message import Nanoseconds
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
+from core.markets import DAY_NS, Market
 from core.state import State
+
+NEVER: Nanoseconds = 2**63 - 1
 
 
 def waiting(state: State, instrument: InstrumentId) -> list[OrderRecord]:
@@ -13,6 +16,14 @@ def waiting(state: State, instrument: InstrumentId) -> list[OrderRecord]:
         for record in state.blotter.open.values()
         if record.status is OrderStatus.APPROVED and record.order.instrument == instrument
     ]
+
+
+def end_of(record: OrderRecord) -> Nanoseconds:
+    """Return when a waiting order's time is over: its own time, the end of its UTC day, or never."""
+    tif = record.order.time_in_force
+    if tif is TimeInForce.GTD:
+        return record.order.expires
+    return record.created - record.created % DAY_NS + DAY_NS if tif is TimeInForce.DAY else NEVER
 
 
 def met(order: Order, market: Market) -> bool:
@@ -29,14 +40,15 @@ def met(order: Order, market: Market) -> bool:
 def released(order: Order) -> Order:
     """Return the order that leaves once its trigger is met."""
     kind = OrderType.LIMIT if order.type is OrderType.STOP_LIMIT else OrderType.MARKET
+    ends = kind is OrderType.MARKET and order.time_in_force in (TimeInForce.GTD, TimeInForce.DAY)
     return Order(
         order.instrument,
         order.side,
         order.quantity,
         kind,
         order.price if kind is OrderType.LIMIT else None,
-        time_in_force=order.time_in_force,
-        expires=order.expires,
+        time_in_force=TimeInForce.GTC if ends else order.time_in_force,
+        expires=0 if ends else order.expires,
         reduce_only=order.reduce_only,
         client_order_id=order.client_order_id,
         operation=order.operation,

@@ -7,12 +7,14 @@ import msgspec
 from core.config import GuardianSettings, Places
 from core.domain.approval import Approved, TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SetTradingState, SubmitOrder
-from core.domain.events import OrderDenied, TradingStateChanged
+from core.domain.events import ChangeDenied, OrderDenied, TradingStateChanged
+from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord
 from core.guardian import exposure
 from core.guardian import limits as rules
+from core.guardian.able import Able
 from core.guardian.limits import Breach, Limit
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
@@ -32,8 +34,10 @@ class Guardian:
         self._places = places or Places()
         self._duplicates = rules.Duplicates(settings)
         self._rate = rules.OrderRate(settings)
+        self.able = Able(settings)
         self.limits: tuple[Limit, ...] = (
             rules.Supported(settings),
+            self.able,
             rules.TradingStateLimit(settings),
             rules.VenueReady(settings),
             rules.StoresReady(settings),
@@ -166,6 +170,11 @@ class Guardian:
         """Return a breach in the words a denied order gets."""
         setting = self._places.of("guardian", breach.key) if breach.key else ""
         return f"refused: {breach.reason} ({setting})" if setting else breach.reason
+
+    def denied_change(self, what: str, order: ClientOrderId, breach: Breach, now: Nanoseconds) -> ChangeDenied:
+        """Return the refusal of a change of a working order, with the bound that it breaks."""
+        setting = self._places.of("guardian", breach.key) if breach.key else ""
+        return ChangeDenied(what, order, breach.limit, breach.value, breach.bound, setting, self.words(breach), now)
 
     # --- trading state ----------------------------------------------------------------------------------------------
 

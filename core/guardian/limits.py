@@ -16,6 +16,7 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.domain.order import Operation, Order
 from core.guardian.proposal import Proposal, marketable
+from core.markets import FUTURE_NS
 
 _TRADE = Operation.TRADE
 _ACTIVE = TradingState.ACTIVE
@@ -183,9 +184,13 @@ class Stale(Rule):
         """Return why the order may not pass, or None."""
         market, bound = proposal.market, self._bound
         age = market.age(proposal.now)
-        if age is not None and age <= bound and market.health not in _UNFIT:
+        if age is not None and age <= bound and market.health not in _UNFIT and not market.ahead:
             return None
         symbol = market.instrument.id
+        if market.ahead:
+            seen, allowed = f"{market.ahead / SECOND_NS:.0f} s", f"{FUTURE_NS / SECOND_NS:g} s"
+            why = f"{market.venue}'s clock is {seen} ahead of ours (limit {allowed}): entries denied"
+            return Breach("clock", seen, allowed, why)
         if age is None:
             return Breach(self.name, "never", f"{bound / SECOND_NS:g} s", f"{symbol} has no price yet", self.key)
         if age > bound:

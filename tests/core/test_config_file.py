@@ -98,7 +98,7 @@ def test_other_sections_may_be_left_out() -> None:
         ("max_open_orders = 200", "max_open_orders = 2.5", "must be a whole number (got 2.5)"),
         ("record = true", "record = 1", "[ticks] record: must be true or false (got 1)"),
         ('theme = "dark"', 'theme = "drk"', 'must be one of dark, light, contrast, ansi (got "drk")'),
-        ('day_start = "00:00"', 'day_start = "0"', "[account] day_start: must be one of 00:00"),
+        ('day_start = "00:00"', 'day_start = "0"', "[account] day_start: must be a time of day in quotes"),
         ("rate = 200.0", "rate = 0", "[market] rate: must be a number > 0 (got 0)"),
     ],
 )

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from core.config import AccountSettings
 from core.digest import Digest
 from core.domain import commands as c
 from core.domain import events as e
@@ -399,7 +400,7 @@ def test_a_waiting_stop_cannot_be_amended_beyond_a_limit() -> None:
     engine = opened(abilities=NO_STOPS)
     wanted = order(BTC_PERP, Side.BUY, "0.01", type=OrderType.STOP, trigger=D(60100))
     id_ = of(submit(engine, wanted), e.OrderApproved)[0].order.client_order_id
-    assert of(engine.process(c.AmendOrder(id_, quantity=D(100), ts=T0)), e.CommandRefused)
+    assert of(engine.process(c.AmendOrder(id_, quantity=D(100), ts=T0)), e.ChangeDenied)
     assert record_of(engine, id_).order == msgspec.structs.replace(wanted, client_order_id=id_, venue=PERP)
 
 
@@ -414,7 +415,7 @@ def test_a_stop_refused_at_its_trigger_is_denied() -> None:
 
 
 def test_a_stop_with_an_end_leaves_with_its_end() -> None:
-    engine = opened(abilities=NO_STOPS)
+    engine = opened(abilities={PERP: Abilities(time_in_force=frozenset({TimeInForce.GTC, TimeInForce.GTD}))})
     gtd = order(BTC_PERP, Side.BUY, "0.01", "60150", type=OrderType.STOP_LIMIT, trigger=D(60100), expires=T0 + DAY)
     gtd = msgspec.structs.replace(gtd, time_in_force=TimeInForce.GTD)
     submit(engine, gtd)
@@ -452,6 +453,35 @@ def test_the_day_starts_at_midnight_with_what_there_was() -> None:
     effects = engine.process(m.Timer(midnight + DAY))
     assert [event.equity for event in of(effects, e.DayStarted)] == [D(101_000)]
     assert engine.state.day_profit == 0
+
+
+@pytest.mark.parametrize("hours", [0, 7, 22])
+def test_the_day_starts_at_its_hour_over_restarts_too(hours: int) -> None:
+    """T0 is 22:13 UTC. The day before goes on over a restart, and the new one begins while nobody trades."""
+    begins = AccountSettings(day_start=f"{hours:02}:30").day_start_ns
+    assert begins == (hours * 60 + 30) * 60 * S
+    engine = opened(day_start=begins)
+    first = engine.state.day_started
+    assert (first % DAY, T0 - DAY < first <= T0) == (begins, True)
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "59000", "f0"))
+    again = Engine(strict=True, day_start=begins)
+    again.restore(engine.state.image())
+    again.process(quote(BTC_PERP, 59_999.9, 60_000.1, first + DAY - 2))
+    assert not of(again.process(m.Timer(first + DAY - 1)), e.DayStarted)
+    assert round(again.state.day_profit) == 1000
+    assert [event.ts for event in of(again.process(m.Timer(first + DAY)), e.DayStarted)] == [first + DAY]
+    assert again.state.day_profit == 0
+    assert not of(again.process(m.Timer(first + DAY + S)), e.DayStarted)
+
+
+def test_another_hour_in_the_settings_never_begins_a_day_twice() -> None:
+    engine = opened(day_start=22 * 3600 * S)
+    again = Engine(strict=True)
+    again.restore(engine.state.image())
+    again.process(quote(BTC_PERP, 59_999.9, 60_000.1, T0 + S))
+    assert not of(again.process(m.Timer(T0 + S)), e.DayStarted), "the day of 22:00 is not over"
+    midnight = T0 - T0 % DAY + DAY
+    assert [event.ts for event in of(again.process(m.Timer(midnight)), e.DayStarted)] == [midnight]
 
 
 def test_capital_that_comes_or_goes_is_no_profit() -> None:

@@ -86,6 +86,24 @@ async def test_the_cancels_of_a_flatten_do_not_wait_either(desk: Desk) -> None:
     await asked
 
 
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_cancel_never_overtakes_its_order(desk: Desk, together: bool) -> None:
+    """An order that still waits for its record when a flatten comes is kept back: it never leaves."""
+    memory_of(desk).held = True
+    entry = asyncio.ensure_future(desk.runtime.command(c.SubmitOrder(order(BTC_PERP, Side.BUY, "0.01", "59000"))))
+    await asyncio.sleep(0 if together else 0.1)
+    asked = flatten(desk)
+    await until(lambda: len(desk.venue.submitted) == 2)
+    memory_of(desk).held = False
+    memory_of(desk).release()
+    kept, outcome = (await asyncio.wait_for(entry, 20)).orders[0], await asked
+    await until(lambda: desk.status(kept) is A.CANCELLED)
+    assert kept not in desk.venue.submitted
+    assert desk.venue.cancelled == []
+    desk.venue.fill(next(id_ for id_ in outcome.orders if id_ in desk.venue.submitted))
+    await until(lambda: not desk.engine.state.exits.flattening)
+
+
 async def test_an_order_by_hand_waits_for_its_record(desk: Desk) -> None:
     memory_of(desk).held = True
     wanted = c.SubmitOrder(order(BTC_PERP, Side.SELL, "0.01", reduce_only=True))

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from core.domain import market as m
 from core.domain.market import Health, Interval
 from core.domain.message import Nanoseconds
+from core.domain.order import Side
 from core.feeds import Feeds
 from core.markets import DAY_NS, FUTURE_NS, KEPT_BARS, MARK_TTL_NS, STALE_NS, Market, Markets
 from core.state import VenueView
-from tests.core.kit import BTC_PERP, BTC_SPOT, T0, S, opened, quote
+from tests.core.kit import BTC_PERP, BTC_SPOT, T0, S, denied, of, opened, order, quote, sent
 
 NAN, INF = float("nan"), float("inf")
 UP = VenueView(connected=True, reconciled=True)
@@ -202,6 +203,44 @@ def test_health_follows_the_data() -> None:
     market.delta(delta(((2.5, 0.0),), (), 105, 105))
     assert health(feeds, market, T0) is Health.GAP
     assert market.gaps == 1
+
+
+def test_a_clock_far_ahead_is_said_refuses_entries_and_recovers() -> None:
+    engine = opened()
+    wanted = order(BTC_PERP, Side.BUY, "0.01")
+    mark = engine.state.markets[BTC_PERP.id].mark
+    now, stamp = T0 + S, T0 + 91 * S
+    for message in (
+        quote(BTC_PERP, 70_000.0, 70_001.0, now, ts_exchange=stamp),
+        trade(70_000.0, now, stamp=stamp),
+        m.MarkPrice(BTC_PERP.id, 70_000.0, 70_000.0, 0.0, 0, stamp, now),
+    ):
+        engine.process(message)
+        market = engine.state.markets[BTC_PERP.id]
+        assert (market.mark, market.last, market.ahead) == (mark, 0.0, 90 * S)
+    refusal = denied(engine, wanted, now)
+    assert "BINANCE-FUTURES's clock is 90 s ahead of ours (limit 60 s): entries denied" in refusal.reason
+    reports = of(engine.process(m.Timer(now)), m.FeedReport)
+    told = next(report for report in reports if report.instrument == BTC_PERP.id)
+    assert (told.health, told.clock_offset_ns) == (Health.DOWN, 90 * S)
+    assert told.reason == "BINANCE-FUTURES's clock is 90 s ahead of ours (limit 60 s): its data are not used"
+    assert not of(engine.process(m.Timer(now + 1)), m.FeedReport), "it is said once"
+    engine.process(quote(BTC_PERP, 60_000.0, 60_000.1, now + 2))
+    back = next(one for one in of(engine.process(m.Timer(now + 3)), m.FeedReport) if one.instrument == BTC_PERP.id)
+    assert (back.health, back.clock_offset_ns) == (Health.LIVE, 0)
+    assert sent(engine, wanted, now + 4)
+
+
+def test_a_book_keeps_its_sequence_while_the_clock_is_ahead() -> None:
+    market = Market(BTC_PERP)
+    market.snapshot(book(((100.0, 1.0),), ((101.0, 1.0),)))
+    market.delta(delta(((100.5, 1.0),), (), 101, 101).replace(ts_exchange=T0 + FUTURE_NS + 5))
+    assert (market.bid, market.ahead, market.bad) == (100.0, FUTURE_NS + 5, 1)
+    market.delta(delta((), ((101.0, 2.0),), 102, 102))
+    assert (market.bid, market.ahead, market.book.gaps) == (100.5, 0, 0)
+    late = book(((90.0, 1.0),), ((91.0, 1.0),), last=200).replace(ts_exchange=T0 + FUTURE_NS + 5)
+    assert market.snapshot(late) is None
+    assert (market.bid, market.ahead) == (100.5, FUTURE_NS + 5)
 
 
 def test_health_follows_the_venue() -> None:

@@ -66,6 +66,13 @@ def test_a_resting_order_is_listed_amended_and_cancelled(running: Desk) -> None:
     lower = f"{Decimal(order['price']) - 100}"
     amended = running.json("amend", order["client_order_id"], "--limit", lower, "--quantity", "0.02")
     assert (amended["price"], amended["quantity"], amended["status"]) == (lower, "0.02", "ACCEPTED")
+    refused = running.json("amend", order["client_order_id"], "--quantity", "900", code=3)
+    assert set(refused) == {"client_order_id", "status", "limit", "value", "bound", "reason", "setting"}
+    assert (refused["client_order_id"], refused["status"]) == (order["client_order_id"], None)
+    assert refused["limit"] == "max_order_notional"
+    assert refused["value"].replace(" ", "") > refused["bound"] != ""
+    assert refused["setting"].startswith("config.toml:")
+    assert refused["reason"].startswith("refused: notional")
     cancelled = running.json("cancel", order["client_order_id"])
     assert cancelled["status"] == "CANCELLED"
     assert running.json("orders") == []

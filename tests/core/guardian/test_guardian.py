@@ -16,6 +16,7 @@ from core.domain.identifiers import Asset, InstrumentId
 from core.domain.order import Operation, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.engine import Engine
 from core.guardian.guardian import Guardian
+from core.outcome import outcome_of
 from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,
@@ -443,9 +444,15 @@ def test_an_amend_that_would_not_pass(changes: dict[str, Decimal], words: str) -
     id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "50000"))
     accept(engine, id_)
     engine.process(fill(BTC_PERP, Side.BUY, "0.05", "50000", "f", id_))
-    refused = of(engine.process(c.AmendOrder(id_, ts=T0).replace(**changes)), e.CommandRefused)
+    refused = of(engine.process(c.AmendOrder(id_, ts=T0).replace(**changes)), e.ChangeDenied)
     assert words in refused[0].reason
     assert record_of(engine, id_).order.price == D(50000)
+    outcome = outcome_of(refused)
+    assert (outcome.ok, outcome.orders, outcome.reason) == (False, (id_,), refused[0].reason)
+    assert (outcome.limit, outcome.value, outcome.bound) == (refused[0].limit, refused[0].value, refused[0].bound)
+    assert outcome.limit
+    assert outcome.value
+    assert outcome.bound
 
 
 def test_the_use_of_each_limit_is_shown() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.config import GuardianSettings
+from core.config import AlertSettings, GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, VenueId
@@ -43,7 +43,7 @@ def raised_guardian() -> Guardian:
 
 def ready_engine(guardian: Guardian, now: int, strategies: Sequence[Strategy] = ()) -> Engine:
     """Return an engine that is connected, reconciled and funded."""
-    engine = Engine(guardian, strategies=strategies, strict=True)
+    engine = Engine(guardian, strategies=strategies, strict=True, alerts=AlertSettings())
     instrument = contract()
     for message in (
         m.VenueStatus(VENUE, True, "", now),

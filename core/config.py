@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from core.domain.alerts import AlertKind
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 
@@ -116,6 +117,42 @@ class TicksSettings(Section, frozen=True):
     target: Annotated[str, about('where closed days go as Parquet: "" is local, or "s3://..." or "gs://..."')] = ""
 
 
+class TargetSettings(Section, frozen=True):
+    """Where alerts go outside; one table a target."""
+
+    kind: Annotated[str, about("webhook, ntfy or telegram", pattern="^(webhook|ntfy|telegram)$")]
+    url: Annotated[str, about("where to post; {secret} in it stands for the secret")] = ""
+    secret: Annotated[str, about("name of its secret in secrets.toml under [alerts]; none where empty")] = ""
+    chat: Annotated[str, about("the chat of a telegram target")] = ""
+    least: Annotated[
+        str, about("the lightest alerts it gets: info, warning or critical", pattern="^(info|warning|critical)$")
+    ] = "info"
+    kinds: Annotated[tuple[AlertKind, ...], about("the kinds of alert it gets; none named is all")] = ()
+    second: Annotated[str, about("the target that gets what this one could not deliver, and only that")] = ""
+
+
+class AlertSettings(Section, frozen=True):
+    """Alerts that come by themselves, and where they go outside. 0 switches a bound off. Fractions of equity."""
+
+    feed_after_s: Annotated[float, about("a feed or a venue that is not sound for so long (s)", ge=0)] = 10.0
+    drawdown_frac: Annotated[float, about("drawdown from the peak", ge=0)] = 0.03
+    day_loss_frac: Annotated[float, about("loss since the day's start, of its equity then", ge=0)] = 0.02
+    position_loss_frac: Annotated[float, about("open loss of one position", ge=0)] = 0.01
+    limit_used_frac: Annotated[float, about("a limit of the guardian's is used this far", ge=0)] = 0.8
+    fills: Annotated[bool, about("each order that fills")] = True
+    refusals: Annotated[bool, about("orders that the guardian denies or a venue rejects")] = True
+    gaps: Annotated[bool, about("updates missing from a feed")] = True
+    repeat_s: Annotated[float, about("the same again within this time is counted, not told anew (s)", ge=1)] = 60.0
+    clear_after_s: Annotated[float, about("a cause is gone when it stayed away for so long (s)", ge=1)] = 10.0
+    remind_minutes: Annotated[float, about("targets hear of repeats of one alert at most this often", ge=1)] = 15.0
+    second_after_tries: Annotated[int, about("tries before a target's second gets it", ge=1)] = 3
+    give_up_minutes: Annotated[float, about("what could not be delivered for so long is given up", ge=1)] = 60.0
+    targets: Annotated[
+        dict[str, TargetSettings],
+        about('one table each, such as [alerts.targets.phone] with kind = "ntfy" and url = "https://..."'),
+    ] = {}
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
@@ -136,6 +173,8 @@ class TerminalSettings(Section, frozen=True):
     )
     slow_link: Annotated[bool, about("fewer frames and 16 colours, for slow lines")] = False
     local_time: Annotated[bool, about("show local time instead of UTC")] = False
+    bell: Annotated[bool, about("ring the terminal's bell for an alert that is new and not muted")] = True
+    mute_minutes: Annotated[float, about("how long a key mutes a kind of alert (minutes)", gt=0)] = 60.0
     mouse: Annotated[bool, about("take mouse clicks; nothing needs them")] = False
     keys: Annotated[
         dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
@@ -152,6 +191,7 @@ class Settings(Section, frozen=True):
     market: MarketSettings = MarketSettings()
     journal: JournalSettings = JournalSettings()
     ticks: TicksSettings = TicksSettings()
+    alerts: AlertSettings = AlertSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 

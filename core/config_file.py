@@ -12,12 +12,14 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from core.config import GuardianSettings, Places, Section, Settings
+from core.config import GuardianSettings, Places, Section, Settings, TargetSettings
 from core.errors import ConfigError
 
 FILE_NAME = "config.toml"
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
+_TABLES = frozenset({"terminal.keys", "alerts.targets"})
+"""Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'|#.*')
@@ -94,6 +96,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
         tree["terminal"]["keys"] = dict(_flat(tree["terminal"]["keys"]))
     _refuse_missing(tree, path)
     _refuse_endless(tree, name, lines)
+    _refuse_targets(tree, name, lines)
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -164,6 +167,28 @@ def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
             raise ConfigError(f"{_at(name, lines, path)} [{section}] {key}: must be a number (got {value})")
 
 
+def _refuse_targets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Check each target by itself: the complaint about all of them could not name the one."""
+    targets = tree.get("alerts", {}).get("targets", {})
+    for target, values in targets.items() if isinstance(targets, dict) else ():
+        section = f"alerts.targets.{target}"
+        if not isinstance(values, dict):
+            raise ConfigError(f"{_at(name, lines, section)} [alerts.targets] {target}: must be a table of its own")
+        keys = TargetSettings.__struct_fields__
+        for key in values:
+            if key not in keys:
+                place = _at(name, lines, f"{section}.{key}")
+                raise ConfigError(f'{place} [{section}] has no key "{key}"{_hint(key, keys, "keys")}')
+        try:
+            msgspec.convert(values, TargetSettings)
+        except msgspec.ValidationError as error:
+            found = _PATH.match(str(error))
+            what, key = (found[1], found[2].partition("[")[0]) if found else (str(error), "kind")
+            got = f" (got {toml_value(values[key])})" if key in values else ""
+            place = _at(name, lines, f"{section}.{key}")
+            raise ConfigError(f"{place} [{section}] {key}: {_expectation(what)}{got}") from error
+
+
 def _flat(tree: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested tables under dotted names: ``ticket.buy = "b"`` without quotes is a table in TOML."""
     for key, value in tree.items():
@@ -222,17 +247,24 @@ def render(settings: Settings) -> str:
         tables: list[str] = []
         for key, text in descriptions(section).items():
             value = getattr(values, key)
-            if name == "terminal" and key == "keys":
+            if f"{name}.{key}" in _TABLES:
                 tables += [
                     "",
                     f"# {text}",
                     f"[{name}.{key}]",
-                    *(f"{_name(k)} = {toml_value(v)}" for k, v in value.items()),
+                    *(line for k, v in value.items() for line in _entry(f"{name}.{key}", k, v)),
                 ]
             else:
                 out += [f"# {text}", f"{key} = {toml_value(value)}"]
         out += tables
     return "\n".join(out) + "\n"
+
+
+def _entry(table: str, key: str, value: Any) -> list[str]:
+    if isinstance(value, Section):
+        items = msgspec.structs.asdict(value).items()
+        return [f"[{table}.{_name(key)}]", *(f"{_name(inner)} = {toml_value(item)}" for inner, item in items)]
+    return [f"{_name(key)} = {toml_value(value)}"]
 
 
 def _summary(section: type[Section]) -> list[str]:

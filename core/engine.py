@@ -4,8 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from core.account import flaw, mark_account, move_capital
+from core.alerts.desk import AlertDesk
+from core.alerts.watch import AlertWatch
 from core.bars import BarBuilder
 from core.book import Sync
+from core.config import AlertSettings
+from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -47,6 +51,7 @@ class Engine:
         strategies: Sequence[Strategy] = (),
         strict: bool = False,
         day_start: Nanoseconds = 0,
+        alerts: AlertSettings | None = None,
     ) -> None:
         self.guardian = guardian or Guardian()
         self.bars: dict[InstrumentId, BarBuilder] = {}
@@ -60,6 +65,8 @@ class Engine:
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
         self._feeds = Feeds()
+        self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
+        desk = AlertDesk(self._outbox, self._alerts.forget)
         self._handlers: dict[type, Callable[[Any], None]] = {
             **dict.fromkeys(EVENTS, self._event),
             e.OrderFilled: self._fill,
@@ -73,6 +80,7 @@ class Engine:
             m.FeedReport: self._claim,
             m.VenueStatus: self._data,
             m.StoreStatus: self._data,
+            a.TargetStatus: self._data,
             m.Bar: self._history,
             m.Timer: self._timer,
             c.SubmitOrder: self._orders.submit,
@@ -82,6 +90,10 @@ class Engine:
             c.Flatten: self._exits.flatten,
             c.SetTradingState: self._set_state,
             c.StopEngine: self._stop,
+            a.SetAlert: desk.set_rule,
+            a.RemoveAlert: desk.remove_rule,
+            a.AcknowledgeAlert: desk.acknowledge,
+            a.MuteAlerts: desk.mute,
         }
         self._orders.hold_waiting()
 
@@ -107,11 +119,13 @@ class Engine:
         effects = outbox.effects
         if not effects:
             return NOTHING
+        self._alerts.seen(effects)
         outbox.effects = []
         return effects
 
     def decided(self) -> Sequence[Effect]:
         """Return what a message that failed had decided before: it is applied, so it must be carried out."""
+        self._alerts.seen(self._outbox.effects)
         effects, self._outbox.effects = self._outbox.effects, []
         return effects
 
@@ -170,6 +184,8 @@ class Engine:
             builder = self.bars[trade.instrument] = BarBuilder(trade.instrument)
         for bar in builder.on_trade(trade):
             self._emit(bar)
+        if trade.instrument in state.alerts.priced:
+            self._alerts.price(trade.instrument, trade.price)
         if self._strategies:
             self._ask(trade)
 
@@ -212,6 +228,7 @@ class Engine:
         if self._outbox.state.exits.flattening:
             self._exits.go_on()
         self._protection.timer()
+        self._alerts.look(timer.ts)
         if self._strategies:
             self._ask(timer)
 

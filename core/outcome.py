@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.domain import events as e
+from core.domain.alerts import AlertRuleSet
 from core.domain.approval import Approved
 from core.domain.order import OrderStatus
 from core.protocol import Outcome
@@ -38,4 +39,5 @@ def outcome_of(effects: Sequence[Any]) -> Outcome:
         effect.client_order_id for effect in effects if isinstance(effect, (e.CancelSubmitted, e.AmendSubmitted))
     )
     status = OrderStatus.SUBMITTED if submitted and any(isinstance(effect, Approved) for effect in effects) else None
-    return Outcome(True, submitted + touched, status)
+    rule = next((effect.rule.id for effect in effects if isinstance(effect, AlertRuleSet)), "")
+    return Outcome(True, submitted + touched, status, alert=rule)

@@ -290,6 +290,8 @@ class Outcome(msgspec.Struct, frozen=True):
     value: str = ""
     bound: str = ""
     setting: str = ""
+    alert: str = ""
+    """The id of the alert rule that was set."""
 
 
 class Answer(Frame, frozen=True):

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Runtime:
         *,
         version: str = "0",
         checkpoint_every: int = CHECKPOINT_EVERY,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self) for venue in venues}
@@ -55,6 +56,8 @@ class Runtime:
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
         self.recording = Recording(journal, self, checkpoint_every)
         self._version = version
+        self._on_event = on_event
+        """Told of every event the engine records; returns at once."""
         self._queue: deque[tuple[Message, Reply | None]] = deque()
         self._scheduled = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -187,6 +190,8 @@ class Runtime:
             elif isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
+                if self._on_event is not None:
+                    self._on_event(effect)
             elif isinstance(effect, Resync):
                 self._resync(effect.instrument)
             elif isinstance(effect, m.FeedReport):

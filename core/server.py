@@ -14,6 +14,7 @@ import structlog
 
 from core import wire
 from core.domain import market as m
+from core.domain.alerts import TargetStatus
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Event, Message
 from core.errors import TradedeckError
@@ -46,7 +47,7 @@ KEPT_PRINTS = 100
 MAX_DEPTH = 200
 
 
-_ONE_BY_ONE = (Event, m.Bar, m.InstrumentDefined, m.VenueStatus, m.StoreStatus)
+_ONE_BY_ONE = (Event, m.Bar, m.InstrumentDefined, m.VenueStatus, m.StoreStatus, TargetStatus)
 _ACCOUNT = InstrumentId("")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from core.alerts.book import AlertBook, AlertImage
 from core.blotter import Blotter, fill_key
 from core.brackets import Bracket, Brackets, is_bracketed
 from core.domain import events as e
@@ -80,6 +81,7 @@ class StateImage(msgspec.Struct, frozen=True):
     markets: tuple[MarketImage, ...] = ()
     brackets: tuple[Bracket, ...] = ()
     exits: Exiting = msgspec.field(default_factory=Exiting)
+    alerts: AlertImage = AlertImage()
 
 
 class State:
@@ -94,6 +96,7 @@ class State:
         self.ledger = Ledger(self.markets, currency)
         self.blotter = Blotter()
         self.brackets = Brackets()
+        self.alerts = AlertBook()
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
@@ -134,6 +137,7 @@ class State:
             e.PeakRaised: self._peak_raised,
             e.StopTrailed: self.brackets.trailed,
             e.BracketEnded: self.brackets.ended,
+            **self.alerts.handlers(),
         }
 
     def apply(self, message: Message) -> None:
@@ -308,6 +312,7 @@ class State:
             tuple(_market_image(market) for market in self.markets.values()) if client else (),
             tuple(self.brackets.all()),
             self.exits.copy(),
+            self.alerts.image(client=client),
         )
 
     @classmethod
@@ -326,6 +331,7 @@ class State:
         state.brackets.restore(image.brackets)
         state.venues = dict(image.venues)
         state.exits.restore(image.exits)
+        state.alerts.restore(image.alerts)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

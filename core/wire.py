@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.domain import commands, events, market
+from core.domain import alerts, commands, events, market
 from core.domain.message import Command, Data, Event, Message
 from core.errors import ClientError
 
@@ -13,14 +13,15 @@ MAX_FRAME = 64 * 1024 * 1024
 HEADER = 4
 
 
-def _members(module: Any, family: type[Message]) -> tuple[type[Message], ...]:
-    found = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, family)]
-    return tuple(sorted((cls for cls in found if cls is not family), key=lambda cls: cls.__name__))
+def _members(family: type[Message], *modules: Any) -> tuple[type[Message], ...]:
+    named = {value for module in modules for value in vars(module).values() if isinstance(value, type)}
+    found = [cls for cls in named if issubclass(cls, family) and cls is not family]
+    return tuple(sorted(found, key=lambda cls: cls.__name__))
 
 
-DATA = _members(market, Data)
-COMMANDS = _members(commands, Command)
-EVENTS: tuple[type[Message], ...] = (*_members(events, Event), market.InstrumentDefined)
+DATA = _members(Data, market, alerts)
+COMMANDS = _members(Command, commands, alerts)
+EVENTS: tuple[type[Message], ...] = (*_members(Event, events, alerts), market.InstrumentDefined)
 
 
 def union(*types: type) -> Any:

@@ -38,10 +38,11 @@ PLAIN = (
     "orders",
     "fills",
     "positions",
+    "alerts",
     "replay",
     "doctor",
 )
-GROUPS = ("journal", "ticks")
+GROUPS = ("alert", "journal", "ticks")
 
 
 def _version(wanted: bool) -> None:

@@ -15,7 +15,7 @@ from core.config import Settings
 from core.config_file import load
 from core.errors import ClientError, TradedeckError
 from core.protocol import AskStatus, Status
-from desk import services
+from desk import alerting, services
 from desk.paths import Home, Role
 from desk.session import talk
 from tui.fit import unfit
@@ -85,6 +85,8 @@ def _home(home: Home) -> Iterator[Finding]:
     except TradedeckError as error:
         yield Finding("config", "wrong", str(error), "correct it; no role starts with it")
     yield from _secrets(home)
+    if settings.alerts.targets:
+        yield _targets(home, settings)
     yield _disk(home, settings)
     if home.journal.exists():
         yield _journal(home)
@@ -100,6 +102,14 @@ def _secrets(home: Home) -> Iterator[Finding]:
                 yield Finding("secrets", "wrong", detail, f"chmod 600 {path}")
             else:
                 yield Finding("secrets", "ok", name)
+
+
+def _targets(home: Home, settings: Settings) -> Finding:
+    try:
+        names = [target.name for target in alerting.targets(home, settings)]
+    except TradedeckError as error:
+        return Finding("alerts", "wrong", str(error), "correct it; the engine does not start with it")
+    return Finding("alerts", "ok", f"go to {', '.join(names)}")
 
 
 def _disk(home: Home, settings: Settings) -> Finding:

@@ -36,6 +36,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "config.toml"
 
     @property
+    def secrets(self) -> Path:
+        """Return the file of secrets; nobody else may be able to read it."""
+        return self.root / "secrets.toml"
+
+    @property
     def journal(self) -> Path:
         """Return the journal's file."""
         return self.root / "journal" / "journal.sqlite"

@@ -29,10 +29,21 @@ def past(option: str, text: str) -> int:
     return _moment(option, text, -1)
 
 
+def length(option: str, text: str) -> int:
+    """Return a length of time (ns).
+
+    Raises:
+        UsageFault: if it is none.
+    """
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        raise UsageFault(f'{option} must be a length (90s, 15m, 2h, 7d) (got "{text}")')
+    return int(float(found[1]) * _SECONDS[found[2]] * SECOND_NS)
+
+
 def _moment(option: str, text: str, sign: int) -> int:
-    length = _LENGTH.fullmatch(text)
-    if length:
-        return time.time_ns() + sign * int(float(length[1]) * _SECONDS[length[2]] * SECOND_NS)
+    if _LENGTH.fullmatch(text):
+        return time.time_ns() + sign * length(option, text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

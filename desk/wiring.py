@@ -1,10 +1,11 @@
 """The only place that knows everybody: builds each role out of settings, stores, venues and the core."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -17,7 +18,9 @@ from desk.version import version
 
 if TYPE_CHECKING:
     from core.config import Places, Settings
+    from core.domain.alerts import TargetStatus
     from core.domain.instrument import Instrument
+    from core.domain.message import Event
     from core.ports import Clock, Venue
     from core.runtime import Runtime
 
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
 # --- engine -----------------------------------------------------------------------------------------------------------
 
 
-def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime":
+def build_engine(
+    home: Home, settings: "Settings", places: "Places", on_event: "Callable[[Event], None] | None" = None
+) -> "Runtime":
     """Return the engine of a home: guardian, journal, tick segments and a session at each venue of the market."""
     from core.clock import LiveClock
     from core.domain.identifiers import Asset
@@ -53,6 +58,7 @@ def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime
         prefix=f"t{home.mark()}",
         abilities={venue.id: venue.abilities for venue in venues},
         day_start=settings.account.day_start_ns,
+        alerts=settings.alerts,
     )
     return Runtime(
         engine,
@@ -62,6 +68,7 @@ def build_engine(home: Home, settings: "Settings", places: "Places") -> "Runtime
         clock,
         version=version(),
         checkpoint_every=settings.engine.checkpoint_every_records,
+        on_event=on_event,
     )
 
 
@@ -88,12 +95,21 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Ven
 
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
+    from desk import alerting
     from store.home_lock import HomeLock
 
     with role(home, Role.ENGINE) as (settings, places), HomeLock(home.journal.parent):
 
         async def work(stop: asyncio.Event) -> None:
-            runtime = build_engine(home, settings, places)
+            loop = asyncio.get_running_loop()
+
+            def tell(status: "TargetStatus") -> None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody asks any more
+                    loop.call_soon_threadsafe(runtime.emit, status)
+
+            notifier = alerting.notifier(home, settings, tell)
+            runtime = build_engine(home, settings, places, notifier.take)
+            notifier.start()
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)
             await runtime.start(home.engine_socket)
@@ -103,6 +119,7 @@ def run_engine(home: Home) -> None:
             for end in ends:
                 end.cancel()
             await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
+            await loop.run_in_executor(None, notifier.stop)
 
         serve(work)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import GuardianSettings, Settings
+from core.config import AlertSettings, GuardianSettings, Settings, TargetSettings
 from core.config_file import descriptions, line_numbers, load, load_or_create, parse, render, sections
 from core.errors import ConfigError
 
@@ -128,3 +128,28 @@ def test_the_first_start_writes_the_file_and_later_ones_read_it(tmp_path: Path) 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / "none.toml")
+
+
+def test_alert_targets_survive_a_round_trip_and_stand_below_their_table() -> None:
+    phone = TargetSettings(kind="ntfy", url="https://ntfy.sh/x", second="mail", least="warning")
+    settings = Settings(alerts=AlertSettings(targets={"phone": phone, "mail": TargetSettings(kind="webhook")}))
+    assert parse(render(settings))[0] == settings
+    assert parse(WHOLE + '[alerts.targets.phone]\nkind = "ntfy"\n')[0].alerts.targets["phone"].kind == "ntfy"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ('kind = "ntfy"\nulr = "x"', '[alerts.targets.phone] has no key "ulr"; did you mean "url"?'),
+        ('kind = "nfty"', 'kind: must be one of webhook, ntfy, telegram (got "nfty")'),
+        ('url = "x"', "kind: object missing required field `kind`"),
+        ('kind = "ntfy"\nkinds = ["fil"]', "kinds: invalid enum value 'fil' (got [\"fil\"])"),
+        ('kind = "ntfy"\nurl = 3', "url: must be text in quotes (got 3)"),
+    ],
+)
+def test_a_wrong_target_is_named_with_its_line(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(f"{WHOLE}[alerts.targets.phone]\n{lines}\n")
+    place = len(WHOLE.splitlines()) + 1 + (0 if "missing" in words else lines.count("\n") + 1)
+    assert str(error.value).startswith(f"config.toml:{place} ")
+    assert words in str(error.value)

@@ -9,15 +9,18 @@ from hypothesis import strategies as st
 
 from core import protocol as p
 from core import wire
+from core.domain.alerts import AlertKind, AlertRule
 from core.domain.instrument import Instrument
 from core.domain.message import Command, Data, Event, Message
 from core.domain.order import Order, Side
 from core.errors import ClientError
-from tests.core.kit import BTC_PERP, order
+from tests.core.kit import BTC_PERP, D, order
 
 EVERY = (*wire.DATA, *wire.COMMANDS, *wire.EVENTS)
 st.register_type_strategy(Instrument, st.just(BTC_PERP))
 st.register_type_strategy(Order, st.just(order(BTC_PERP, Side.SELL, "0.5", "60000.1", reduce_only=True)))
+RULE = AlertRule(AlertKind.PRICE, BTC_PERP.id, True, D("60000.1"), True, "a note", "a1")
+st.register_type_strategy(AlertRule, st.just(RULE))
 ints = st.integers(-(2**63), 2**63 - 1)
 floats = st.floats(allow_nan=False)
 levels = st.lists(st.tuples(floats, floats), max_size=5).map(tuple)
@@ -31,6 +34,8 @@ def values(kind: type[Message]) -> st.SearchStrategy[Message]:
             fields[field.name] = ints
         elif field.type is float:
             fields[field.name] = floats
+        elif field.type == tuple[int, ...]:
+            fields[field.name] = st.lists(ints, max_size=5).map(tuple)
         elif "tuple" in str(field.type):
             fields[field.name] = levels
         elif "Decimal" in str(field.type):

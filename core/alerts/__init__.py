@@ -1,0 +1,1 @@
+"""Alerts: what is known of them, when one is raised, and in which words."""

@@ -1,0 +1,132 @@
+"""Which effects are worth an alert by themselves, and in which words."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from core.config import AlertSettings
+from core.domain import events as e
+from core.domain.alerts import AlertKind, Severity
+from core.domain.approval import TradingState
+from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain.message import Message
+from core.state import State
+
+GUARDIAN = "guardian"
+"""How the origin of what the guardian does by itself begins."""
+NOWHERE = InstrumentId("")
+_CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something worth an alert. ``over`` says that a lasting cause has gone instead."""
+
+    key: str
+    kind: AlertKind
+    severity: Severity
+    text: str
+    instrument: InstrumentId = NOWHERE
+    rule: str = ""
+    lasts: bool = False
+    over: bool = False
+    parts: frozenset[str] = frozenset()
+    """What a lasting cause is made of; a part that joins is told like a repeat."""
+
+
+Describe = Callable[[State, Any], Finding]
+
+
+def _filled(state: State, event: e.OrderFilled) -> Finding:
+    side = "bought" if event.side.sign > 0 else "sold"
+    record = state.blotter.orders.get(event.client_order_id)
+    text = f"{side} {event.quantity.normalize():f} {symbol_of(event.instrument)} at {event.price.normalize():f}"
+    if record is not None and record.remaining:
+        text += f", {record.remaining.normalize():f} left"
+    elif record is None:
+        text += ", of no order of ours"
+    key = f"fill:{event.client_order_id or event.instrument}"
+    return Finding(key, AlertKind.FILL, _INFO, text, event.instrument)
+
+
+def _denied(_: State, event: e.OrderDenied) -> Finding:
+    text = f"{symbol_of(event.order.instrument)} order refused: {event.reason.removeprefix('refused: ')}"
+    return Finding(
+        f"refused:{event.order.instrument}:{event.limit}", AlertKind.REFUSED, _WARNING, text, event.order.instrument
+    )
+
+
+def _rejected(state: State, event: e.OrderRejected) -> Finding:
+    record = state.blotter.orders.get(event.client_order_id)
+    instrument = record.order.instrument if record is not None else NOWHERE
+    venue = record.venue if record is not None else "the venue"
+    name = symbol_of(instrument) if instrument else "an order"
+    text = f"{name}: {venue} rejected {event.client_order_id}: {event.reason}"
+    return Finding(f"rejected:{instrument}", AlertKind.REFUSED, _WARNING, text, instrument)
+
+
+def _trading_state(_: State, event: e.TradingStateChanged) -> Finding:
+    severity = _CRITICAL if event.state is TradingState.HALTED else _WARNING
+    text = f"trading is {event.state}: {event.reason}" + (f" ({event.who})" if event.who else "")
+    over = event.state is TradingState.ACTIVE
+    return Finding("state", AlertKind.STATE, severity, text, lasts=True, over=over)
+
+
+def _liquidated(_: State, event: e.PositionLiquidated) -> Finding:
+    text = f"LIQUIDATED: the venue closed {event.quantity} {symbol_of(event.instrument)} at {event.price}"
+    return Finding(f"liquidated:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument)
+
+
+def _flatten_started(_: State, event: e.FlattenStarted) -> Finding:
+    name = symbol_of(event.instrument)
+    if event.origin.startswith(GUARDIAN):
+        severity, text = _CRITICAL, f"the guardian closes {name}: {event.origin}"
+    else:
+        severity, text = _INFO, f"{name} is being closed ({event.origin or 'asked for'})"
+    return Finding(f"exit:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument, lasts=True)
+
+
+def _flatten_ended(_: State, event: e.FlattenEnded) -> Finding:
+    text = f"NOT FLAT: {event.reason}"
+    return Finding(
+        f"exit:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True, over=event.flat
+    )
+
+
+def _unjournalled(_: State, event: e.ExitUnjournalled) -> Finding:
+    text = f"exit {event.client_order_id} left without its record: {event.reason}"
+    return Finding("unjournalled", AlertKind.STORE, _WARNING, text)
+
+
+ALWAYS: dict[type[Message], Describe] = {
+    e.TradingStateChanged: _trading_state,
+    e.PositionLiquidated: _liquidated,
+    e.FlattenStarted: _flatten_started,
+    e.FlattenEnded: _flatten_ended,
+    e.ExitUnjournalled: _unjournalled,
+}
+"""What nobody switches off; muting is for those who must."""
+
+
+def chosen(settings: AlertSettings) -> dict[type[Message], Describe]:
+    """Return how each kind of event is described, of those that the settings want."""
+    found = dict(ALWAYS)
+    if settings.fills:
+        found[e.OrderFilled] = _filled
+    if settings.refusals:
+        found |= {e.OrderDenied: _denied, e.OrderRejected: _rejected}
+    return found
+
+
+def gap(instrument: InstrumentId, gaps: int, seen: int) -> Finding:
+    """Describe missing updates of a feed."""
+    more = f"{gaps - seen} update gaps" if gaps - seen > 1 else "an update gap"
+    text = f"{symbol_of(instrument)} feed: {more} ({gaps} since connect); the book is asked for again"
+    return Finding(f"gap:{instrument}", AlertKind.GAP, _INFO, text, instrument)
+
+
+def joined(names: Iterable[str], most: int = 3) -> str:
+    """Return a list in words, cut where it is long."""
+    all_ = list(names)
+    more = f" and {len(all_) - most} more" if len(all_) > most else ""
+    return ", ".join(all_[:most]) + more

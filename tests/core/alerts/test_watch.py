@@ -1,0 +1,303 @@
+"""Alerts through the engine: what raises one, what is counted instead, what a restart remembers."""
+
+import pytest
+
+from core.alerts.watch import BURST, MOST_LATER
+from core.config import AlertSettings, GuardianSettings
+from core.domain import alerts as a
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import Approved, TradingState
+from core.domain.identifiers import ClientOrderId
+from core.domain.order import Side
+from tests.core.alerts.desk import LOOSE, Desk, K
+from tests.core.kit import (
+    BTC_PERP,
+    BTC_SPOT,
+    ETH_PERP,
+    PERP,
+    D,
+    fill,
+    of,
+    opened,
+    order,
+    submit,
+)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.wait(0.3)
+    assert not made.raised
+    return made
+
+
+# --- what happens -----------------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_market_raises_nothing(desk: Desk) -> None:
+    desk.wait(30)
+    assert desk.raised == []
+
+
+def test_a_fill_is_told_once_an_order(desk: Desk) -> None:
+    id_ = of(submit(desk.engine, order(BTC_PERP, Side.BUY, "0.010"), desk.now), e.OrderSubmitted)[0].order
+    for number, quantity in enumerate(("0.004", "0.005", "0.001")):
+        desk.give(fill(BTC_PERP, Side.BUY, quantity, "60000", f"f{number}", id_.client_order_id, desk.now))
+    assert [event.text for event in desk.of_kind(K.FILL)] == ["bought 0.004 BTC-USDT.P at 60000, 0.006 left"]
+    desk.wait(61)
+    first, later = desk.of_kind(K.FILL)
+    assert (first.number, first.times) == (later.number, 1)
+    assert (later.times, later.text) == (2, "bought 0.001 BTC-USDT.P at 60000")
+    alert = desk.state.alerts.alerts[first.number]
+    assert (alert.count, alert.severity, alert.cleared) == (3, a.Severity.INFO, 0)
+    desk.wait(61)
+    assert len(desk.of_kind(K.FILL)) == 2
+
+
+def test_a_fill_told_twice_raises_nothing_new(desk: Desk) -> None:
+    for _ in range(2):
+        desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    assert [event.text for event in desk.raised] == ["bought 0.004 BTC-USDT.P at 60000, of no order of ours"]
+
+
+def test_refusals_of_guardian_and_venue(desk: Desk) -> None:
+    desk.give(c.SubmitOrder(order(BTC_PERP, Side.SELL, "0.010", reduce_only=True), "test", desk.now))
+    sent = of(submit(desk.engine, order(BTC_PERP, Side.BUY, "0.010"), desk.now), e.OrderSubmitted)[0].order
+    desk.give(e.OrderRejected(sent.client_order_id, "no margin", desk.now, desk.now))
+    denied, rejected = desk.of_kind(K.REFUSED)
+    assert denied.text.startswith("BTC-USDT.P order refused: ")
+    assert rejected.text == f"BTC-USDT.P: BINANCE-FUTURES rejected {sent.client_order_id}: no margin"
+    assert denied.severity is a.Severity.WARNING
+
+
+def test_a_worse_trading_state_is_told_at_once_and_resuming_clears_it(desk: Desk) -> None:
+    for state in (TradingState.REDUCING, TradingState.HALTED):
+        desk.give(c.SetTradingState(state, "why not", who="me", ts=desk.now))
+    assert [event.severity for event in desk.of_kind(K.STATE)] == [a.Severity.WARNING, a.Severity.CRITICAL]
+    assert desk.raised[-1].text == "trading is HALTED: why not (me)"
+    assert len({event.number for event in desk.raised}) == 1
+    desk.wait(120)
+    assert not desk.cleared  # no look clears it: it lasts until somebody resumes
+    desk.give(c.SetTradingState(TradingState.ACTIVE, word="RESUME", ts=desk.now))
+    assert [event.number for event in desk.cleared] == [desk.raised[0].number]
+
+
+def test_closing_is_told_and_is_over_when_it_is_flat(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.give(c.Flatten(BTC_PERP.id, "cli", desk.now))
+    assert [(event.text, event.severity) for event in desk.of_kind(K.EXIT)] == [
+        ("BTC-USDT.P is being closed (cli)", a.Severity.INFO)
+    ]
+    desk.wait(30)
+    assert not [event for event in desk.cleared if event.number == desk.of_kind(K.EXIT)[0].number]
+    exit_ = next(record for record in desk.state.blotter.open.values() if record.order.reduce_only)
+    desk.give(fill(BTC_PERP, Side.SELL, "0.004", "60000", "f2", exit_.order.client_order_id, desk.now))
+    assert desk.of_kind(K.EXIT)[-1].number in [event.number for event in desk.cleared]
+
+
+def test_closing_by_the_guardian_and_one_that_does_not_get_flat_are_critical(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.give(c.Flatten(BTC_PERP.id, "guardian: max_position_loss", desk.now))
+    first = desk.of_kind(K.EXIT)[0]
+    assert (first.text, first.severity) == (
+        "the guardian closes BTC-USDT.P: guardian: max_position_loss",
+        a.Severity.CRITICAL,
+    )
+    desk.give(e.FlattenEnded(BTC_PERP.id, False, "it is not flat after 20 exits", desk.now))
+    desk.wait(61)
+    last = desk.of_kind(K.EXIT)[-1]
+    assert (last.text, last.number) == ("NOT FLAT: it is not flat after 20 exits", first.number)
+
+
+def test_no_word_is_formed_while_an_exit_leaves(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.raised.clear()
+    effects = desk.engine.process(c.Flatten(BTC_PERP.id, "guardian", desk.now))
+    assert [effect.urgent for effect in of(effects, Approved)] == [True]
+    assert not of(effects, a.AlertRaised)
+    assert [event.kind for event in of(desk.engine.process(m.Timer(desk.now)), a.AlertRaised)] == [K.EXIT]
+
+
+def test_an_exit_without_its_record_is_told(desk: Desk) -> None:
+    desk.give(e.ExitUnjournalled(ClientOrderId("t0r1n1"), "disk full", desk.now))
+    assert [event.text for event in desk.raised] == ["exit t0r1n1 left without its record: disk full"]
+
+
+def test_a_liquidation_is_critical(desk: Desk) -> None:
+    desk.give(e.PositionLiquidated(BTC_PERP.id, D(1), D(50_000), D(3), BTC_PERP.settle, desk.now, desk.now))
+    assert (desk.raised[0].kind, desk.raised[0].severity) == (K.EXIT, a.Severity.CRITICAL)
+
+
+def test_a_storm_is_counted_in_one_alert(desk: Desk) -> None:
+    for number in range(300):
+        desk.give(fill(BTC_PERP, Side.BUY, "0.001", "60000", f"f{number}", f"o{number}", desk.now))
+    desk.wait(61)
+    fills = desk.of_kind(K.FILL)
+    assert len(fills) == BURST + 2
+    many = [event for event in fills if event.key == "many:fill"]
+    assert sum(event.times for event in many) == 300 - BURST
+    assert many[0].text.startswith("more than 20 fill alerts at once; the newest: bought 0.001")
+
+
+def test_without_timers_what_waits_to_be_told_stays_bounded(desk: Desk) -> None:
+    told = 0
+    for number in range(MOST_LATER + 2):
+        effects = desk.engine.process(fill(BTC_PERP, Side.BUY, "0.001", "60000", f"f{number}", f"o{number}", desk.now))
+        told += len(of(effects, a.AlertRaised))
+    assert told == BURST + 1
+    assert len(desk.engine._alerts._later) < 10
+
+
+def test_an_error_in_an_alert_stops_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug in an alert")
+
+    monkeypatch.setattr("core.alerts.watch.AlertWatch._tell", broken)
+    desk.rule(above=True, bound="61000")
+    effects = desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.print(62_000)
+    desk.wait(30, quoting=())
+    assert of(effects, e.OrderFilled)
+    assert desk.raised == []
+    assert desk.state.ledger.positions[BTC_PERP.id].quantity == D("0.004")
+
+
+# --- what lasts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_stale_feed_is_told_after_its_patience_and_clears_after_a_while(desk: Desk) -> None:
+    desk.wait(11.5, quoting=(BTC_SPOT, ETH_PERP))
+    assert desk.kinds() == []  # 2 s until it is called stale, 10 s of patience
+    desk.wait(2, quoting=(BTC_SPOT, ETH_PERP))
+    assert desk.raised[0].text.startswith("BINANCE-FUTURES feeds: BTC-USDT.P stale: no update for")
+    desk.wait(5)
+    assert not desk.cleared
+    desk.wait(7)
+    assert [event.number for event in desk.cleared] == [desk.raised[0].number]
+
+
+def test_a_flapping_feed_raises_one_alert_with_a_count(desk: Desk) -> None:
+    for _ in range(8):
+        desk.wait(14, quoting=(BTC_SPOT, ETH_PERP))
+        desk.wait(12)
+    assert len({event.number for event in desk.of_kind(K.FEED)}) == 1
+    assert len(desk.of_kind(K.FEED)) <= 8 * 26 / 60 + 2
+    alert = desk.state.alerts.of("feed:BINANCE-FUTURES")
+    assert alert is not None
+    assert alert.count >= 7
+
+
+def test_a_feed_that_flaps_faster_than_its_patience_raises_nothing(desk: Desk) -> None:
+    for _ in range(8):
+        desk.wait(6, quoting=(BTC_SPOT, ETH_PERP))
+        desk.wait(2)
+    assert desk.of_kind(K.FEED) == []
+
+
+def test_many_feeds_of_a_venue_are_one_alert_and_a_joining_one_a_repeat(desk: Desk) -> None:
+    desk.wait(14, quoting=(BTC_SPOT, ETH_PERP))
+    desk.give(a.AcknowledgeAlert(0, "me", desk.now))
+    desk.wait(70, quoting=(BTC_SPOT,))
+    first, second = desk.of_kind(K.FEED)
+    assert second.text == "BINANCE-FUTURES feeds: BTC-USDT.P stale, ETH-USDT.P stale"
+    assert second.number > first.number  # the first was acknowledged: this one is news
+
+
+def test_a_lost_venue_is_one_critical_alert(desk: Desk) -> None:
+    desk.give(m.VenueStatus(PERP, False, "link lost", desk.now))
+    desk.wait(12)
+    assert [(event.text, event.severity) for event in desk.raised] == [
+        ("BINANCE-FUTURES is down: link lost", a.Severity.CRITICAL)
+    ]
+
+
+def test_a_gap_is_told_with_its_count(desk: Desk) -> None:
+    desk.give(m.FeedReport(BTC_PERP.id, m.Health.LIVE, 3, 0, "", desk.now))
+    assert desk.kinds() == [K.GAP]
+    assert "3 update gaps (3 since connect)" in desk.raised[0].text
+
+
+def test_journal_trouble_is_critical_and_clears(desk: Desk) -> None:
+    desk.give(m.StoreStatus("disk full", desk.now))
+    desk.wait(1.1)
+    assert [(event.kind, event.text) for event in desk.raised] == [(K.STORE, "the journal: disk full")]
+    desk.give(m.StoreStatus("", desk.now))
+    desk.wait(12)
+    assert len(desk.cleared) == 1
+
+
+def test_a_loss_raises_position_day_and_drawdown_and_limits(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.wait(3, BTCUSDT=54_000.0)
+    keys = {event.key for event in desk.raised}
+    assert {"drawdown", "day", f"position:{BTC_PERP.id}"} <= keys
+    worst = next(event for event in desk.raised if event.key == "day")
+    assert worst.text.startswith("the day's loss is 6,000")
+    assert worst.severity is a.Severity.CRITICAL
+
+
+def test_one_odd_price_raises_nothing(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.wait(0.5, BTCUSDT=54_000.0)
+    desk.wait(5)
+    assert {event.kind for event in desk.raised} <= {K.FILL, K.LIMIT}
+
+
+def test_a_loss_about_its_bound_is_told_once(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.wait(2.2, BTCUSDT=56_900.0)
+    for price in (56_900.0, 57_100.0) * 60:  # 3 % of 100 000 is 3 000: at 57 000
+        desk.wait(1, BTCUSDT=price)
+    assert len([event for event in desk.raised if event.key == "drawdown"]) == 1
+    assert not [event for event in desk.cleared if desk.state.alerts.alerts[event.number].key == "drawdown"]
+
+
+def test_an_account_that_cannot_be_valued_clears_no_loss(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.wait(3, BTCUSDT=54_000.0)
+    desk.state.ledger.unvalued.add("X")
+    desk.state.ledger.revalue = lambda: None  # type: ignore[method-assign]
+    desk.wait(30, BTCUSDT=60_000.0)
+    assert not [event for event in desk.cleared if desk.state.alerts.alerts[event.number].kind is K.DRAWDOWN]
+
+
+def test_a_limit_nearly_used_is_told() -> None:
+    desk = Desk()
+    desk.engine = opened(settings=GuardianSettings(max_order_notional_frac=1, max_net_frac=10), alerts=desk.settings)
+    desk.give(fill(BTC_PERP, Side.BUY, "0.21", "60000", "f1", "", desk.now))
+    desk.wait(3)
+    texts = [event.text for event in desk.of_kind(K.LIMIT)]
+    assert any(text.startswith("max position is 84% used: 0.126 of 0.15") for text in texts), texts
+
+
+def test_settings_switch_kinds_off() -> None:
+    quiet = AlertSettings(
+        feed_after_s=0,
+        drawdown_frac=0,
+        day_loss_frac=0,
+        position_loss_frac=0,
+        limit_used_frac=0,
+        fills=False,
+        refusals=False,
+        gaps=False,
+    )
+    desk = Desk(quiet)
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.give(m.FeedReport(BTC_PERP.id, m.Health.LIVE, 3, 0, "", desk.now))
+    desk.give(c.SubmitOrder(order(BTC_PERP, Side.BUY, "0.010", reduce_only=True), "test", desk.now))
+    desk.wait(20, quoting=(BTC_PERP,), BTCUSDT=40_000.0)
+    assert desk.raised == []
+
+
+def test_an_engine_without_settings_raises_only_what_a_trader_asked_for() -> None:
+    desk = Desk()
+    desk.engine = opened(settings=LOOSE)
+    desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
+    desk.wait(20, quoting=(), BTCUSDT=40_000.0)
+    assert desk.raised == []
+    desk.rule(above=True, bound="61000")
+    desk.print(61_500)
+    assert desk.kinds() == [K.PRICE]

@@ -218,8 +218,10 @@ class Blotter:
         record = self._record(order)
         if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
             record.asked = None
-            unknown = record.resume_status is OrderStatus.UNKNOWN
-            self._enter(record, OrderStatus.UNKNOWN if unknown else self._working(record), ts, reason)
+            if record.resume_status in _UNACKNOWLEDGED:  # the order's own answer is still to come, a no perhaps
+                record.status, record.updated, record.reason = record.resume_status, ts, reason
+            else:
+                self._enter(record, self._working(record), ts, reason)
 
     def amended(self, event: OrderAmended) -> None:
         """The venue, or the engine while the order waits there for its trigger, holds it with new values."""

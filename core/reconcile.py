@@ -80,7 +80,8 @@ def _open_order(state: State, snapshot: VenueSnapshot, report: OrderReport, now:
 def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
     """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
     id_ = record.order.client_order_id
-    if record.status in _UNANSWERED:
+    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
+    if (record.resume_status if changing else record.status) in _UNANSWERED:
         yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
     theirs = report.order
     if _amended(record.order, theirs):

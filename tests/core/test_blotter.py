@@ -159,6 +159,18 @@ def test_a_refused_change_of_an_unknown_order_leaves_it_unknown(change: str) -> 
     assert state.blotter.orders[ID].status is A.UNKNOWN
 
 
+@pytest.mark.parametrize(("answer", "status"), [("rejected", A.REJECTED), ("accepted", A.ACCEPTED)])
+@pytest.mark.parametrize("change", ["cancel", "amend"])
+def test_a_refused_change_leaves_the_order_waiting_for_its_own_answer(change: str, answer: str, status: A) -> None:
+    """A cancel may overtake its order: "not known" is no word that the order stands."""
+    state = at(A.SUBMITTED)
+    for name in (change, f"{change}_refused"):
+        state.apply(EVENTS[name])
+    assert (state.blotter.orders[ID].status, state.blotter.orders[ID].reason) == (A.SUBMITTED, "too late")
+    state.apply(EVENTS[answer])
+    assert state.blotter.orders[ID].status is status
+
+
 @pytest.mark.parametrize("news", ["accepted", "part"])
 def test_news_from_the_venue_ends_the_doubt_behind_a_pending_cancel(news: str) -> None:
     state = at(A.UNKNOWN)

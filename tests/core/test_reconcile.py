@@ -69,6 +69,14 @@ def test_an_order_that_rests_at_the_venue(before: OrderStatus, listed: bool) -> 
     assert (record.status, record.is_open) == (STILL_OPEN[before], True)
 
 
+@pytest.mark.parametrize("change", [e.CancelSubmitted(ID, T0), e.AmendSubmitted(ID, None, D(59000), None, T0)])
+def test_an_order_whose_answer_and_change_were_both_lost_rests(change: Event) -> None:
+    state = at(A.SUBMITTED)
+    state.apply(change)
+    run(state, snapshot(report(A.ACCEPTED)))
+    assert state.blotter.orders[ID].status is A.ACCEPTED
+
+
 @pytest.mark.parametrize(
     ("before", "answer"),
     list(itertools.product([s for s in OPEN if s is not A.APPROVED], [None, *CLOSED - {A.DENIED}])),

@@ -14,6 +14,7 @@ from core.engine import Engine
 from core.errors import TradedeckError
 from core.ports import Clock, Journal
 from core.preview import preview
+from core.records import records_of
 
 
 class Answers:
@@ -53,6 +54,8 @@ class Answers:
             answer = views.venues(state, now)
         elif isinstance(question, p.AskBars):
             answer = await self._bars(question)
+        elif isinstance(question, p.AskRecords):
+            answer = await asyncio.get_running_loop().run_in_executor(None, records_of, self._journal, question)
         elif isinstance(question, p.AskFills):
             loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(None, fills_of, self._journal, question.since, question.limit)

@@ -124,6 +124,11 @@ class Journal(Protocol):
         """Return why entries must be denied, in one sentence; empty when all is well. Never waits."""
         ...
 
+    @property
+    def last(self) -> int:
+        """Return the sequence of the last record queued; 0 when there is none."""
+        ...
+
     def start_run(self) -> int:
         """Return a run number never returned before; durable on return."""
         ...

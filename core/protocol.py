@@ -67,6 +67,17 @@ class AskLimits(Question, frozen=True):
     """Ask for every limit with its use; answered by ``Limits``."""
 
 
+class AskRecords(Question, frozen=True):
+    """Ask for the journal's newest records before a sequence (0: from its end) that hold every word of a text.
+
+    Answered by ``Records``.
+    """
+
+    before: int = 0
+    limit: int = 200
+    text: str = ""
+
+
 class AskVenues(Question, frozen=True):
     """Ask how every venue connection does; answered by ``Venues``."""
 
@@ -126,6 +137,20 @@ class FeedView(msgspec.Struct, frozen=True):
     age_ms: int | None
     gaps: int
     clock_offset_ns: int
+
+
+class RecordView(msgspec.Struct, frozen=True):
+    """One record of the journal."""
+
+    sequence: int
+    event: wire.AnyEvent
+
+
+class Records(msgspec.Struct, frozen=True):
+    """Records, the newest first; ``reached`` is the sequence below which nothing was looked at, 0 at the beginning."""
+
+    records: tuple[RecordView, ...]
+    reached: int
 
 
 class VenueReport(msgspec.Struct, frozen=True):
@@ -244,7 +269,7 @@ class Ask(Frame, frozen=True):
     """Ask a question; answered by ``Answer``."""
 
     id: int
-    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits | AskVenues
+    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits | AskVenues | AskRecords
 
 
 class Resync(Frame, frozen=True):
@@ -323,6 +348,7 @@ ANSWERS: dict[type[Question], Any] = {
     AskPreview: PreviewView,
     AskLimits: tuple[LimitView, ...],
     AskVenues: tuple[VenueReport, ...],
+    AskRecords: Records,
 }
 
 

@@ -34,6 +34,11 @@ class MemoryJournal:
         return len(self._records)
 
     @property
+    def last(self) -> int:
+        """Return the sequence of the last record queued."""
+        return self._sequence
+
+    @property
     def complaint(self) -> str:
         """Return why entries must be denied, in one sentence; empty when all is well."""
         return "" if self.failure is None else f"{self.failure}: entries denied, exits allowed"

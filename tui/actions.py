@@ -56,7 +56,7 @@ _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
 
-BUILT = ("Trade", "Positions", "Risk", "Venues")
+BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Journal")
 """The screens that exist so far."""
 
 
@@ -127,6 +127,8 @@ TABLE: tuple[Action, ...] = (
     Action("grid.choose", ("enter",), "choose", "Choose the row", "grid", "choose"),
     Action("grid.sort", ("S",), "sort", "Sort by the next column", "grid", "sort_next"),
     Action("grid.filter", ("slash",), "filter", "Show only rows that contain a text", "grid", "filter"),
+    Action("journal.search", ("w",), "search", "Show only records that hold some words", "journal", "search"),
+    Action("journal.older", ("o",), "older", "Show older records too", "journal", "older"),
     Action("list.edit", ("e",), "edit", "Edit this list", "lists", "edit", ready=False),
     Action("ticket.send", ("enter",), "send", "Send the order, when armed", "ticket", "send", D),
     Action("alerts.acknowledge", ("a",), "acknowledge", "Acknowledge the alert", "alerts", "acknowledge", S,

@@ -260,6 +260,16 @@ class Feed:
             raise NoEngine(f"not connected: {self.trouble}; nothing was sent")
         return await self._client.send(command)
 
+    async def ask(self, question: p.AskRecords) -> p.Records:
+        """Ask for records of the journal.
+
+        Raises:
+            ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)
+
     async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
         """Ask what an order would cost and whether the guardian would let it pass.
 

@@ -77,6 +77,11 @@ class SqliteJournal:
         return self._writer.health(self._sequence)
 
     @property
+    def last(self) -> int:
+        """Return the sequence of the last record queued."""
+        return self._sequence
+
+    @property
     def complaint(self) -> str:
         """Return why entries must be denied, in one sentence; empty when all is well. Never waits."""
         return self.health.complaint

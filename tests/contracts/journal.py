@@ -60,11 +60,13 @@ class JournalContract:
 
     def test_an_empty_journal_has_nothing(self, journal: Journal) -> None:
         assert list(journal.read()) == []
+        assert journal.last == 0
         assert journal.last_checkpoint() is None
 
     def test_records_are_numbered_from_one_without_gaps(self, journal: Journal) -> None:
         assert write(journal, b"a") == 1
         assert write(journal, b"b", b"c") == 3
+        assert journal.last == 3
         assert list(journal.read()) == [Record(1, b"a"), Record(2, b"b"), Record(3, b"c")]
 
     def test_reading_starts_after_a_sequence(self, journal: Journal) -> None:

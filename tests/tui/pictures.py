@@ -48,6 +48,28 @@ FILL = p.FillView(
 )  # fmt: skip
 
 
+_LIMIT = Order(
+    InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"), Side.BUY, Decimal("0.080"), OrderType.LIMIT,
+    Decimal("61799.8"), client_order_id=ClientOrderId("d7-0114"), venue=FUTURES,
+)  # fmt: skip
+RECORDS = tuple(
+    p.RecordView(sequence, event)
+    for sequence, event in enumerate(
+        (
+            e.EngineStarted(7, "0.1.0", "paper", NOW - 7_300 * SECOND),
+            e.DayStarted(Decimal("100000"), NOW - 7_300 * SECOND),
+            e.OrderSubmitted(_LIMIT, FUTURES, NOW - 720 * SECOND),
+            e.OrderAccepted(_LIMIT.client_order_id, VenueOrderId("8841"), NOW - 720 * SECOND, NOW - 720 * SECOND),
+            e.OrderDenied(
+                _LIMIT, "max_position_frac", "0.246", "0.15", "config.toml:14",
+                "position would be 24.6 % of equity, at most 15 %", NOW - 60 * SECOND,
+            ),
+        ),
+        1_204,
+    )
+)  # fmt: skip
+
+
 class StillFeed(Feed):
     """A feed that stands still at one moment."""
 
@@ -62,6 +84,12 @@ class StillFeed(Feed):
     async def run(self) -> None:
         """Wait for ever."""
         await asyncio.Event().wait()
+
+    async def ask(self, question: p.AskRecords) -> p.Records:
+        """Give the records of the moment that hold the words, as an engine would."""
+        words = question.text.split()
+        found = [record for record in RECORDS if all(word in repr(record.event) for word in words)]
+        return p.Records(tuple(reversed(found)), 0)
 
     @property
     def connected(self) -> bool:

@@ -9,6 +9,7 @@ from tui import actions
 from tui.actions import TABLE, KeyClash, Kind
 from tui.app import TerminalApp
 from tui.grid import Grid
+from tui.screens.journal import JournalScreen
 from tui.viewer import Viewer
 from tui.widgets.candles import Candles
 from tui.widgets.ladder import Ladder
@@ -102,6 +103,7 @@ def test_no_colour_stands_in_python() -> None:
 def test_every_key_that_is_offered_does_something() -> None:
     places: dict[str, type] = {
         "app": TerminalApp, "ladder": Ladder, "candles": Candles, "grid": Grid, "ticket": Ticket,
+        "journal": JournalScreen,
     }  # fmt: skip
     for action in actions.ready_actions():
         name = action.call.partition("(")[0]

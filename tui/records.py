@@ -1,0 +1,86 @@
+"""Say what a record of the journal tells: its kind in a word, what it is about, and the rest in a sentence."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain.message import Message
+from core.domain.order import Order
+from tui.format import number
+from tui.notices import notice_words
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def kind_of(event: Message) -> str:
+    """Give the kind of an event in words: ``order filled``."""
+    return _CAPITAL.sub(" ", type(event).__name__).lower()
+
+
+def subject_of(event: Message) -> str:
+    """Give what an event is about: an order's id, an instrument, a venue."""
+    order = getattr(event, "order", None)
+    if isinstance(order, Order):
+        return order.client_order_id
+    id_ = getattr(event, "client_order_id", "")
+    if id_:
+        return str(id_)
+    instrument = getattr(event, "instrument", "")
+    return symbol_of(InstrumentId(instrument)) if isinstance(instrument, str) and instrument else _venue_of(event)
+
+
+def _venue_of(event: Message) -> str:
+    return str(getattr(event, "venue", ""))
+
+
+def order_text(order: Order) -> str:
+    """Write an order in one line."""
+    price = order.price if order.price is not None else order.trigger
+    at = f" at {price}" if price is not None else ""
+    flags = " reduce-only" * order.reduce_only + " post-only" * order.post_only
+    quantity = f"{order.quantity.normalize():f}"
+    return f"{order.side.value} {quantity} {symbol_of(order.instrument)} {order.type.value}{at}{flags}"
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    e.EngineStarted: lambda event: f"run {event.run}, version {event.version}, {event.mode}",
+    e.EngineStopped: lambda event: f"run {event.run}: {event.reason}",
+    e.OrderDenied: lambda event: f"{order_text(event.order)}: {event.reason} ({event.limit}, {event.setting})",
+    e.OrderApproved: lambda event: f"{order_text(event.order)} waits in the engine",
+    e.OrderSubmitted: lambda event: f"{order_text(event.order)} to {event.venue}",
+    e.OrderAccepted: lambda event: f"the venue holds it as {event.venue_order_id}",
+    e.CancelSubmitted: lambda _: "a cancel is on its way",
+    e.OrderTriggered: lambda event: f"its price was met at {event.price}",
+    e.BalanceSet: lambda event: f"{event.total:f} {event.asset}: {event.reason}",
+    e.FundingPaid: lambda event: f"{event.amount:f} {event.asset} at rate {event.rate}",
+    e.DayStarted: lambda event: f"equity {number(event.equity)}",
+    e.PeakRaised: lambda event: f"equity {number(event.equity)}",
+    m.InstrumentDefined: lambda event: f"{event.instrument.id}",
+}
+
+
+def text_of(event: Message) -> str:
+    """Say what an event tells, in one line."""
+    write = _TEXTS.get(type(event))
+    if write is not None:
+        return write(event)
+    words = notice_words(event)
+    if words is not None:
+        return words[0]
+    reason = getattr(event, "reason", "")
+    return str(reason) if reason else _fields(event)
+
+
+def _fields(event: Message) -> str:
+    skipped = {"ts", "ts_exchange", "client_order_id", "instrument", "venue"}
+    names = [name for name in event.__struct_fields__ if name not in skipped]
+    return ", ".join(f"{name.replace('_', ' ')} {getattr(event, name)}" for name in names)
+
+
+def style_of(event: Message) -> str:
+    """Give the style of an event's line."""
+    words = notice_words(event)
+    return "" if words is None else words[1]

@@ -27,15 +27,37 @@ def flaw(fill: e.OrderFilled) -> str:
     return "" if fill.fee.is_finite() else f"fee must be a number (got {fill.fee}); not applied"
 
 
-def move_capital(outbox: Outbox, event: e.BalanceSet, before: float) -> None:
-    """Move the day's start and the peak with money that came or went, so that it is neither profit nor loss."""
-    state = outbox.state
-    moved = state.ledger.equity - before
-    if not moved or not state.day_started or not event.reason.startswith(_CAPITAL):
+def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
+    """Put a wallet to its total; money that came or went is neither profit nor loss."""
+    state, ledger = outbox.state, outbox.state.ledger
+    equity, total = ledger.equity, ledger.balances.get(event.venue, {}).get(event.asset, ZERO)
+    outbox.record(event)
+    if not state.day_started or not event.reason.startswith(_CAPITAL):
         return
-    change = Decimal(repr(round(moved, 8)))
+    if not ledger.rate(event.asset):
+        if event.total != total:
+            outbox.record(e.CapitalWaits(event.asset, event.total - total, event.ts))
+        return
+    moved = ledger.equity - equity
+    if moved:
+        _raise_base(outbox, Decimal(repr(round(moved, 8))), event.ts)
+
+
+def count_capital(outbox: Outbox, now: Nanoseconds) -> None:
+    """Count capital that waited for its first price, where that has come."""
+    for asset, amount in tuple(outbox.state.capital.waiting.items()):
+        rate = outbox.state.ledger.rate(asset)
+        if rate:
+            value = Decimal(repr(round(float(amount) * rate, 8)))
+            outbox.record(e.CapitalCounted(asset, amount, value, now))
+            _raise_base(outbox, value, now)
+
+
+def _raise_base(outbox: Outbox, change: Decimal, now: Nanoseconds) -> None:
+    """Move what profit and drawdown count from."""
+    state = outbox.state
     outbox.record(e.DayStarted(state.day_start + change, state.day_started))
-    outbox.record(e.PeakRaised(state.peak + change, event.ts))
+    outbox.record(e.PeakRaised(state.peak + change, now))
 
 
 def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:

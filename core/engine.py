@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from core.account import flaw, mark_account, move_capital
+from core.account import count_capital, flaw, mark_account, set_balance
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
 from core.bars import BarBuilder
@@ -116,6 +116,8 @@ class Engine:
         handler = self._handlers.get(type(message))
         if handler is not None:
             handler(message)
+        if state.capital.waiting:
+            count_capital(outbox, ts)
         effects = outbox.effects
         if not effects:
             return NOTHING
@@ -269,9 +271,7 @@ class Engine:
         self._follow(fill)
 
     def _balance(self, event: e.BalanceSet) -> None:
-        before = self.state.ledger.equity
-        self._outbox.record(event)
-        move_capital(self._outbox, event, before)
+        set_balance(self._outbox, event)
         self._follow(event)
 
     def _follow(self, event: Event) -> None:

@@ -116,7 +116,9 @@ class Ledger:
 
     def set_position(self, event: PositionSet) -> None:
         """Put a position to what the venue reports."""
-        market = self._markets[event.instrument]
+        market = self.mark_of(event.instrument)
+        if market is None:
+            raise KeyError(f"position in what is not defined: {event.instrument}")
         position = self.position_of(market)
         if not position.quantity:
             position.opened = event.ts

@@ -1,14 +1,16 @@
 """A venue's snapshot against our record: the messages that make them agree. Pure; the runtime asks the questions."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 import msgspec
 
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId
+from core.domain.identifiers import ClientOrderId, InstrumentType, VenueId
+from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
-from core.domain.reports import OrderReport, VenueSnapshot
+from core.domain.reports import BalanceReport, OrderReport, VenueSnapshot
 from core.state import State
 
 _UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
@@ -153,3 +155,24 @@ def _balances(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterat
                 "opening" if wallet is None else f"reconciled: ours {ours}, {snapshot.venue} reports {report.total}"
             )
             yield e.BalanceSet(snapshot.venue, report.asset, report.total, reason, now)
+        if wallet is not None:
+            yield from _spot_position(state, snapshot.venue, report, now)
+
+
+def _spot_position(state: State, venue: VenueId, report: BalanceReport, now: Nanoseconds) -> Iterator[Event]:
+    """Bring what is held of a spot asset to its wallet: the fills that would explain the difference are not known."""
+    pairs = (
+        market
+        for market in state.markets.values()
+        if market.kind is InstrumentType.SPOT_PAIR and market.venue == venue and market.instrument.base == report.asset
+    )
+    market = next(pairs, None)
+    if market is None:
+        return
+    held = state.ledger.positions.get(market.holding)
+    quantity = held.quantity if held is not None else ZERO
+    if quantity == report.total or (held is None and not report.total):
+        return
+    entry = held.entry_price if held is not None and quantity else Decimal(repr(market.mark))
+    reason = f"reconciled: position {quantity}, wallet {report.total}"
+    yield e.PositionSet(market.holding, report.total, entry if report.total else ZERO, reason, now)

@@ -9,6 +9,7 @@ import msgspec
 from core.alerts.book import AlertBook, AlertImage
 from core.blotter import Blotter, fill_key
 from core.brackets import Bracket, Brackets, is_bracketed
+from core.capital import Capital
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
@@ -82,6 +83,7 @@ class StateImage(msgspec.Struct, frozen=True):
     brackets: tuple[Bracket, ...] = ()
     exits: Exiting = msgspec.field(default_factory=Exiting)
     alerts: AlertImage = AlertImage()
+    capital: dict[Asset, Decimal] = {}
 
 
 class State:
@@ -105,6 +107,7 @@ class State:
         self.peak = ZERO
         self.store_trouble = ""
         self.exits = Exiting()
+        self.capital = Capital()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -122,6 +125,7 @@ class State:
             m.Timer: self._timer,
             **self.blotter.handlers(),
             **self.exits.handlers(),
+            **self.capital.handlers(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
@@ -224,7 +228,9 @@ class State:
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)
-        self.brackets.held(event.instrument, event.quantity)
+        for market in self.markets.values():
+            if market.holding == event.instrument:
+                self.brackets.held(market.instrument.id, event.quantity)
 
     def _amended(self, event: e.OrderAmended) -> None:
         self.blotter.amended(event)
@@ -313,6 +319,7 @@ class State:
             tuple(self.brackets.all()),
             self.exits.copy(),
             self.alerts.image(client=client),
+            dict(self.capital.waiting),
         )
 
     @classmethod
@@ -332,6 +339,7 @@ class State:
         state.venues = dict(image.venues)
         state.exits.restore(image.exits)
         state.alerts.restore(image.alerts)
+        state.capital.waiting = dict(image.capital)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

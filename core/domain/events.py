@@ -239,6 +239,23 @@ class BalanceSet(Event, frozen=True):
     ts: Nanoseconds
 
 
+class CapitalWaits(Event, frozen=True):
+    """Capital came (or went, negative) in an asset that nothing prices yet."""
+
+    asset: Asset
+    amount: Decimal
+    ts: Nanoseconds
+
+
+class CapitalCounted(Event, frozen=True):
+    """Waiting capital got its first price; its ``value`` (reporting currency) joins the day's start and the peak."""
+
+    asset: Asset
+    amount: Decimal
+    value: Decimal
+    ts: Nanoseconds
+
+
 class FundingPaid(Event, frozen=True):
     """Funding of one position; ``amount`` is signed from our side, in ``asset``."""
 

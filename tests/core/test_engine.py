@@ -503,6 +503,30 @@ def test_a_second_venue_that_opens_later_is_no_profit() -> None:
     assert (engine.state.day_profit, engine.state.peak) == (0.0, D(100_000))
 
 
+def test_a_wallet_without_a_price_is_no_profit_when_its_price_comes() -> None:
+    engine, eth = opened(instruments=(BTC_PERP,)), Asset("ETH")
+    engine.process(m.InstrumentDefined(ETH_PERP, T0))
+    effects = engine.process(e.BalanceSet(SPOT, eth, D(2), "opening", T0 + S))
+    assert of(effects, e.CapitalWaits) == [e.CapitalWaits(eth, D(2), T0 + S)]
+    engine.process(e.BalanceSet(SPOT, eth, D(3), "deposit", T0 + S))
+    again = Engine(strict=True)
+    again.restore(engine.state.image())
+    again.process(quote(BTC_PERP, 59_999.9, 60_000.1, T0 + 2 * S))
+    effects = list(again.process(quote(ETH_PERP, 2_999.0, 3_001.0, T0 + 2 * S)))
+    assert of(effects, e.CapitalCounted) == [e.CapitalCounted(eth, D(3), D("9000.0"), T0 + 2 * S)]
+    assert (again.state.day_profit, again.state.drawdown, again.state.equity) == (0.0, 0.0, 59_000.0)
+    assert (again.state.day_start, again.state.peak) == (D(59_000), D(59_000))
+    assert not of(again.process(quote(ETH_PERP, 3_009.0, 3_011.0, T0 + 3 * S)), e.CapitalCounted)
+    assert again.state.day_profit == pytest.approx(30.0), "from its first price on it is profit or loss"
+
+
+def test_capital_that_leaves_before_it_was_priced_leaves_nothing_behind() -> None:
+    engine, eth = opened(instruments=(BTC_PERP,)), Asset("ETH")
+    for total, reason in ((2, "deposit"), (0, "withdrawal")):
+        engine.process(e.BalanceSet(SPOT, eth, D(total), reason, T0 + S))
+    assert not engine.state.capital.waiting
+
+
 def test_what_reconciliation_puts_right_is_profit_or_loss() -> None:
     engine = opened()
     engine.process(e.BalanceSet(PERP, Asset("USDT"), D(49_000), "reconciled: ours 50000, it reports 49000", T0 + S))

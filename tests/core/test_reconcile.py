@@ -12,7 +12,7 @@ from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
 from core.reconcile import missing, reconcile
 from core.state import State
-from tests.core.kit import BTC_PERP, PERP, SPOT, T0, D, S, fill, order
+from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order
 from tests.core.test_blotter import ID, ORDER, ROADS, at, blank
 
 A = OrderStatus
@@ -294,3 +294,35 @@ def test_wallets_open_and_are_put_right() -> None:
         "reconciled: ours None, BINANCE-FUTURES reports 1",
     ]
     assert run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(49), D(0)),))) == []
+
+
+def spot(total: str) -> VenueSnapshot:
+    """Tell of a coin wallet alone."""
+    report = BalanceReport(Asset("BTC"), D(total), D(total))
+    return VenueSnapshot(BTC_SPOT.venue, T0 + S, (), (), (), (report,))
+
+
+@pytest.mark.parametrize(("total", "entry"), [("0.4", "60000"), ("0.7", "60000"), ("0", "0")])
+def test_a_spot_position_follows_its_wallet(total: str, entry: str) -> None:
+    engine = opened()
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "s1"))
+    events = []
+    for event in reconcile(engine.state, spot(total), {}, T0 + S, T0 + S):
+        events.append(event)
+        engine.process(event)
+    position = engine.state.ledger.positions[BTC_SPOT.holding]
+    assert position.quantity == engine.state.ledger.balances[BTC_SPOT.venue][Asset("BTC")] == D(total)
+    assert position.entry_price == D(entry)
+    told = [event for event in events if isinstance(event, e.PositionSet)]
+    assert [(event.instrument, event.reason) for event in told] == [
+        (BTC_SPOT.holding, f"reconciled: position 0.5, wallet {total}")
+    ]
+    again = list(reconcile(engine.state, spot(total), {}, T0 + S, T0 + S))
+    assert [type(event) for event in again] == [e.VenueReconciled]
+
+
+def test_a_wallet_that_agrees_leaves_its_spot_position_alone() -> None:
+    engine = opened()
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "s1"))
+    events = list(reconcile(engine.state, spot("0.5"), {}, T0 + S, T0 + S))
+    assert [type(event) for event in events] == [e.VenueReconciled]

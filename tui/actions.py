@@ -131,6 +131,8 @@ TABLE: tuple[Action, ...] = (
     Action("journal.older", ("o",), "older", "Show older records too", "journal", "older"),
     Action("list.edit", ("e",), "edit", "Edit this list", "lists", "edit", ready=False),
     Action("ticket.send", ("enter",), "send", "Send the order, when armed", "ticket", "send", D),
+    Action("ticket.unit", ("u",), "unit", "Count the quantity by amount, notional, % of equity or risk to the stop",
+           "ticket", "unit"),
     Action("alerts.acknowledge", ("a",), "acknowledge", "Acknowledge the alert", "alerts", "acknowledge", S,
            ready=False),
     Action("alerts.mute", ("M",), "mute", "Mute this kind of alert", "alerts", "mute", S, ready=False),

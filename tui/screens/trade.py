@@ -18,6 +18,7 @@ from tui.notices import notice_lines
 from tui.screens.base import DeckScreen
 from tui.trading import orders_at
 from tui.widgets.candles import Candles
+from tui.widgets.draft import Context
 from tui.widgets.ladder import Ladder
 from tui.widgets.tape import Tape
 from tui.widgets.ticket import Ticket
@@ -47,6 +48,7 @@ class TradeScreen(DeckScreen):
         self.orders = Grid(views.ORDER_COLUMNS, "orders", "c cancel", empty="no open orders", id="orders")
         self.ladder = Ladder(id="ladder")
         self.ticket = Ticket(id="ticket")
+        self.ticket.look = self._look
         self.tape = Tape(id="tape")
 
     def body(self) -> ComposeResult:
@@ -108,6 +110,16 @@ class TradeScreen(DeckScreen):
     def panes(self) -> list[str]:
         """List the panes that Tab may go to: the ticket only while it is open."""
         return [name for name in self.TAB_ORDER if name != "ticket" or self.ticket.open]
+
+    def _look(self) -> Context:
+        """Give the ticket prices, equity and time as the picture has them."""
+        state, instrument = self.feed.state, self.ticket.instrument
+        market = state.markets.get(instrument.id) if instrument is not None else None
+        if market is None or instrument is None:
+            return Context(equity=state.equity, currency=state.currency, now=state.now)
+        rate = state.ledger.rate
+        quoted, settled = rate(instrument.quote), rate(instrument.settle)
+        return Context(market.bid, market.ask, state.equity, quoted, settled, state.currency, state.now)
 
     def show_ticket(self, shown: bool) -> None:
         """Make room for the ticket, or give it back."""

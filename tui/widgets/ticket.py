@@ -1,96 +1,50 @@
 """Fill in an order and see what it would do before it is sent."""
 
-import textwrap
 import uuid
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, ClassVar
 
-import msgspec
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
-from core.domain.order import Order, OrderType, Side, TimeInForce
+from core.domain.order import Order, OrderType, Side
 from core.protocol import PreviewView
 from tui.actions import bindings
-from tui.format import fit, number, percent, signed
-from tui.lines import Line, Pane
+from tui.format import fit, number, percent
+from tui.lines import Line, Pane, line_width
+from tui.widgets.draft import (
+    LONGEST,
+    TEXTS,
+    UNITS,
+    Context,
+    Draft,
+    Unit,
+    entry_price,
+    in_unit,
+    order_of,
+    quantity_of,
+    smallest,
+    targets_of,
+    unit_risk,
+    unit_worth,
+)
+from tui.widgets.effect import WIDE, effect_lines, fraction_words, limit_lines, wrapped
 
-TYPES = (OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT)
-TIFS = (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
-FLAGS = ("none", "post-only", "reduce-only")
-TEXTS = ("quantity", "price", "trigger")
-
-
-class Draft(msgspec.Struct):
-    """An order as it stands in the ticket; numbers are text until it is sent."""
-
-    side: Side = Side.BUY
-    type: OrderType = OrderType.LIMIT
-    quantity: str = ""
-    price: str = ""
-    trigger: str = ""
-    tif: TimeInForce = TimeInForce.GTC
-    flags: str = "none"
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields that this type of order has."""
-        names = ["side", "type", "quantity"]
-        if self.type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
-            names.append("price")
-        if self.type in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT):
-            names.append("trigger")
-        return (*names, "tif", "flags")
-
-
-def _value(name: str, text: str, step: Decimal) -> Decimal:
-    try:
-        value = Decimal(text.replace(" ", ""))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
-        raise ValueError(f"{name} must be a number greater than 0 (got {text or 'nothing'})")
-    if value % step:
-        raise ValueError(f"{name} {text} is not a multiple of {step.normalize():f}")
-    return value
-
-
-def order_of(draft: Draft, instrument: Instrument, operation_id: str = "") -> Order:
-    """Make the order that a draft describes.
-
-    Raises:
-        ValueError: naming the field that is wrong and what was expected.
-    """
-    names = draft.fields
-    tick, market = instrument.tick_size, draft.type is OrderType.MARKET
-    return Order(
-        instrument=instrument.id,
-        side=draft.side,
-        quantity=_value("quantity", draft.quantity, instrument.size_step),
-        type=draft.type,
-        price=_value("price", draft.price, tick) if "price" in names else None,
-        trigger=_value("trigger", draft.trigger, tick) if "trigger" in names else None,
-        time_in_force=TimeInForce.GTC if market else draft.tif,
-        post_only=draft.flags == "post-only" and not market,
-        reduce_only=draft.flags == "reduce-only",
-        operation_id=operation_id,
-    )
-
-
-def smallest(instrument: Instrument, price: Decimal | None) -> Decimal:
-    """Give the smallest quantity that the venue takes at a price."""
-    if not price or not instrument.min_notional or instrument.inverse:
-        return instrument.min_size
-    needed = instrument.ceil_size(instrument.min_notional / (price * instrument.contract_size))
-    return max(instrument.min_size, needed)
-
-
-def _cycle(choices: tuple[Any, ...], now: Any, steps: int) -> Any:
-    return choices[(choices.index(now) + steps) % len(choices)]
+LABELS = {"stop_trail": "trail"}
+HINTS = {
+    "stop": "a price: exits all that fills",
+    "stop_trail": "follows at this distance",
+    "targets": "62400:1/2 63000:1/2",
+    "expires": "15m 2h or 18:30 UTC",
+    "trail": "distance",
+}
+_LABEL = 12
+_WORDS = 4
+"""The most lines that a refusal takes from the picture of the order."""
 
 
 class Ticket(Pane, can_focus=True):
@@ -115,11 +69,13 @@ class Ticket(Pane, can_focus=True):
         self.armed = False
         self.words = ""
         """What the ticket answers: why it was not sent, or what came of it."""
+        self.look: Callable[[], Context] = Context
+        """Gives prices, equity and time as they are now; the screen sets it."""
+        self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
         self._preview: PreviewView | None = None
-        self._place = 2
+        self._field = "quantity"
         self._fresh = False
         self._operation_id = ""
-        self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
 
     # -- state -----------------------------------------------------------------------------------------------
 
@@ -129,16 +85,18 @@ class Ticket(Pane, can_focus=True):
         return self.instrument is not None
 
     def start(self, instrument: Instrument, side: Side, price: Decimal | None, quantity: Decimal | None = None) -> None:
-        """Open the ticket at a price; another side of the same instrument keeps the quantity."""
-        kept = self.draft.quantity if self.instrument is not None and self.instrument.id == instrument.id else ""
+        """Open the ticket at a price; another side of the same instrument keeps the quantity, any keeps its unit."""
+        before, same = self.draft, self.instrument is not None and self.instrument.id == instrument.id
         size = smallest(instrument, price) if quantity is None else quantity
+        unit = before.unit if quantity is None else Unit.AMOUNT
         self.instrument = instrument
-        self.draft = Draft(side, OrderType.LIMIT if price is not None else OrderType.MARKET)
-        self.draft.quantity = kept or f"{size:.{instrument.size_precision}f}"
+        self.draft = Draft(side, OrderType.LIMIT if price is not None else OrderType.MARKET, unit=unit)
+        kept = before.quantity if unit is before.unit and (same or unit is not Unit.AMOUNT) else ""
+        self.draft.quantity = kept or (f"{size:.{instrument.size_precision}f}" if unit is Unit.AMOUNT else "")
         self.draft.price = "" if price is None else f"{price:.{instrument.price_precision}f}"
         self.draft.trigger = self.draft.price
         self.words = ""
-        self._place, self._fresh = 2, True
+        self._field, self._fresh = "quantity", True
         self._changed()
 
     def finish(self, words: str = "") -> None:
@@ -158,7 +116,7 @@ class Ticket(Pane, can_focus=True):
         """
         if self.instrument is None:
             raise ValueError("no order is being filled in: b or s opens a ticket")
-        return order_of(self.draft, self.instrument, self._operation_id)
+        return order_of(self.draft, self.instrument, self._operation_id, self.look())
 
     def set_preview(self, preview: PreviewView | None) -> None:
         """Show what the order would do."""
@@ -178,6 +136,9 @@ class Ticket(Pane, can_focus=True):
     def _changed(self) -> None:
         self._operation_id = self.new_id()
         self._preview = None
+        self.words = ""
+        if self._field not in self.draft.fields:
+            self._field = "quantity"
         self.repaint()
         if self.is_attached:
             self.post_message(self.Edited())
@@ -188,20 +149,26 @@ class Ticket(Pane, can_focus=True):
         """Edit the field under the cursor; leave every other key to the screen."""
         if not self.open:
             return
-        name = self.draft.fields[self._place]
+        name, character = self._field, event.character or ""
         steps = {"up": -1, "down": 1, "tab": 1, "shift+tab": -1}.get(event.key)
         if steps is not None:
-            self._place = (self._place + steps) % len(self.draft.fields)
+            fields = self.draft.fields
+            self._field = fields[(fields.index(name) + steps) % len(fields)]
             self._fresh = True
             self.repaint()
-        elif name in TEXTS and (event.key == "backspace" or (event.character or "") in {*"0123456789."} - {""}):
-            self._type(name, event.character if event.key != "backspace" else None)
+        elif name in TEXTS and (event.key == "backspace" or character in TEXTS[name]) and event.key != "enter":
+            self._type(name, character if event.key != "backspace" else None)
         elif name not in TEXTS and event.key in ("left", "right", "space"):
-            self._choose(name, -1 if event.key == "left" else 1)
-        elif (event.character or "x") not in "0123456789.":  # a digit never leaves the ticket for another screen
+            self.draft.choose(name, -1 if event.key == "left" else 1)
+            self._changed()
+        elif (character or "x") not in "0123456789.":  # a digit never leaves the ticket for another screen
             return
         event.stop()
         event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Let a paste fill in nothing: what is sent was typed."""
+        event.stop()
 
     def _type(self, name: str, character: str | None) -> None:
         text: str = getattr(self.draft, name)
@@ -210,28 +177,33 @@ class Ticket(Pane, can_focus=True):
         else:
             text = character if self._fresh else text + character
         self._fresh = False
-        if len(text) <= 16 and text.count(".") <= 1:
+        if len(text) <= LONGEST.get(name, 16) and (name == "targets" or text.count(".") <= 1):
             setattr(self.draft, name, text)
             self._changed()
 
-    def _choose(self, name: str, steps: int) -> None:
-        draft = self.draft
-        if name == "side":
-            draft.side = draft.side.opposite
-        elif name == "type":
-            draft.type = _cycle(TYPES, draft.type, steps)
-        elif name == "tif":
-            draft.tif = _cycle(TIFS, draft.tif, steps)
-        else:
-            draft.flags = _cycle(FLAGS, draft.flags, steps)
+    def action_unit(self) -> None:
+        """Count the quantity by the next unit, and say the same quantity in it where that can be worked out."""
+        if self.instrument is None:
+            return
+        draft, context = self.draft, self.look()
+        try:
+            quantity = quantity_of(draft, self.instrument, context)
+        except ValueError:
+            quantity = Decimal(0)
+        draft.unit = UNITS[(UNITS.index(draft.unit) + 1) % len(UNITS)]
+        draft.quantity = in_unit(quantity, draft, self.instrument, context)
+        self._field, self._fresh = "quantity", True
         self._changed()
 
     def action_send(self) -> None:
-        """Ask the screen to send the order."""
+        """Ask the screen to send the order; what the guardian would refuse is said here, in its words."""
         try:
             order = self.order()
         except ValueError as error:
             self.say(str(error))
+            return
+        if self._preview is not None and self._preview.refusals and not order.reduce_only:
+            self.say(self._preview.refusals[0])
             return
         self.post_message(self.Send(order))
 
@@ -242,58 +214,112 @@ class Ticket(Pane, can_focus=True):
         width, height = self.content_size
         if width <= 0 or height <= 0:
             return
-        if not self.open:
-            self.show(self._closed_lines(width)[:height])
+        if self.instrument is None:
+            head: Line = ((fit(" b buy · s sell", width), "dim"),)
+            self.show([head, *wrapped(self.words, width, "")][:height])
             return
-        lines = (self._order_lines(width) + self._effect_lines(width))[: height - 1]
-        send = "ARMED: Enter sends" if self.armed else "not armed: A then Enter sends"
+        lines = [*self._order_lines(width), *self._answer_lines(width)]
+        found = self._preview
+        if found is not None and found.notional is not None:
+            lines.append(((f"{'─ after ':─<{width}}", "dim"),))
+            lines += effect_lines(found, self.instrument, width)
+            lines += limit_lines(found.limits, width)
+        lines = lines[: height - 1]
         blank: Line = ()
         lines += [blank] * (height - 1 - len(lines))
+        send = "ARMED: Enter sends" if self.armed else "not armed: A then Enter sends"
         self.show([*lines, ((fit(f" {send}", width), "halted" if self.armed else "dim"),)])
 
-    def _closed_lines(self, width: int) -> list[Line]:
-        lines: list[Line] = [((fit(" b buy · s sell", width), "dim"),)]
-        return [*lines, *_wrapped(self.words, width, "")]
+    def _answer_lines(self, width: int) -> list[Line]:
+        """Write what is against this order: an answer, a field that is wrong, or the guardian's refusal."""
+        if self.words:
+            return wrapped(self.words, width, "bad")[:_WORDS]
+        found = self._preview
+        if found is not None and found.refusals:
+            more = f" (and {len(found.refusals) - 1} more)" if len(found.refusals) > 1 else ""
+            return wrapped(f"✗ {found.refusals[0]}{more}", width, "warn")[:_WORDS]
+        try:
+            self.order()
+        except ValueError as error:
+            return wrapped(str(error), width, "dim")[:_WORDS]
+        return []
 
     def _order_lines(self, width: int) -> list[Line]:
         assert self.instrument is not None
-        draft = self.draft
+        draft, symbol = self.draft, symbol_of(self.instrument.id)
         style = "bid strong" if draft.side is Side.BUY else "ask strong"
-        lines: list[Line] = [((f" {draft.side.value} ", style), (symbol_of(self.instrument.id), "strong"))]
-        for place, name in enumerate(draft.fields):
-            here = place == self._place and self.has_focus
-            value = getattr(draft, name)
-            text = str(getattr(value, "value", value))
-            if name in TEXTS and here:
-                text += "_"
-            lines.append(
-                (
-                    ("› " if here else "  ", "strong"),
-                    (f"{name:<9}", "dim"),
-                    (fit(text, min(18, max(0, width - 11))), "cursor" if here else ""),
-                )
-            )
-        return lines
+        here = self._field == "side" and self.has_focus
+        head = ("› " if here else "  ", "strong")
+        side = (f"{draft.side.value:<5}", f"{style} cursor" if here else style)
+        return [(head, side, (symbol, "strong")), *(self._field_line(name, width) for name in draft.fields[1:])]
 
-    def _effect_lines(self, width: int) -> list[Line]:
-        lines: list[Line] = [((f"{'─ after ':─<{width}}", "dim"),)]
-        found = self._preview
-        if self.words and (found is None or self.words not in found.refusals):
-            lines = [*_wrapped(self.words, width, "bad"), *lines]
-        if found is not None:
-            after = signed(found.position_after, self.instrument.size_precision if self.instrument else 3)
-            lines += [
-                (("  notional ", "dim"), (number(found.notional), "")),
-                (("  fee      ", "dim"), (number(found.fee), "")),
-                (("  margin   ", "dim"), (number(found.margin), "")),
-                (("  position ", "dim"), (f"{after}  {percent(found.position_frac, 1)}", "")),
-                (("  gross    ", "dim"), (percent(found.gross_frac, 1), "")),
-            ]
-            more = f" (and {len(found.refusals) - 1} more)" if len(found.refusals) > 1 else ""
-            for words in found.refusals[:1]:
-                lines += _wrapped(f"✗ {words}{more}", width, "warn")
-        return lines
+    def _field_line(self, name: str, width: int) -> Line:
+        here = name == self._field and self.has_focus
+        room = max(1, width - _LABEL)
+        text, tail = self._value(name, here), self._tail(name, width)
+        style = "cursor" if here else ""
+        if not text and here:
+            text, tail, style = "_", HINTS.get(name, ""), "cursor"
+        elif not text:
+            text, style = "–", "dim"
+        if len(text) > room:
+            text = "…" + text[-(room - 1) :] if here else fit(text, room)
+        label = LABELS.get(name, name)
+        line: Line = (("› " if here else "  ", "strong"), (f"{label:<10}", "dim"), (text, style))
+        left = width - line_width(line)
+        return (*line, (fit(f"  {tail}", left), "dim")) if tail and left > 3 else line
 
+    def _value(self, name: str, here: bool) -> str:
+        draft, instrument = self.draft, self.instrument
+        assert instrument is not None
+        value = getattr(draft, name)
+        text = str(getattr(value, "value", value))
+        if here:
+            return f"{text}_" if name in TEXTS and text else text
+        try:
+            if name == "targets" and text:
+                found = targets_of(text, instrument.tick_size)
+                digits = instrument.price_precision
+                return "  ".join(f"{number(one.price, digits)} × {fraction_words(one.fraction)}" for one in found)
+            if name in ("price", "trigger", "stop"):
+                return number(Decimal(text), instrument.price_precision) if text else ""
+        except (ValueError, ArithmeticError):
+            return text
+        return "–" if text == "none" else text
 
-def _wrapped(words: str, width: int, style: str) -> list[Line]:
-    return [((f" {part}", style),) for part in textwrap.wrap(words, max(8, width - 2))]
+    def _tail(self, name: str, width: int) -> str:
+        """Say beside a value what it means now: worth, distance, risk."""
+        draft, instrument, context = self.draft, self.instrument, self.look()
+        assert instrument is not None
+        if name == "quantity":
+            return self._quantity_tail(instrument, context, width)
+        price = entry_price(draft, context)
+        if name == "price" and price:
+            for side, at in (("bid", context.bid), ("ask", context.ask)):
+                if price == at:
+                    return side
+            return percent(price / context.ask - 1.0, sign=True) if context.ask else ""
+        if name == "stop" and draft.stop.strip(".") and price:
+            try:
+                quantity = quantity_of(draft, instrument, context)
+            except ValueError:
+                return ""
+            risk = float(quantity) * unit_risk(instrument, price, float(draft.stop), context)
+            share = percent(risk / context.equity) if context.equity > 0.0 else ""
+            return f"risk {number(risk)} = {share}" if width >= WIDE else f"-{number(risk)} {share}"
+        return ""
+
+    def _quantity_tail(self, instrument: Instrument, context: Context, width: int) -> str:
+        """Say the quantity in the other units."""
+        draft = self.draft
+        unit = draft.unit.value if draft.unit is not Unit.NOTIONAL else context.currency
+        try:
+            quantity = quantity_of(draft, instrument, context)
+        except ValueError:
+            return unit if draft.unit is not Unit.AMOUNT else ""
+        worth = float(quantity) * unit_worth(instrument, entry_price(draft, context), context)
+        share = f" = {percent(worth / context.equity, 1)}" if context.equity > 0.0 else ""
+        if draft.unit is Unit.AMOUNT:
+            return f"= {number(worth)}{share}{' of equity' if width >= WIDE else ''}"
+        amount = f"= {number(quantity, instrument.size_precision)}"
+        return f"{unit} {amount} = {number(worth)}" if width >= WIDE else f"{unit} {amount}"

@@ -2,19 +2,25 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
+from textual import events
 
 from core.domain.instrument import Instrument
-from core.domain.order import Order, OrderType, Side, TimeInForce
-from core.protocol import PreviewView
+from core.domain.order import Order, OrderType, Side, StopLoss, TimeInForce
+from core.protocol import LimitChange, PreviewView
 from tests.tui.engine import BTC, FUTURES
 from tests.tui.harness import Harness, picture
-from tui.widgets.ticket import Draft, Ticket, order_of, smallest
+from tui.widgets.draft import TYPES, Context, Draft, Unit, order_of, smallest
+from tui.widgets.ticket import Ticket
 from venues.contracts_table import contracts
 
 
 def _btc() -> Instrument:
     return next(item for item in contracts(FUTURES) if item.id == BTC)
+
+
+HERE = Context(93_499.9, 93_500.0, 100_000.0, 1.0, 1.0, "USDT", 1_763_735_527_000_000_000)
 
 
 class Listener(Harness):
@@ -73,7 +79,7 @@ async def test_typing_replaces_the_field_then_edits_it() -> None:
         assert ticket.draft.quantity == "0.27"
         await pilot.press("down", "backspace", *"93501.5")
         assert ticket.draft.price == "93501.5"
-        await pilot.press("down", "right", "down", "space", "space")
+        await pilot.press("down", "down", "down", "right", "down", "space", "space")
         await pilot.press("enter")
         await pilot.pause()
         (order,) = app.heard
@@ -96,27 +102,164 @@ async def test_the_same_draft_keeps_its_operation_and_an_edit_makes_a_new_one() 
         assert ticket.order().operation_id != edited
 
 
-async def test_the_ticket_restates_the_order_and_its_effect() -> None:
+EFFECT = PreviewView(
+    Decimal("15450.05"), Decimal("3.09"), Decimal("772.5"), Decimal("-0.25"), 0.154, 0.3, (),
+    maker=True, leverage=0.154, liquidation=Decimal("131118.4"), risk=Decimal("150.05"), risk_frac=0.0015,
+    equity=Decimal(100_000),
+    limits=(
+        LimitChange("max_gross", "14.6%", "30.0%", "200.0%", 0.15, True, "config.toml:17"),
+        LimitChange("max_position", "9.2%", "24.6%", "15.0%", 1.64, False, "config.toml:14"),
+        LimitChange("net", "+3.9%", "+19.4%", "+100.0%", 0.19, True, "config.toml:18"),
+    ),
+)  # fmt: skip
+REFUSED = msgspec.structs.replace(
+    EFFECT, refusals=("refused: max position 24.6% of equity > 15.0%", "refused: another")
+)
+
+
+@pytest.mark.parametrize("width", [34, 54])
+async def test_the_ticket_restates_the_order_and_its_effect(width: int) -> None:
     ticket = Ticket()
     app = Listener(ticket)
-    async with app.run_test(size=(44, 24)) as pilot:
+    async with app.run_test(size=(width, 26)) as pilot:
         await pilot.pause()
         assert "b buy · s sell" in picture(app)
         ticket.start(_btc(), Side.SELL, Decimal("93500.0"))
-        effect = PreviewView(
-            Decimal("15450.05"), Decimal("3.09"), Decimal("772.5"), Decimal("-0.25"), 0.154, 0.3,
-            ("refused: max position 24.6% of equity > 15.0%", "refused: another"),
-        )  # fmt: skip
-        ticket.set_preview(effect)
+        ticket.set_preview(REFUSED)
         await pilot.pause()
-        text = picture(app)
-        for words in ("SELL BTC-USDT.P", "93500.0", "GTC", "notional 15 450.05", "fee      3.09", "margin   772.50",
-                      "position -0.250  15.4%", "gross    30.0%", "24.6% of equity", "(and 1 more)",
+        text = " ".join(picture(app).split())
+        for words in ("SELL BTC-USDT.P", "type LIMIT", "price 93 500.0", "tif GTC", "notional 15 450.05",
+                      "fee 3.09 maker", "margin 772.50", "position -0.250 15.4%", "liq 131 118.4 0.15×",
+                      "24.6% over 15.0%", "30.0% of 200.0%", "24.6% of equity > 15.0%",
                       "not armed: A then Enter sends"):  # fmt: skip
-            assert words in text, words
+            assert words in text.replace("│ │ ", ""), words
+        assert text.index("24.6% over") < text.index("30.0% of")  # what is broken stands first
         ticket.set_armed(True)
         await pilot.pause()
         assert "ARMED: Enter sends" in picture(app)
+
+
+async def test_every_line_fits_and_the_first_effects_are_seen_where_room_is_short() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(40, 21)) as pilot:
+        ticket.look = lambda: HERE
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        await pilot.press("down", "down", *"92000", "down", "down", *"94000", "space", *"95000")
+        ticket.set_preview(EFFECT)
+        await pilot.pause()
+        lines = picture(app).splitlines()
+        assert all(len(line) == 40 for line in lines)
+        assert any("✗ position" in line for line in lines)
+
+
+async def test_what_would_be_refused_is_not_sent_and_exits_are_never_held_back() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        ticket.set_preview(REFUSED)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.heard == []
+        assert ticket.words == REFUSED.refusals[0]
+        await pilot.press("up", "up", "up", "right", "right")  # side, then flags: reduce-only
+        assert ticket.draft.flags == "reduce-only"
+        ticket.set_preview(REFUSED)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert [order.reduce_only for order in app.heard] == [True]
+
+
+async def test_a_bracket_is_typed_and_sent() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.look = lambda: HERE
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        await pilot.press(*"0.1", "down", "down", *"92000", "down", *"500", "down")
+        await pilot.press(
+            *"94000", "colon", *"1", "slash", *"2", "space", *"95000", "colon", *"5", *"0", "percent_sign"
+        )
+        await pilot.pause()
+        assert ticket.draft.targets == "94000:1/2 95000:50%"
+        await pilot.press("down")
+        await pilot.pause()
+        text = " ".join(picture(app).split())
+        assert "targets 94 000.0 × ½ 95 000.0 × ½" in text
+        assert "risk 150.00 = 0.15%" in text
+        assert "= 9 350.00 = 9.3% of equity" in text
+        await pilot.press("enter")
+        await pilot.pause()
+        (order,) = app.heard
+        assert order.stop_loss == StopLoss(Decimal(92000), Decimal(500))
+        assert [(one.price, one.fraction) for one in order.take_profit] == [
+            (Decimal(94000), Decimal("0.5")),
+            (Decimal(95000), Decimal("0.5")),
+        ]
+
+
+async def test_a_key_changes_what_the_quantity_counts() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.look = lambda: HERE
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        await pilot.press(*"0.1", "u")
+        assert (ticket.draft.unit, ticket.draft.quantity) == (Unit.NOTIONAL, "9350.00")
+        await pilot.press("u")
+        assert (ticket.draft.unit, ticket.draft.quantity) == (Unit.EQUITY, "9.3500")
+        await pilot.press(*"1", "enter")
+        await pilot.pause()
+        assert [order.quantity for order in app.heard] == [Decimal("0.010")]
+        await pilot.press("u")
+        assert (ticket.draft.unit, ticket.draft.quantity) == (Unit.RISK, "")
+        await pilot.press(*"1", "enter")
+        await pilot.pause()
+        assert ticket.words.startswith("quantity by risk needs a stop")
+        ticket.start(_btc(), Side.SELL, Decimal("93500.0"))
+        assert (ticket.draft.unit, ticket.draft.quantity) == (Unit.RISK, "1")  # the next ticket counts alike
+
+
+async def test_every_type_and_time_in_force_can_be_chosen() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.look = lambda: HERE
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        await pilot.press("up")
+        seen = []
+        for _ in TYPES:
+            await pilot.press("right")
+            seen.append(ticket.draft.type)
+        assert set(seen) == set(TYPES)
+        assert seen[-1] is OrderType.LIMIT
+        while ticket._field != "tif":
+            await pilot.press("down")
+        await pilot.press("right", "right", "right")
+        assert ticket.draft.tif is TimeInForce.GTD
+        await pilot.press("down", *"2h", "enter")
+        await pilot.pause()
+        assert [order.expires for order in app.heard] == [HERE.now + 7_200_000_000_000]
+
+
+async def test_a_paste_fills_in_nothing() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.start(_btc(), Side.BUY, Decimal("93500.0"))
+        ticket.focus()
+        before = msgspec.structs.asdict(ticket.draft)
+        for text in ("99999", "\x1b[200~9\r\n", "💥" * 500, "'; drop\n\n\n"):
+            ticket.post_message(events.Paste(text))
+        await pilot.pause()
+        assert msgspec.structs.asdict(ticket.draft) == before
+        assert app.heard == []
 
 
 async def test_digits_stay_in_the_ticket_and_letters_leave_it() -> None:

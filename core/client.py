@@ -98,19 +98,16 @@ class Client:
         client = cls(reader, writer)
         try:
             await asyncio.wait_for(client._open(name, view_only, stream), CONNECT_TIMEOUT_S)
+            client._task = asyncio.get_running_loop().create_task(client._follow())
         except TimeoutError:
-            await client.close()
             raise NoEngine(f"the engine at {path} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
         except msgspec.DecodeError as error:
-            await client.close()
             raise ClientError(f"what answers at {path} is no tradedeck engine: {error}") from None
-        except ClientError:
-            await client.close()
-            raise
         except OSError as error:
-            await client.close()
             raise NoEngine(f"the engine at {path} ended the connection ({error.strerror})") from None
-        client._task = asyncio.get_running_loop().create_task(client._follow())
+        finally:
+            if client._task is None:  # also when whoever asked has gone meanwhile
+                await client.close()
         return client
 
     async def _open(self, name: str, view_only: bool, stream: bool) -> None:

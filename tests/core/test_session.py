@@ -256,6 +256,25 @@ async def test_the_socket_is_ours_alone_and_goes_with_the_engine(tmp_path: Path)
     await client.close()
 
 
+async def test_a_connect_that_is_cancelled_leaves_no_connection(tmp_path: Path) -> None:
+    heard, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.set()
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    server = await asyncio.start_unix_server(silent, str(tmp_path / "silent"))
+    connecting = asyncio.create_task(Client.connect(tmp_path / "silent", "t"))
+    await asyncio.wait_for(heard.wait(), 60)
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+    await asyncio.wait_for(gone.wait(), 10)
+    server.close()
+    await asyncio.sleep(0.05)
+
+
 async def test_nonsense_from_the_other_side_is_an_error_in_words(tmp_path: Path) -> None:
     gone = asyncio.Event()
 

@@ -41,6 +41,7 @@ class Latch:
         """Start an action on a target, unless one is in flight or began within the latch."""
         if target in self._busy or now - self._started.get(target, float("-inf")) < self._seconds:
             return False
+        self._started = {key: at for key, at in self._started.items() if now - at < self._seconds}
         self._started[target] = now
         self._busy.add(target)
         return True

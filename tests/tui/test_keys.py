@@ -32,3 +32,12 @@ def test_a_quick_answer_does_not_open_the_latch_early() -> None:
     latch.free("BTC")
     assert not latch.take("BTC", 0.29)
     assert latch.take("BTC", 0.31)
+
+
+def test_a_latch_forgets_targets_that_are_long_past() -> None:
+    """A target names its orders: over months there are many."""
+    latch = Latch()
+    for number in range(1000):
+        assert latch.take(f"cancel {number}", float(number))
+        latch.free(f"cancel {number}")
+    assert len(latch._started) < 10

@@ -58,6 +58,7 @@ class Recorder:
         self._now = now
         self._lake = Lake(settings.target, self.paths.lake)
         self._readers: dict[Path, SegmentReader] = {}
+        self._retained: date | None = None
 
     def turn(self) -> int:
         """Move one batch and return its rows; 0 when nothing waits.
@@ -111,6 +112,13 @@ class Recorder:
                 _unlink_day(path)
                 gone.append(str(path))
         return gone
+
+    def chores(self) -> None:
+        """Close the days that are over; once a day, for it lists the whole lake, delete what is too old."""
+        closed, today = self.close_days(), day_of(self._now())
+        if closed or today != self._retained:
+            self.retain()
+            self._retained = today
 
     def close(self) -> None:
         """Close what is open."""
@@ -264,8 +272,7 @@ def _work(recorder: Recorder, stop: threading.Event) -> None:
             if recorder.turn() >= MAX_ROWS:
                 continue
             if time.monotonic() >= chores:
-                recorder.close_days()
-                recorder.retain()
+                recorder.chores()
                 chores = time.monotonic() + CHORES_S
         except Busy:
             rest = BUSY_S

@@ -170,6 +170,17 @@ def test_retention_deletes_old_days_only(tmp_path: Path) -> None:
     assert recorder.retain() == []
 
 
+def test_the_lake_is_looked_through_once_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing of a remote lake costs time and money, and the recorder comes by every minute."""
+    now, listings = [MIDNIGHT], list[int]()
+    recorder = Recorder(tmp_path, TicksSettings(keep_days=5), now=lambda: now[0])
+    monkeypatch.setattr(recorder, "retain", lambda: listings.append(now[0]))
+    for minute in range(0, 3 * 1440, 60):
+        now[0] = MIDNIGHT + minute * 60 * 10**9
+        recorder.chores()
+    assert listings == [MIDNIGHT, MIDNIGHT + DAY_NS, MIDNIGHT + 2 * DAY_NS]
+
+
 def test_a_reader_that_stays_keeps_the_recorder_waiting_not_losing(tmp_path: Path) -> None:
     store, sent = writer(tmp_path), ticks(40)
     for message in sent[:20]:

@@ -16,8 +16,7 @@ TradedeckError                    what was wrong · what was expected · what to
 └── ClientError
     ├── NoEngine                  nobody answers on the socket
     ├── ProtocolMismatch          engine and client speak different versions
-    ├── SequenceGap               the numbered stream skipped; a new snapshot is needed
-    └── CommandRefused            the engine would not take the command
+    └── SequenceGap               the numbered stream skipped; a new snapshot is needed
 """
 
 
@@ -95,7 +94,3 @@ class ProtocolMismatch(ClientError):
 
 class SequenceGap(ClientError):
     """The numbered stream skipped; ask for a new snapshot."""
-
-
-class CommandRefused(ClientError):
-    """The engine would not take the command."""

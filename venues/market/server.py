@@ -23,7 +23,6 @@ from core.domain import market as m
 from core.domain.identifiers import Asset, InstrumentId, VenueId
 from core.domain.message import Data, Nanoseconds
 from core.errors import VenueError
-from venues.contracts_table import contracts
 from venues.market import protocol as p
 from venues.market.accounts import START_BALANCES, Account, Accounts
 from venues.market.flow import RATE
@@ -343,11 +342,6 @@ def _source(settings: MarketSettings, tapes: Sequence[Tape], now: Nanoseconds, s
     if played:
         return TapeSource(played, now, settings.speed, settings.loop)
     return FlowSource(now, settings.seed, settings.rate, state)
-
-
-def all_instruments() -> tuple[InstrumentId, ...]:
-    """Return every instrument that the practice exchange has contract data of."""
-    return tuple(contract.id for venue in START_BALANCES for contract in contracts(venue))
 
 
 async def serve(settings: MarketSettings, stop: asyncio.Event) -> None:

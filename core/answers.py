@@ -79,20 +79,8 @@ def fills_of(journal: Journal, since: int, limit: int) -> tuple[p.FillView, ...]
     """Return our newest fills since a time, oldest first, read from the journal."""
     found: deque[p.FillView] = deque(maxlen=limit)
     for record in journal.read(0):
-        event = wire.decode_event(record.payload)
-        if isinstance(event, e.OrderFilled) and event.ts_exchange >= since:
-            found.append(
-                p.FillView(
-                    event.ts_exchange,
-                    event.client_order_id,
-                    event.fill_id,
-                    event.instrument,
-                    event.side.value,
-                    event.quantity,
-                    event.price,
-                    event.fee,
-                    event.fee_asset,
-                    event.liquidity.value,
-                )
-            )
+        if wire.is_kind(record.payload, e.OrderFilled):
+            event = wire.decode_event(record.payload)
+            if isinstance(event, e.OrderFilled) and event.ts_exchange >= since:
+                found.append(p.FillView.of(event))
     return tuple(found)

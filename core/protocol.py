@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core import wire
+from core.domain.events import OrderFilled
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.market import Bar, Interval
 from core.domain.message import Message, Nanoseconds
@@ -175,7 +176,7 @@ class VenueReport(msgspec.Struct, frozen=True):
 
 
 class FillView(msgspec.Struct, frozen=True):
-    """One fill of ours."""
+    """One fill of ours; ``ts`` is the venue's stamp."""
 
     ts: Nanoseconds
     client_order_id: ClientOrderId
@@ -187,6 +188,22 @@ class FillView(msgspec.Struct, frozen=True):
     fee: Decimal
     fee_asset: str
     liquidity: str
+
+    @classmethod
+    def of(cls, event: OrderFilled) -> "FillView":
+        """Return the view of a fill as it was recorded."""
+        return cls(
+            event.ts_exchange,
+            event.client_order_id,
+            event.fill_id,
+            event.instrument,
+            event.side.value,
+            event.quantity,
+            event.price,
+            event.fee,
+            event.fee_asset,
+            event.liquidity.value,
+        )
 
 
 class LimitView(msgspec.Struct, frozen=True):

@@ -44,6 +44,13 @@ decode_message = _message_decoder.decode
 decode_event = _event_decoder.decode
 
 
+def is_kind(payload: bytes, kind: type[Message]) -> bool:
+    """Tell whether an encoded message is of one kind, without decoding it."""
+    name = kind.__name__.encode()
+    tag = bytes([0xA0 | len(name)]) + name  # msgpack's short string, behind a short or a long array's head
+    return payload.startswith(tag, 1) or payload.startswith(tag, 3)
+
+
 def frame(value: object) -> bytes:
     """Return a value as one frame."""
     body = _encoder.encode(value)

@@ -192,18 +192,7 @@ class Replayer:
 
     def _fill(self, event: e.OrderFilled) -> FillView:
         name = ClientOrderId(self._names.get(event.client_order_id, event.client_order_id))
-        return FillView(
-            event.ts,
-            name,
-            event.fill_id,
-            event.instrument,
-            event.side.value,
-            event.quantity,
-            event.price,
-            event.fee,
-            event.fee_asset,
-            event.liquidity.value,
-        )
+        return msgspec.structs.replace(FillView.of(event), ts=event.ts, client_order_id=name)
 
     def _answer(self) -> answers.Json:
         state = self.engine.state

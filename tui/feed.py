@@ -192,13 +192,7 @@ class Feed:
 
     def _event(self, message: Message) -> None:
         if isinstance(message, e.OrderFilled):
-            self.fills.append(
-                p.FillView(
-                    message.ts_exchange, message.client_order_id, message.fill_id, message.instrument,
-                    message.side.value, message.quantity, message.price, message.fee, message.fee_asset,
-                    message.liquidity.value,
-                )
-            )  # fmt: skip
+            self.fills.append(p.FillView.of(message))
         self.events.append(message)
         self.dirty.topics |= {ORDERS, ACCOUNT, NOTICES}
 

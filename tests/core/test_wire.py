@@ -54,7 +54,9 @@ def values(kind: type[Message]) -> st.SearchStrategy[Message]:
 @given(data=st.data())
 def test_every_message_goes_round(kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(values(kind))
-    assert wire.decode_message(wire.encode(message)) == message
+    encoded = wire.encode(message)
+    assert wire.decode_message(encoded) == message
+    assert [known for known in EVERY if wire.is_kind(encoded, known)] == [kind]
     if isinstance(message, Event):
         assert wire.decode_event(wire.encode(message)) == message
     update = p.decode_server_frame(wire.encode(p.Update(7, message)))

@@ -10,11 +10,15 @@ from core.connection import VenueLink
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.message import Nanoseconds
 from core.engine import Engine
 from core.errors import TradedeckError
 from core.ports import Clock, Journal
 from core.preview import preview
 from core.records import records_of
+
+AHEAD_NS: Nanoseconds = 3_600 * 1_000_000_000
+"""How far a venue's clock may be ahead of ours for its fills to be found by time."""
 
 
 class Answers:
@@ -76,11 +80,16 @@ class Answers:
 
 
 def fills_of(journal: Journal, since: int, limit: int) -> tuple[p.FillView, ...]:
-    """Return our newest fills since a time, oldest first, read from the journal."""
+    """Return our newest fills since a time, oldest first, read from the journal.
+
+    Only the records from then on are read. ``since`` counts by the venue's stamp, the journal goes by ours: a fill may
+    come late, but a venue's clock is at most ``AHEAD_NS`` before ours.
+    """
     found: deque[p.FillView] = deque(maxlen=limit)
-    for record in journal.read(0):
+    after = journal.first_since(since - AHEAD_NS) - 1 if since > 0 else 0
+    for record in journal.read(after):
         if wire.is_kind(record.payload, e.OrderFilled):
-            event = wire.decode_event(record.payload)
+            event = wire.recorded(record)
             if isinstance(event, e.OrderFilled) and event.ts_exchange >= since:
                 found.append(p.FillView.of(event))
     return tuple(found)

@@ -292,14 +292,20 @@ class Engine:
         self._outbox.state = State.from_image(image)
         self._orders.hold_waiting()
 
-    def recover(self, event: Event) -> None:
-        """Apply an event from the journal: the same as live, with nothing to send."""
+    def recover(self, event: Event) -> str:
+        """Apply an event from the journal as live, with nothing to send; return why it did not fit, or nothing."""
+        state, wrong = self.state, ""
+        before = state.illegal
         try:
-            self.state.apply(event)
-        except (IllegalTransition, KeyError):
-            self.state.illegal += 1
+            state.apply(event)
+        except (IllegalTransition, KeyError) as error:
+            state.illegal += 1
+            wrong = str(error) if isinstance(error, IllegalTransition) else f"nothing is known of {error}"
+        if not wrong and state.illegal > before:
+            wrong = f"{type(event).__name__} of an instrument that nobody has defined"
         if isinstance(event, e.OrderApproved):
             self._orders.held.add(event.order.instrument)
+        return wrong
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

@@ -157,6 +157,16 @@ class Journal(Protocol):
         """
         ...
 
+    def first_since(self, ts: Nanoseconds) -> int:
+        """Return the first durable sequence whose event is not older than ``ts``; behind the last where there is none.
+
+        Found by bisection: it takes the records' times to rise, as an engine's clock does.
+
+        Raises:
+            JournalDamaged: naming the record that cannot be read.
+        """
+        ...
+
     def close(self) -> None:
         """Write what is queued and close."""
         ...

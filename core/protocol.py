@@ -113,6 +113,8 @@ class Status(msgspec.Struct, frozen=True):
     """What is being closed now."""
     unjournalled: tuple[ClientOrderId, ...] = ()
     """Exits that left without a record, until the journal can be written again."""
+    unfit: int = 0
+    """Events since the engine's start, the journal's at recovery among them, that did not fit and were not applied."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

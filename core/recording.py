@@ -6,6 +6,7 @@ from collections.abc import Callable
 from logging import ERROR, INFO
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from core import protocol as p
@@ -17,14 +18,16 @@ from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId
 from core.domain.message import Command, Message
 from core.engine import Engine
-from core.errors import StoreError
-from core.ports import Clock, Journal
-from core.state import IMAGE_DECODER, State
+from core.errors import JournalDamaged, StoreError
+from core.ports import Checkpoint, Clock, Journal
+from core.state import IMAGE_DECODER, State, StateImage
 
 log = structlog.get_logger()
 STUCK_S = 5.0
 """A journal that has said nothing of a record for this long counts as failing: a disk may hang without an error."""
 STUCK = StoreError("the journal does not answer, its disk may hang")
+SAID = 10
+"""Records that do not fit are named up to here, then counted."""
 Reply = Callable[[p.Outcome], None]
 
 
@@ -92,18 +95,25 @@ class Recording:
 
         Raises:
             JournalDamaged: trading is refused until the journal has been checked.
+            JournalTooNew: if a record is of a kind that this program does not know.
         """
         engine = self._shell.engine
         checkpoint = self.journal.last_checkpoint()
         after = 0
         if checkpoint is not None:
-            engine.restore(IMAGE_DECODER.decode(checkpoint.image))
+            engine.restore(_image(checkpoint))
             after = checkpoint.sequence
-        count = 0
+        count = unfit = 0
         for record in self.journal.read(after):
-            engine.recover(wire.decode_event(record.payload))
+            wrong = engine.recover(wire.recorded(record))
+            if wrong:
+                unfit += 1
+                if unfit <= SAID:
+                    log.warning("record does not fit, kept and not applied", record=record.sequence, why=wrong)
             self._sequence = record.sequence
             count += 1
+        if unfit > SAID:
+            log.warning("records do not fit, kept and not applied", records=unfit)
         self._sequence = max(self._sequence, after)
         self._checkpointed = after
         return count
@@ -224,6 +234,17 @@ class Recording:
         if self._state.store_trouble != text:
             log.log(ERROR if text else INFO, "journal trouble" if text else "journal well again", trouble=text)
             self._shell.emit(m.StoreStatus(text, self._shell.clock.now()))
+
+
+def _image(checkpoint: Checkpoint) -> StateImage:
+    """Return the state that a checkpoint holds; its seal is proven, so what does not fit is another version's."""
+    try:
+        return IMAGE_DECODER.decode(checkpoint.image)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JournalDamaged(
+            f"the checkpoint after journal record {checkpoint.sequence} has not the form of this program's: {error}; "
+            "trading refused; start the version that wrote it"
+        ) from error
 
 
 def _adds_risk(command: Command, state: State) -> bool:

@@ -54,6 +54,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         loop_late_ns=loop_late_ns,
         flattening=tuple(state.exits.flattening),
         unjournalled=tuple(state.exits.unjournalled),
+        unfit=state.illegal,
     )
 
 

@@ -6,7 +6,8 @@ import msgspec
 
 from core.domain import alerts, commands, events, market
 from core.domain.message import Command, Data, Event, Message
-from core.errors import ClientError
+from core.errors import ClientError, JournalDamaged, JournalTooNew, StoreError
+from core.ports import Record
 
 T = TypeVar("T")
 MAX_FRAME = 64 * 1024 * 1024
@@ -42,6 +43,51 @@ _message_decoder: "msgspec.msgpack.Decoder[Message]" = msgspec.msgpack.Decoder(A
 _event_decoder: "msgspec.msgpack.Decoder[Event]" = msgspec.msgpack.Decoder(AnyEvent)
 decode_message = _message_decoder.decode
 decode_event = _event_decoder.decode
+_TS_AT = {event.__name__: event.__struct_fields__.index("ts") + 1 for event in EVENTS}
+"""Where an event's time stands behind its name; an event grows behind it (docs/decisions/030-layouts.md)."""
+
+
+def event_time(payload: bytes) -> int | None:
+    """Return when an encoded event entered the engine (ns, UTC), of a kind not known here its last field; else None."""
+    try:
+        fields = msgspec.msgpack.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(fields, list) or not fields:
+        return None
+    at = _TS_AT.get(fields[0], -1) if isinstance(fields[0], str) else -1
+    found = fields[at] if at < len(fields) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def recorded(record: Record) -> Event:
+    """Return the event of a journal record.
+
+    Raises:
+        JournalTooNew: if it is of a kind that this program does not know.
+        JournalDamaged: if it has not the form that this program gives it.
+    """
+    try:
+        return decode_event(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(record, error) from error
+
+
+def _unreadable(record: Record, error: Exception) -> StoreError:
+    try:
+        fields = msgspec.msgpack.decode(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        fields = None
+    name = fields[0] if isinstance(fields, list) and fields and isinstance(fields[0], str) else ""
+    where = f"journal record {record.sequence}"
+    if name and name not in _TS_AT:
+        return JournalTooNew(
+            f"{where} is of the kind {name}, which this program does not know; start the newer version that wrote it"
+        )
+    return JournalDamaged(
+        f"{where} ({name or 'no event'}) has not the form of this program's: {error}; trading refused; "
+        "start the version that wrote it, or run tradedeck journal check"
+    )
 
 
 def is_kind(payload: bytes, kind: type[Message]) -> bool:

@@ -42,6 +42,7 @@ def status(view: Status) -> Json:
         "now_ns": view.now,
         "flattening": list(view.flattening),
         "unjournalled": list(view.unjournalled),
+        "unfit_events": view.unfit,
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
     }
 

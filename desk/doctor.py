@@ -154,6 +154,9 @@ def _engine(home: Home) -> Iterator[Finding]:
         "trading", "ok" if view.state == "ACTIVE" else "note", f"{view.mode}, {view.state} {view.state_reason}"
     )
     yield Finding("records", "ok" if view.journal == "ok" else "wrong", f"journal {view.journal}")
+    if view.unfit:
+        detail = f"{view.unfit} events did not fit what is known; they are kept and not applied"
+        yield Finding("events", "note", detail, f"compare positions with the venue; {home.log(Role.ENGINE)} names them")
     for venue, words in view.venues.items():
         yield Finding(venue, "ok" if words == "ready" else "wrong", words)
     yield from _feeds(view)

@@ -1,5 +1,6 @@
 """Stores that keep nothing on disk: twins of the real ones for tests, replay and simulation."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +8,7 @@ from core.domain.market import BookDelta, BookSnapshot, Quote, Trade
 from core.domain.message import Message
 from core.errors import StoreError
 from core.ports import Checkpoint, Done, Record
+from core.wire import event_time
 
 _TICKS = (Quote, Trade, BookDelta, BookSnapshot)
 
@@ -108,6 +110,10 @@ class MemoryJournal:
     def read(self, after: int = 0) -> Iterator[Record]:
         """Yield durable records with a sequence above ``after``, in order."""
         yield from self._records[after:]
+
+    def first_since(self, ts: int) -> int:
+        """Return the first durable sequence whose event is not older than ``ts``; behind the last if there is none."""
+        return bisect_left(self._records, ts, key=lambda record: event_time(record.payload) or 0) + 1
 
     def crash(self) -> "MemoryJournal":
         """Return the journal as the next process finds it after kill -9 of this one."""

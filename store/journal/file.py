@@ -14,7 +14,7 @@ from store.journal.format import (
     checkpoint_sequences,
     create,
     damaged,
-    event_time,
+    first_since,
     head,
     is_blank,
     link,
@@ -24,6 +24,7 @@ from store.journal.format import (
     read_run,
     reading,
     reading_error,
+    time_at,
     writing_error,
 )
 from store.journal.mark import Acknowledged
@@ -200,20 +201,12 @@ class JournalFile:
         return end < last
 
     def first_since(self, ts: int) -> int:
-        """Return the first kept sequence whose event is not older than ``ts`` (ns, UTC), by bisection."""
-        low, high = read_base(self._db).sequence + 1, self.sequence + 1
-        while low < high:
-            middle = (low + high) // 2
-            if (self.time_at(middle) or 0) < ts:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        """Return the first kept sequence whose event is not older than ``ts`` (ns, UTC)."""
+        return first_since(self._db, self.sequence, ts)
 
     def time_at(self, sequence: int) -> int | None:
         """Return the time of one record (ns, UTC); None where it has none."""
-        row = self._db.execute("SELECT payload FROM records WHERE sequence = ?", (sequence,)).fetchone()
-        return event_time(row[0]) if row else None
+        return time_at(self._db, sequence)
 
     def close(self) -> None:
         """Move the log into the file and close."""

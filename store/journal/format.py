@@ -7,10 +7,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from core.errors import DiskFull, JournalDamaged, JournalTooNew, StoreError
 from core.ports import Checkpoint, Record
+from core.wire import event_time
 
 FORMAT = 1
 OLDEST = 1
@@ -272,11 +271,22 @@ def checkpoint_sequences(db: sqlite3.Connection) -> list[int]:
     return [row[0] for row in db.execute("SELECT sequence FROM checkpoints ORDER BY sequence DESC")]
 
 
-def event_time(payload: bytes) -> int | None:
-    """Return when an event entered the engine (ns, UTC): the last field of every event; None if it is no event."""
-    try:
-        fields = msgspec.msgpack.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    last = fields[-1] if isinstance(fields, list) and fields else None
-    return last if isinstance(last, int) and not isinstance(last, bool) else None
+def time_at(db: sqlite3.Connection, sequence: int) -> int | None:
+    """Return the time of one record (ns, UTC); None where it has none."""
+    row = db.execute("SELECT payload FROM records WHERE sequence = ?", (sequence,)).fetchone()
+    return event_time(row[0]) if row and type(row[0]) is bytes else None
+
+
+def first_since(db: sqlite3.Connection, last: int, ts: int) -> int:
+    """Return the first kept sequence up to ``last`` whose event is not older than ``ts`` (ns, UTC), by bisection.
+
+    It is ``last`` + 1 where there is none.
+    """
+    low, high = read_base(db).sequence + 1, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        if (time_at(db, middle) or 0) < ts:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -12,6 +12,8 @@ from core.ports import Checkpoint, Done, Record
 from store.journal.file import JournalFile, verify_head
 from store.journal.format import (
     checkpoint_sequences,
+    first_since,
+    head,
     read_base,
     read_checkpoint,
     read_records,
@@ -182,6 +184,20 @@ class SqliteJournal:
         """
         with self._refusing_damage(), reading(self.path) as db:
             yield from read_records(db, self.path, after)
+
+    def first_since(self, ts: int) -> int:
+        """Return the first durable sequence whose event is not older than ``ts`` (ns, UTC); a few reads find it.
+
+        It is the one behind the last where there is none, and the first kept record at least.
+
+        Raises:
+            JournalDamaged: naming the record that cannot be read.
+        """
+        with self._refusing_damage(), reading(self.path) as db:
+            try:
+                return first_since(db, head(db).sequence, ts)
+            except sqlite3.Error as error:
+                raise reading_error(error, self.path, 1) from error
 
     def close(self) -> None:
         """Write what is queued and close; repeated calls change nothing."""

@@ -15,13 +15,12 @@ import msgspec
 
 from core.domain.message import Event
 from core.errors import JournalDamaged, StoreError
-from core.wire import decode_event
+from core.wire import decode_event, event_time
 from store.home_lock import HomeLock
 from store.journal.format import (
     chain_at,
     check_format,
     checkpoint_sequences,
-    event_time,
     head,
     put_meta,
     read_base,

@@ -5,6 +5,8 @@ from threading import Event
 
 import pytest
 
+from core import wire
+from core.domain.events import EngineStarted
 from core.errors import StoreError
 from core.ports import Checkpoint, Journal, Record
 
@@ -74,6 +76,16 @@ class JournalContract:
         assert [record.sequence for record in journal.read(7)] == [8, 9, 10]
         assert list(journal.read(10)) == []
         assert list(journal.read(11)) == []
+
+    def test_the_first_record_since_a_time_is_found(self, journal: Journal) -> None:
+        assert journal.first_since(0) == 1
+        started = [wire.encode(EngineStarted(run, "t", "paper", run * 1_000)) for run in range(1, 101)]
+        write(journal, *started[:50])
+        assert journal.first_since(50_001) == 51
+        write(journal, *started[50:])
+        for ts, first in ((0, 1), (1_000, 1), (1_001, 2), (50_000, 50), (99_999, 100), (100_000, 100), (100_001, 101)):
+            assert journal.first_since(ts) == first
+            assert [record.payload for record in journal.read(first - 1)] == started[first - 1 :]
 
     def test_payloads_come_back_byte_for_byte(self, journal: Journal) -> None:
         payloads = [b"", b"\x00", b"\xff" * 3, bytes(range(256)), b"x" * 100_000]

@@ -79,7 +79,7 @@ class Orders:
         if record.status in _BUSY:
             self._refuse(command, "amend", f"order is {record.status}; wait for the venue's answer")
             return
-        verdict = self.guardian.check_amend(self.state, command, record, now)
+        verdict = self.guardian.check_amend(self.state, command, record, now, follows=command.origin == BRACKET)
         id_, changes = command.client_order_id, (command.quantity, command.price, command.trigger)
         if not isinstance(verdict, Approved):
             self._outbox.put(self.guardian.denied_change("amend", id_, verdict, now))

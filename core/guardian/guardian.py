@@ -34,6 +34,7 @@ class Guardian:
         self._places = places or Places()
         self._duplicates = rules.Duplicates(settings)
         self._rate = rules.OrderRate(settings)
+        self._amends = rules.AmendRate(settings)
         self.able = Able(settings)
         self.limits: tuple[Limit, ...] = (
             rules.Supported(settings),
@@ -113,9 +114,12 @@ class Guardian:
         return None
 
     def check_amend(
-        self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds
+        self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds, *, follows: bool = False
     ) -> Approved[AmendOrder] | Breach:
-        """Let an amend pass when the order it leads to would pass."""
+        """Let an amend pass when the order it leads to would pass, and when there are not too many of them.
+
+        An exit that ``follows`` its bracket's fills has no rate: protection is not late because somebody is busy.
+        """
         order = record.order
         market = state.markets[order.instrument]
         for name, value in (("quantity", command.quantity), ("price", command.price), ("trigger", command.trigger)):
@@ -144,6 +148,10 @@ class Guardian:
             or too_small(changed, market, float(quantity), reference_price(changed, market))
             or self._grown(state, changed, record, now)
         )
+        if wrong is None and not (follows and order.reduce_only):
+            wrong = self._amends.at(now)
+            if wrong is None:
+                self._amends.passed(now)
         return wrong if wrong is not None else Approved(command)
 
     def _grown(self, state: State, changed: Order, record: OrderRecord, now: Nanoseconds) -> Breach | None:
@@ -152,7 +160,7 @@ class Guardian:
         changed = msgspec.structs.replace(changed, quantity=changed.quantity - record.filled)
         proposal = Proposal(state, changed, state.markets[changed.instrument], now, replaced)
         for limit in self._asked(proposal):
-            breach = limit.breach(proposal) if limit is not self._duplicates else None
+            breach = limit.breach(proposal) if limit not in (self._duplicates, self._rate) else None
             if breach is not None:
                 return breach
         return None

@@ -248,7 +248,20 @@ class Duplicates(Rule):
 
 
 def _fingerprint(order: Order) -> tuple[object, ...]:
-    return (order.instrument, order.side, order.quantity, order.type, order.price, order.trigger, order.strategy_id)
+    """Return all that makes an order do what it does; a flag changed on purpose is another order."""
+    return (
+        order.instrument,
+        order.side,
+        order.quantity,
+        order.type,
+        order.price,
+        order.trigger,
+        order.trail,
+        order.time_in_force,
+        order.post_only,
+        order.reduce_only,
+        order.strategy_id,
+    )
 
 
 class OrderRate(Rule):
@@ -263,7 +276,11 @@ class OrderRate(Rule):
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        count, bound = self._count(proposal.now) + 1, self.settings.max_orders_per_second
+        return self.at(proposal.now)
+
+    def at(self, now: Nanoseconds) -> Breach | None:
+        """Return why one more may not pass at this moment, or None."""
+        count, bound = self._count(now) + 1, self.settings.max_orders_per_second
         return self.over(count, bound) if count > bound else None
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
@@ -280,6 +297,12 @@ class OrderRate(Rule):
     def passed(self, now: Nanoseconds) -> None:
         """Count an order that was let through."""
         self._sent.append(now)
+
+
+class AmendRate(OrderRate):
+    """No more amends a second than orders, counted apart: a moved ladder takes no entry its place, nor the reverse."""
+
+    name = "max_amends_per_second"
 
 
 class OpenOrders(Rule):

@@ -1,6 +1,7 @@
 """The gate: each limit just under, at and over its bound, the words of each refusal, and no way around."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
-from core.domain.identifiers import Asset, InstrumentId
+from core.domain.identifiers import Asset, InstrumentId, StrategyId
 from core.domain.order import Operation, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.engine import Engine
 from core.guardian.guardian import Guardian
@@ -251,6 +252,53 @@ def test_orders_a_second() -> None:
     refusal = denied(engine, order(BTC_PERP, Side.BUY, "0.01"), T0 + S - 1)
     assert (refusal.limit, refusal.value, refusal.bound) == ("max_orders_per_second", "4", "3")
     sent(engine, order(BTC_PERP, Side.BUY, "0.01"), T0 + S)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"post_only": True},
+        {"time_in_force": TimeInForce.IOC},
+        {"reduce_only": True},
+        {"strategy_id": StrategyId("other")},
+    ],
+)
+def test_a_flag_changed_on_purpose_is_another_order(changes: dict[str, Any]) -> None:
+    engine = only(duplicate_window_ms=300)
+    sent(engine, order(BTC_PERP, Side.SELL, "0.01"), T0)
+    engine.process(fill(BTC_PERP, Side.BUY, "5", "60000", "f"))
+    wanted = order(BTC_PERP, Side.BUY, "0.01", "50000")
+    sent(engine, wanted, T0)
+    assert denied(engine, wanted, T0).limit == "duplicate_window"
+    side = Side.SELL if "reduce_only" in changes else Side.BUY
+    sent(engine, order(BTC_PERP, side, "0.01", "50000", **changes), T0)
+
+
+def test_amends_a_second_are_as_many_as_orders_and_counted_apart() -> None:
+    engine = only(max_orders_per_second=3)
+    ids = [sent(engine, order(BTC_PERP, Side.BUY, "0.01", "50000"), T0) for _ in range(3)]
+    for id_ in ids:  # a ladder is moved as a whole, in the second in which it was laid out
+        accept(engine, id_)
+        assert of(engine.process(c.AmendOrder(id_, price=D(50001), ts=T0)), Approved)
+        engine.process(e.OrderAmended(id_, None, D(50001), None, T0, T0))
+    late = c.AmendOrder(ids[0], price=D(50002), ts=T0 + S - 1)
+    refused = of(engine.process(late), e.CommandRefused)
+    assert refused[0].reason == ("refused: max amends per second 4 > 3 (default of [guardian] max_orders_per_second)")
+    assert record_of(engine, ids[0]).order.price == D(50001)
+    assert of(engine.process(late.replace(ts=T0 + S)), Approved)
+    sent(engine, order(BTC_PERP, Side.BUY, "0.01"), T0 + S)
+
+
+def test_exits_are_amended_at_the_same_rate_but_a_brackets_own_are_not() -> None:
+    engine = only(max_orders_per_second=2)
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f"))
+    id_ = sent(engine, order(BTC_PERP, Side.SELL, "0.5", "70000", reduce_only=True))
+    accept(engine, id_)
+    answers = []
+    for origin in ("strategy", "strategy", "strategy", "bracket", "bracket", "bracket"):
+        answers.append(bool(of(engine.process(c.AmendOrder(id_, price=D(70001), origin=origin, ts=T0)), Approved)))
+        engine.process(e.OrderAmended(id_, None, D(70001), None, T0, T0))
+    assert answers == [True, True, False, True, True, True]
 
 
 def test_open_orders_and_an_amend_takes_no_new_place() -> None:

@@ -16,6 +16,7 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
+from core.markets import KEPT_BARS
 from core.ports import Clock, Venue
 from core.reconcile import missing, reconcile
 from core.state import State, VenueView
@@ -24,7 +25,6 @@ log = structlog.get_logger()
 RETRY_S = 1.0
 OVERLAP_NS = 60_000_000_000
 """A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
-HISTORY_BARS = 1440
 HOLD_NS = 2_000_000_000
 """Fills wait this long at most for the snapshot after a connect: a slow venue must not keep a position old."""
 QUERY_AFTER_NS = 2_000_000_000
@@ -161,7 +161,7 @@ class VenueLink:
         now = self._runtime.clock.now()
         market = self._state.markets.get(instrument)
         for interval in m.Interval:
-            start = now - HISTORY_BARS * interval.ns
+            start = now - KEPT_BARS[interval] * interval.ns
             kept = market.bars[interval] if market is not None else {}
             if kept:
                 start = max(kept)

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 from core import wire
 from core.domain.approval import Approved
+from core.domain.message import Message
 from core.outbox import Effect
 
 
 class Digest:
-    """Take effects in their order; ``hex`` is the SHA-256 of their encodings so far."""
+    """Take messages and effects in their order; ``hex`` is the SHA-256 of their encodings so far."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -19,10 +20,23 @@ class Digest:
     def update(self, effects: Iterable[Effect]) -> None:
         """Take what one message led to; an approved command counts as well, marked as sent."""
         for effect in effects:
-            sent = isinstance(effect, Approved)
-            body = wire.encode(effect.command if isinstance(effect, Approved) else effect)
-            self._hash.update(len(body).to_bytes(4, "little") + (b"s" if sent else b"e") + body)
+            if isinstance(effect, Approved):
+                self._take(b"s", effect.command)
+            else:
+                self._take(b"e", effect)
             self.count += 1
+
+    def message(self, message: Message) -> None:
+        """Take what the engine is given."""
+        self._take(b"m", message)
+
+    def answer(self, value: object) -> None:
+        """Take what was left in the end."""
+        self._take(b"a", value)
+
+    def _take(self, mark: bytes, value: object) -> None:
+        body = wire.encode(value)
+        self._hash.update(len(body).to_bytes(4, "little") + mark + body)
 
     def hex(self) -> str:
         """Return the digest of what was taken so far."""

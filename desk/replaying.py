@@ -1,6 +1,5 @@
 """Back-test from the command line: tapes through the whole engine, orders from a file, one thread, no clock."""
 
-import hashlib
 import heapq
 import itertools
 from collections import deque
@@ -11,15 +10,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from core import views, wire
+from core import views
 from core.config import Settings
 from core.config_file import load
+from core.digest import Digest
 from core.domain import events as e
 from core.domain.commands import CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, instrument_id, venue_of
 from core.domain.instrument import Instrument
 from core.domain.market import Quote
-from core.domain.message import Command, Event, Message
+from core.domain.message import Command, Message
 from core.domain.order import Order, OrderType, Side, TimeInForce
 from core.engine import Engine
 from core.errors import TradedeckError
@@ -107,7 +107,7 @@ class Replayer:
         self._ids: dict[str, ClientOrderId] = {}
         self._names: dict[ClientOrderId, str] = {}
         self._fills: list[answers.Json] = []
-        self._digest = hashlib.sha256()
+        self._digest = Digest()
         self._first = self._last = 0
         self.unmatched = 0
         self.engine = Engine(Guardian(settings.guardian), State(mode="replay"))
@@ -133,7 +133,7 @@ class Replayer:
         return self._answer()
 
     def _messages(self) -> Iterator[Message]:
-        update, encode, quoted = self._digest.update, wire.encode, self._quoted
+        take, quoted = self._digest.message, self._quoted
         streams: list[Iterator[Any]] = [self._stream(tape) for tape in self._tapes]
         merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda message: message.ts)
         for message in merged:
@@ -142,7 +142,7 @@ class Replayer:
                 continue
             self._last = message.ts
             self._first = self._first or message.ts
-            update(encode(message))
+            take(message)
             yield message
 
     def _stream(self, tape: Tape) -> Iterator[Message]:
@@ -179,10 +179,8 @@ class Replayer:
                 self.unmatched += 1
 
     def _observe(self, effects: Sequence[Any]) -> None:
+        self._digest.update(effects)
         for effect in effects:
-            if not isinstance(effect, Event):
-                continue
-            self._digest.update(wire.encode(effect))
             if isinstance(effect, e.OrderSubmitted | e.OrderApproved | e.OrderDenied):
                 order = effect.order
                 self._ids[order.operation_id] = order.client_order_id
@@ -207,7 +205,7 @@ class Replayer:
                 gaps[id_] = gaps.get(id_, 0) + count
         cash = {venue: {asset: money(total) for asset, total in wallet.items()} for venue, wallet in self._wallets()}
         held = [answers.position(view) for view in views.positions(state)]
-        self._digest.update(wire.encode((held, cash)))
+        self._digest.answer((held, cash))
         records = sorted(state.blotter.orders.values(), key=lambda record: record.created)
         return {
             "events": self._driver.played - self._put,
@@ -231,7 +229,7 @@ class Replayer:
             "clock_offset_ms": {tape.path: round(tape.clock_offset_ns / MS_NS, 3) for tape in self._tapes},
             "first_ts_ns": self._first,
             "last_ts_ns": self._last,
-            "digest": self._digest.hexdigest(),
+            "digest": self._digest.hex(),
         }
 
     def _wallets(self) -> Iterator[tuple[VenueId, dict[Any, Decimal]]]:

@@ -2,11 +2,14 @@
 
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from desk.output import UsageFault
 
 SECOND_NS = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -38,7 +41,7 @@ def length(option: str, text: str) -> int:
     found = _LENGTH.fullmatch(text)
     if found is None:
         raise UsageFault(f'{option} must be a length (90s, 15m, 2h, 7d) (got "{text}")')
-    return int(float(found[1]) * _SECONDS[found[2]] * SECOND_NS)
+    return int(Decimal(found[1]) * _SECONDS[found[2]] * SECOND_NS)
 
 
 def _moment(option: str, text: str, sign: int) -> int:
@@ -50,4 +53,4 @@ def _moment(option: str, text: str, sign: int) -> int:
         raise UsageFault(f'{option} must be a length (90s, 15m, 2h, 7d) or a UTC time (got "{text}")') from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000_000) * 1000
+    return (moment - _EPOCH) // _MICROSECOND * 1000

@@ -37,12 +37,6 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def pad_line(line: Line, width: int, style: str = "") -> Line:
-    """Fill a line with blanks up to `width` cells."""
-    missing = width - line_width(line)
-    return (*line, (" " * missing, style)) if missing > 0 else line
-
-
 def changed_spans(before: Line, after: Line) -> list[tuple[int, int]]:
     """Give the spans (first cell, number of cells) in which two lines differ.
 

@@ -14,7 +14,7 @@ SECOND_NS = 1_000_000_000
 
 def clock(ts: int) -> str:
     """Return a stamp as UTC date and time."""
-    return datetime.fromtimestamp(ts / SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(ts // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def show_status(view: Status) -> None:

@@ -20,6 +20,7 @@ from core.domain.order import Order, OrderStatus, Side
 from core.engine import Engine
 from core.errors import VenueError
 from core.guardian.guardian import Guardian
+from core.markets import KEPT_BARS
 from core.runtime import Runtime
 from core.state import State
 from store.journal.format import read_records, reading
@@ -224,6 +225,12 @@ async def test_a_screen_that_fails_holds_up_no_order(desk: Desk) -> None:
     desk.runtime.server = Failing()  # type: ignore[assignment]
     id_ = await desk.buy()
     await until(lambda: desk.status(id_) is A.ACCEPTED)
+
+
+async def test_history_is_asked_for_as_far_as_it_is_kept(desk: Desk) -> None:
+    await until(lambda: len(desk.venue.asked_history) >= len(KEPT_BARS))
+    for instrument, interval, start, end in desk.venue.asked_history[:3]:
+        assert (instrument, end - start) == (BTC_PERP.id, KEPT_BARS[interval] * interval.ns)
 
 
 async def test_a_bad_message_does_not_end_the_engine(desk: Desk) -> None:

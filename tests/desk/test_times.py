@@ -5,7 +5,10 @@ import time
 import pytest
 
 from desk import times
+from desk.commands.shown import clock
 from desk.output import UsageFault
+
+T0 = 1_700_000_000 * 10**9
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("1.5m", 90), ("2h", 7200), ("7d", 604_800)])
@@ -20,6 +23,24 @@ def test_a_length_counts_from_now(text: str, seconds: int) -> None:
 @pytest.mark.parametrize("text", ["2024-08-09T00:00:00", "2024-08-09", "2024-08-09T02:00:00+02:00"])
 def test_a_moment_is_utc_unless_it_says_otherwise(text: str) -> None:
     assert times.past("--x", text) == 1_723_161_600_000_000_000
+
+
+@pytest.mark.parametrize("micros", [1, 7, 499_999, 999_999])
+def test_a_moment_keeps_its_microseconds(micros: int) -> None:
+    for day in range(1, 29):
+        text = f"2024-08-{day:02d}T13:59:59.{micros:06d}"
+        assert times.past("--x", text) == (1_722_470_400 + day * 86_400 - 86_400 + 50_399) * 10**9 + micros * 1000
+
+
+def test_a_length_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert times.future("--x", "1.1s") == 1_100_000_000
+    assert times.future("--x", "16777216.001s") == 16_777_216_001_000_000
+
+
+@pytest.mark.parametrize("ts", [T0 - 1, T0 + 10**9 - 1])
+def test_a_shown_stamp_never_says_a_second_that_has_not_come(ts: int) -> None:
+    assert clock(ts) == ("2023-11-14 22:13:19" if ts < T0 else "2023-11-14 22:13:20")
 
 
 @pytest.mark.parametrize("text", ["", "soon", "5", "-5s", "5 s"])

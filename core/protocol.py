@@ -17,7 +17,7 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
 from core.state import StateImage
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):

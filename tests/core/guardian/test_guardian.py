@@ -282,7 +282,7 @@ def test_amends_a_second_are_as_many_as_orders_and_counted_apart() -> None:
         assert of(engine.process(c.AmendOrder(id_, price=D(50001), ts=T0)), Approved)
         engine.process(e.OrderAmended(id_, None, D(50001), None, T0, T0))
     late = c.AmendOrder(ids[0], price=D(50002), ts=T0 + S - 1)
-    refused = of(engine.process(late), e.CommandRefused)
+    refused = of(engine.process(late), e.ChangeDenied)
     assert refused[0].reason == ("refused: max amends per second 4 > 3 (default of [guardian] max_orders_per_second)")
     assert record_of(engine, ids[0]).order.price == D(50001)
     assert of(engine.process(late.replace(ts=T0 + S)), Approved)

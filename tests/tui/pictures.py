@@ -9,6 +9,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from core import protocol as p
 from core.domain import events as e
 from core.domain import market as m
@@ -16,6 +18,8 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
 from core.domain.instrument import Instrument
 from core.domain.order import Liquidity, Order, OrderType, Side
+from core.guardian.guardian import Guardian
+from core.preview import preview
 from core.state import State
 from tests.tui.harness import picture
 from tui.app import TerminalApp
@@ -80,6 +84,13 @@ class StillFeed(Feed):
         self.limits, self.venues = LIMITS, VENUES
         self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
+
+    async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
+        """Answer like the engine: by the guardian's own limits."""
+        for venue in (SPOT, FUTURES):
+            view = self._empty.venue(venue)
+            view.connected = view.reconciled = True
+        return preview(self._empty, Guardian(), question.order, NOW)
 
     async def run(self) -> None:
         """Wait for ever."""
@@ -214,8 +225,10 @@ async def draw(width: int, height: int, screen: str = "trade", state: str = "bus
     app = TerminalApp(Path("/nowhere"), feed=MOMENTS[state](), wall=lambda: NOW)
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause(0.3)
-        if screen == "trade":
+        if screen in ("trade", "ticket"):
             app.trade.ladder.action_centre()
+            if screen == "ticket":
+                await _fill_in(pilot)
         else:
             app.action_screen(screen)
             await pilot.pause(0.2)
@@ -224,10 +237,22 @@ async def draw(width: int, height: int, screen: str = "trade", state: str = "bus
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
 
 
+async def _fill_in(pilot: Pilot[int]) -> None:
+    """Fill in the ticket of the drawing, by its keys."""
+    texts = ("0.250", "61800.2", "61200", "", "62400:1/2 63000:1/2")
+    await pilot.press("b")
+    for text in texts:
+        for character in text:
+            await pilot.press({" ": "space", ":": "colon", "/": "slash", ".": "full_stop"}.get(character, character))
+        await pilot.press("down")
+    await pilot.press(*["up"] * len(texts))
+    await pilot.pause(0.5)
+
+
 def main(folder: Path) -> None:
     """Write the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    for screen in [kind.NAME for kind in DECK]:
+    for screen in [*(kind.NAME for kind in DECK), "ticket"]:
         for width, height in SIZES:
             svg, text = asyncio.run(draw(width, height, screen))
             name = folder / f"{screen}-{width}x{height}"

@@ -32,8 +32,26 @@ async def test_the_wide_picture_shows_chart_positions_and_orders() -> None:
     assert len({price.index(".") for price in prices}) == 1
 
 
+async def test_the_ticket_shows_what_the_drawing_shows() -> None:
+    _, text = await draw(200, 50, "ticket")
+    lines = [line.split("││")[-1] for line in text.splitlines()]
+    for words in ("quantity  0.250_  = 15 450.05 = 15.4% of equity", "stop      61 200.0  risk 150.05 = 0.15%",
+                  "targets   62 400.0 × ½  63 000.0 × ½", "fee      3.09 maker", "margin   772.50",
+                  "position +0.400  24.6%", "risk     150.05  0.15%",
+                  "✗ order", "over 10 0", "✗ position", "over 15.0%", "not armed: A then Enter sends"):  # fmt: skip
+        assert any(words in line for line in lines), words
+    assert all(len(line) == 200 for line in text.splitlines())
+
+
+async def test_the_narrow_ticket_stands_beside_the_ladder() -> None:
+    _, text = await draw(80, 24, "ticket")
+    for words in ("ladder  BTC-USDT.P", "BUY  BTC-USDT.P", "0.250_  = 15 450.05 ", "✗ refused: notional", "liq"):
+        assert words in text, words
+    assert all(len(line) == 80 for line in text.splitlines())
+
+
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("screen", [kind.NAME for kind in DECK])
+@pytest.mark.parametrize("screen", [*(kind.NAME for kind in DECK), "ticket"])
 async def test_the_projects_pictures_are_up_to_date(screen: str, size: tuple[int, int]) -> None:
     file = PICTURES / f"{screen}-{size[0]}x{size[1]}.txt"
     if not file.exists():

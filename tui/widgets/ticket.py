@@ -267,6 +267,8 @@ class Ticket(Pane, can_focus=True):
         label = LABELS.get(name, name)
         line: Line = (("› " if here else "  ", "strong"), (f"{label:<10}", "dim"), (text, style))
         left = width - line_width(line)
+        while len(tail) > left - 2 and " = " in tail:
+            tail = tail.rpartition(" = ")[0]
         return (*line, (fit(f"  {tail}", left), "dim")) if tail and left > 3 else line
 
     def _value(self, name: str, here: bool) -> str:

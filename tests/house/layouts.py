@@ -1,10 +1,10 @@
-"""How every journalled and every sent message is laid out, as text; ``layouts.json`` is what was agreed last.
+"""How every journalled and every sent message is laid out, as text; ``layouts.json`` is how the last release did.
 
-``python -m tests.house.layouts`` writes the agreement anew, and refuses a change that needs a new number first. The
-rule stands in docs/decisions/030-layouts.md.
+``python -m tests.house.layouts`` writes that down anew for a release. The rule stands in docs/decisions/030-layouts.md.
 """
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -16,6 +16,7 @@ from core import protocol, wire
 from core.domain.message import Message
 from core.state import StateImage
 from store.journal.format import FORMAT
+from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).with_name("layouts.json")
 _EMPTY = "required"
@@ -34,6 +35,13 @@ class Group(msgspec.Struct, frozen=True):
 
     number: int
     kinds: dict[str, Layout]
+
+
+class Released(msgspec.Struct, frozen=True):
+    """What a version of the program laid down, by the number's name."""
+
+    version: str
+    groups: dict[str, Group]
 
 
 class Field(NamedTuple):
@@ -56,13 +64,19 @@ def spoken() -> Group:
 
 
 def current() -> dict[str, Group]:
-    """Return both agreements as the source has them now."""
+    """Return what both numbers stand for now."""
     return {"core.protocol.PROTOCOL": spoken(), "store.journal.format.FORMAT": journal()}
 
 
-def agreed() -> dict[str, Group]:
-    """Return both agreements as they were written down last."""
-    return msgspec.json.decode(GOLDEN.read_bytes(), type=dict[str, Group])
+def released() -> Released:
+    """Return what they stood for in the last release."""
+    return msgspec.json.decode(GOLDEN.read_bytes(), type=Released)
+
+
+def version() -> str:
+    """Return the version of the source."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        return str(tomllib.load(file)["project"]["version"])
 
 
 def broken(before: Group, after: Group, *, new_kinds: bool = False) -> list[str]:
@@ -175,13 +189,13 @@ def _changes(before: Layout, after: Layout) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write the agreement down, unless a number must be raised first."""
+    """Write the release down, unless a number must be raised first."""
     now = current()
-    wrong = judged(agreed(), now) if GOLDEN.exists() else []
+    wrong = judged(released().groups, now) if GOLDEN.exists() else []
     if wrong:
         print("\n".join(wrong), file=sys.stderr)
         return 1
-    GOLDEN.write_bytes(msgspec.json.format(msgspec.json.encode(now), indent=1) + b"\n")
+    GOLDEN.write_bytes(msgspec.json.format(msgspec.json.encode(Released(version(), now)), indent=1) + b"\n")
     return 0
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -131,7 +132,7 @@ class TerminalApp(Viewer):
         except ValueError:
             self.trade.ticket.set_preview(None)
             return
-        self.run_worker(self._preview(order), group="preview", exclusive=True)
+        _ = self.run_worker(partial(self._preview, order), group="preview", exclusive=True)
 
     async def _preview(self, order: Order) -> None:
         try:
@@ -149,7 +150,7 @@ class TerminalApp(Viewer):
         if against:
             ticket.say(against)
         elif self.latch.take("ticket", now):
-            self.run_worker(self._send_order(event.order), group="send")
+            _ = self.run_worker(partial(self._send_order, event.order), group="send")
 
     def _against_sending(self, order: Order, now: float) -> str:
         """Say which rule is against sending this order now; empty when none is."""
@@ -209,7 +210,7 @@ class TerminalApp(Viewer):
 
     def _carry_out(self, plan: Plan) -> None:
         if self.latch.take(plan.target, self._clock()):
-            self.run_worker(self._send_all(plan), group="send")
+            _ = self.run_worker(partial(self._send_all, plan), group="send")
         else:
             self.tell(f"{plan.title}: already on its way", "warn")
 

@@ -114,3 +114,9 @@ def test_a_view_only_terminal_offers_no_key_that_sends() -> None:
     offered = {getattr(binding, "id", None) for binding in Viewer.BINDINGS}
     assert {"help", "find", "leave", "zoom"} <= offered
     assert not {"ticket.buy", "flatten", "cancel", "halt", "arm", "resume"} & offered
+
+
+def test_a_worker_is_given_a_function() -> None:
+    """A coroutine whose worker is cancelled before its first turn complains that it was never awaited."""
+    for path in Path(actions.__file__).parent.rglob("*.py"):
+        assert not re.search(r"run_worker\(\s*self\.\w+\(", path.read_text(encoding="utf-8")), path

@@ -127,7 +127,7 @@ class JournalScreen(DeckScreen):
         self._wanted = before
         if not self._asking:
             self._asking = True
-            self.run_worker(self._ask_records(), group="records")
+            _ = self.run_worker(self._ask_records, group="records")
 
     async def _ask_records(self) -> None:
         try:

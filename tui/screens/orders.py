@@ -1,6 +1,7 @@
 """The orders screen: what works now, what was, and the life of the chosen order as the journal tells it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -116,7 +117,7 @@ class OrdersScreen(DeckScreen):
         id_ = "" if chosen is None else chosen.order.client_order_id
         if id_ and id_ != self._life_of:
             self._life_of = id_
-            self.run_worker(self._ask_life(id_), group="life")
+            _ = self.run_worker(partial(self._ask_life, id_), group="life")
         if chosen is None:
             self.life.show([((" no order is chosen", "dim"),)])
             self.life.set_title("life of an order")

@@ -72,6 +72,8 @@ class Audit:
         # A stop that waited in the engine is approved first and submitted when it is released.
         assert before is None or isinstance(before, e.OrderApproved), f"order {id_} was submitted twice"
         self.submitted[id_] = event
+        if event.order.parent:
+            self.counts[f"bracket {event.order.strategy_intent}"] += 1
         if before is None and event.order.operation_id:
             self.operations[event.order.operation_id] += 1
             assert self.operations[event.order.operation_id] == 1, f"{event.order.operation_id} was carried out twice"

@@ -26,6 +26,6 @@ async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     assert tally.tick_looks >= KILLS // 10
     assert tally.acknowledged > 10 * KILLS
     counts = loop.audit.counts
-    seen = ("OrderFilled", "OrderCancelled", "OrderAmended", "OrderRejected", "OrderTriggered")
+    seen = ("OrderFilled", "OrderCancelled", "OrderAmended", "OrderRejected", "OrderTriggered", "bracket stop_loss")
     assert all(counts[name] for name in seen), counts
     assert len(loop.audit.runs) >= KILLS - tally.starting

@@ -11,7 +11,7 @@ from core.client import Client
 from core.domain.commands import AmendOrder, CancelAll, CancelOrder, Flatten, SubmitOrder
 from core.domain.instrument import Instrument
 from core.domain.message import Command
-from core.domain.order import Order, OrderRecord, OrderType, Side, TimeInForce
+from core.domain.order import Order, OrderRecord, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.errors import ClientError, NoEngine
 from core.protocol import Outcome
 from tests.scenarios.house import House
@@ -92,6 +92,8 @@ class Traffic:
         low = max(item.min_size, item.ceil_size(item.min_notional * 2 / Decimal(repr(bid))))
         quantity = low + item.size_step * rng.randrange(20)
         dice, touch = rng.random(), bid if side is Side.BUY else ask
+        if dice < 0.15:
+            return self._bracketed(item, side, quantity, touch, operation)
         if dice < 0.4:
             return Order(item.id, side, quantity, operation_id=operation)
         away = rng.choice((0.0, 0.0, 0.0001, 0.0005, 0.004))
@@ -105,6 +107,21 @@ class Traffic:
             return Order(item.id, side, quantity, OrderType.LIMIT, cross, time_in_force=tif, operation_id=operation)
         stop = item.quantise_price(Decimal(repr(touch * (1 + side.sign * 0.0001))))
         return Order(item.id, side, quantity, OrderType.STOP, trigger=stop, operation_id=operation)
+
+    def _bracketed(self, item: Instrument, side: Side, quantity: Decimal, touch: float, operation: str) -> Order:
+        """Return a market order that brings a near target for half of it and a stop that is not far."""
+
+        def at(away: float) -> Decimal:
+            return item.quantise_price(Decimal(repr(touch * (1 + side.sign * away))))
+
+        return Order(
+            item.id,
+            side,
+            quantity,
+            operation_id=operation,
+            take_profit=(TakeProfit(at(0.0004), Decimal("0.5")),),
+            stop_loss=StopLoss(at(-0.001)),
+        )
 
     def _amend(self, client: Client, record: OrderRecord, rng: random.Random) -> AmendOrder:
         item = client.state.markets[record.order.instrument].instrument

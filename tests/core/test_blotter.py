@@ -1,13 +1,14 @@
 """The blotter: each event in each status, what is remembered, and what a restart keeps."""
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import pytest
 
 from core import blotter as blotter_module
-from core.blotter import Blotter, Seen
+from core.blotter import KEPT_SEEN, Blotter, Seen
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
@@ -278,3 +279,31 @@ def test_the_average_price_weighs_fills_by_size() -> None:
     state.apply(fill(BTC_PERP, Side.BUY, "0.5", "60000", "a", ID))
     state.apply(fill(BTC_PERP, Side.BUY, "1", "63000", "b", ID))
     assert state.blotter.orders[ID].average_price == Decimal(62000)
+
+
+def test_the_newest_keys_are_remembered_in_their_order_and_given_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.blotter.KEPT_SEEN", 3)
+    seen = Seen("ab")
+    for key in ("a", "c", "d", "a", "e"):  # a is known already, then forgotten, then new
+        seen.add(key)
+    assert tuple(seen) == ("d", "a", "e")
+    assert tuple(Seen(seen)) == ("d", "a", "e")
+    seen = Seen(seen)
+    seen.add("f")
+    assert tuple(seen) == ("a", "e", "f")
+
+
+def test_a_checkpoint_takes_what_was_seen_as_fast_as_a_plain_dict() -> None:
+    seen = Seen(f"{number}" for number in range(KEPT_SEEN))
+    for number in range(KEPT_SEEN // 2):
+        seen.add(f"more {number}")
+
+    def least(keys: dict[str, None]) -> float:
+        times = []
+        for _ in range(20):
+            before = time.thread_time()
+            tuple(keys)
+            times.append(time.thread_time() - before)
+        return min(times)
+
+    assert least(seen) < 5 * least(dict.fromkeys(seen))  # an OrderedDict takes fifteen times as long

@@ -74,7 +74,8 @@ class History:
         for bar in minutes:
             kept = self._bars.setdefault(bar.instrument, {})
             kept[bar.start] = bar
-            kept.pop(bar.start - KEPT_NS, None)
+            while (oldest := next(iter(kept))) <= bar.start - KEPT_NS:  # after a pause several are due at once
+                del kept[oldest]
         return minutes
 
     def minutes(self, instrument: InstrumentId, start: Nanoseconds, end: Nanoseconds) -> Iterator[Bar]:

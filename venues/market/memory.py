@@ -67,8 +67,9 @@ class Memory:
             self._wake.clear()
             dirty, self._dirty = self._dirty, set()
             waiting, self._waiting = self._waiting, []
-            values, self._loose = self._loose, {}
-            if not await self._keep(values, dirty):
+            loose, self._loose = self._loose, {}
+            if not await self._keep(dict(loose), dirty):
+                self._loose = loose | self._loose  # what was noted meanwhile is newer
                 self._dirty |= dirty
                 self._waiting = waiting + self._waiting
                 if self._closing:
@@ -117,22 +118,51 @@ def _hand_over(deliver: Deliver) -> None:
 
 
 class BarFile:
-    """Keep the closed minutes of the built-in market."""
+    """Keep the closed minutes of the built-in market, a week and at most another.
+
+    Two files: what is written to, and the one before. When the first holds a week, it takes the other's place, so that
+    nothing is ever written anew while the market runs.
+    """
 
     def __init__(self, path: Path, now: Nanoseconds, fresh: bool) -> None:
+        self._path, self._before = path, path.with_suffix(".before")
+        if fresh:
+            path.unlink(missing_ok=True)
+            self._before.unlink(missing_ok=True)
+        bars = list[Bar]()
+        if self._before.exists():
+            before = RecordFile(self._before)
+            bars += [bar for record in before.records for bar in _bars(record)]
+            before.close()
         self._file = RecordFile(path)
-        kept = [bar for record in self._file.records for bar in _bars(record) if bar.start > now - KEPT_NS]
-        self.bars: list[Bar] = [] if fresh else kept
-        if fresh or len(self._file.records) > 20_000:
-            self._file.rewrite([msgspec.msgpack.encode(self.bars)])
+        newer = [bar for record in self._file.records for bar in _bars(record)]
         self._file.records.clear()
+        self._since = min((bar.start for bar in newer), default=0)
+        """Where the file that is written to begins; 0 while it is empty."""
+        self._bars = [bar for bar in (*bars, *newer) if bar.start > now - KEPT_NS]
+
+    def take(self) -> list[Bar]:
+        """Return what was kept at the start, once: who asked keeps it from then on."""
+        bars, self._bars = self._bars, []
+        return bars
 
     def append(self, bars: list[Bar]) -> None:
         """Write closed minutes; they survive the process, a power loss may take the last ones."""
         try:
+            if self._since and bars[0].start - self._since >= KEPT_NS:
+                self._turn()
             self._file.append([msgspec.msgpack.encode(bars)], sync=False)
+            self._since = self._since or bars[0].start
         except OSError as error:
             log.warning("bars not kept", error=str(error))
+
+    def _turn(self) -> None:
+        """Put the full file in the place of the one before, and begin another."""
+        if self._path.exists():
+            self._path.replace(self._before)
+        full, self._file = self._file, RecordFile(self._path)
+        full.close()
+        self._since = 0
 
     def close(self) -> None:
         """Close the file."""

@@ -91,7 +91,7 @@ class MarketServer:
         self._bars: BarFile | None = None
         if isinstance(self.source, FlowSource):
             self._bars = BarFile(folder / "bars", now, self.source.fresh)
-            self.history.add(self._bars.bars)
+            self.history.add(self._bars.take())
             if past := list(self.source.past()):
                 self.history.add(past)
                 self._bars.append(past)

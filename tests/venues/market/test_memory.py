@@ -12,7 +12,7 @@ from core.domain.market import VenueStatus
 from core.domain.order import Side
 from tests.venues.market.process import BTC, FUTURES, Trader
 from venues.market.flow import Flow
-from venues.market.history import KEPT_NS, backfill
+from venues.market.history import KEPT_NS, History, backfill
 from venues.market.keep import LatestFile, RecordFile
 from venues.market.memory import BarFile
 from venues.market.server import MarketServer, MarketSettings
@@ -138,14 +138,56 @@ def test_bars_are_kept_for_a_week_and_a_new_market_begins_anew(tmp_path: Path) -
     file.append(flow_bars[100:])
     file.close()
     again = BarFile(tmp_path / "bars", flow_bars[-1].start, fresh=False)
-    assert again.bars == flow_bars
+    assert again.take() == flow_bars
+    assert again.take() == []
     again.close()
     later = BarFile(tmp_path / "bars", flow_bars[-1].start + KEPT_NS, fresh=False)
-    assert later.bars == []
+    assert later.take() == []
     later.close()
     fresh = BarFile(tmp_path / "bars", 0, fresh=True)
     fresh.close()
-    assert len(RecordFile(tmp_path / "bars").records) == 1
+    assert RecordFile(tmp_path / "bars").records == []
+
+
+def test_the_bars_on_disk_are_a_week_and_at_most_another(tmp_path: Path) -> None:
+    first = backfill(Flow(1, 1_800_000_000_000_000_000), hours=1)[0]
+    hour, folder = 3_600 * 10**9, tmp_path
+    file, sizes, hours = BarFile(folder / "bars", 0, fresh=True), [], 24 * 7 * 5
+    for at in range(hours):
+        file.append([first.replace(start=first.start + at * hour)])
+        sizes.append(sum(path.stat().st_size for path in folder.iterdir()))
+    file.close()
+    assert max(sizes) == max(sizes[: 24 * 7 * 2])  # what two weeks take
+    assert {path.name for path in folder.iterdir()} == {"bars", "bars.before"}
+    again = BarFile(folder / "bars", first.start + (hours - 1) * hour, fresh=False)
+    assert [bar.start for bar in again.take()] == [first.start + at * hour for at in range(hours - 24 * 7, hours)]
+    again.append([first.replace(start=first.start + hours * hour)])
+    again.close()
+    BarFile(folder / "bars", 0, fresh=True).close()
+    assert {path.name for path in folder.iterdir()} == {"bars"}
+
+
+def test_minutes_older_than_a_week_go_even_after_a_pause() -> None:
+    history, minute = History(), 60 * 10**9
+    first = backfill(Flow(1, 1_800_000_000_000_000_000), hours=1)[0]
+    history.add(first.replace(start=first.start + at * minute) for at in range(60))
+    later = first.start + KEPT_NS + 40 * minute
+    assert len(list(history._keep([first.replace(start=later)]))) == 1
+    assert sorted(history._bars[first.instrument])[0] == first.start + 41 * minute
+
+
+async def test_what_was_noted_is_written_when_the_disk_has_room_again(server: MarketServer, disk: Disk) -> None:
+    async with Trader(server.settings.socket) as trader:
+        await trader.prices(100.0, 100.1)
+        disk.full = True
+        server.memory.note("one", b"old")
+        server.memory.note("two", b"kept")
+        server.memory.changed(FUTURES)
+        await trader.until(lambda: disk.errors > 1)
+        server.memory.note("one", b"new")
+        disk.full = False
+        values = server.memory._file.values
+        await trader.until(lambda: (values.get("one"), values.get("two")) == (b"new", b"kept"))
 
 
 async def test_an_answer_that_cannot_be_given_does_not_hold_up_the_others(server: MarketServer) -> None:

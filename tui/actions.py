@@ -56,7 +56,7 @@ _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
 
-BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Journal")
+BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Journal", "Alerts")
 """The screens that exist so far."""
 
 
@@ -133,9 +133,9 @@ TABLE: tuple[Action, ...] = (
     Action("ticket.send", ("enter",), "send", "Send the order, when armed", "ticket", "send", D),
     Action("ticket.unit", ("u",), "unit", "Count the quantity by amount, notional, % of equity or risk to the stop",
            "ticket", "unit"),
-    Action("alerts.acknowledge", ("a",), "acknowledge", "Acknowledge the alert", "alerts", "acknowledge", S,
-           ready=False),
-    Action("alerts.mute", ("M",), "mute", "Mute this kind of alert", "alerts", "mute", S, ready=False),
+    Action("alerts.acknowledge", ("a",), "acknowledge", "Acknowledge the alert", "alerts", "acknowledge", S),
+    Action("alerts.mute", ("M",), "mute", "Mute this kind of alert for a while, or let it speak again", "alerts",
+           "mute", S),
     Action("studies.promote", ("p",), "promote", "Promote the trial to the active config", "studies", "promote", D,
            "y", ready=False),
     Action("studies.diff", ("d",), "diff", "Compare with the active config", "studies", "diff", ready=False),

@@ -20,11 +20,11 @@ from core.domain.order import Order, Side
 from core.errors import ClientError
 from tui import trading
 from tui.actions import Kind, bindings
+from tui.alarms import AlertKeys
 from tui.arming import Arming
 from tui.confirm import Confirm, TypeWord
 from tui.keys import LATCH_SECONDS, Latch
 from tui.trading import ORIGIN, Nothing, Plan
-from tui.viewer import Viewer
 from tui.widgets.ladder import Ladder
 from tui.widgets.ticket import Ticket
 
@@ -33,7 +33,7 @@ PREVIEW_DELAY_S = 0.15
 PREVIEW_EVERY_S = 1.0
 
 
-class TerminalApp(Viewer):
+class TerminalApp(AlertKeys):
     """A view that can trade: what reduces risk in two keys, what adds risk armed and by ticket."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.SAFE, Kind.REDUCES, Kind.ADDS)
@@ -204,11 +204,12 @@ class TerminalApp(Viewer):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._carry_out(plan)
+                self.carry_out(plan)
 
         _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
 
-    def _carry_out(self, plan: Plan) -> None:
+    def carry_out(self, plan: Plan) -> None:
+        """Send what a plan holds, once."""
         if self.latch.take(plan.target, self._clock()):
             _ = self.run_worker(partial(self._send_all, plan), group="send")
         else:
@@ -267,7 +268,7 @@ class TerminalApp(Viewer):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._carry_out(plan)
+                self.carry_out(plan)
 
         _ = self.push_screen(TypeWord(plan.title, plan.lines, "RESUME", plan.kind, clock=self._clock), answered)
 

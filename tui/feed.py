@@ -16,6 +16,7 @@ from core import protocol as p
 from core.client import Client
 from core.domain import events as e
 from core.domain import market as m
+from core.domain.alerts import AlertRaised
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Event, Message
 from core.errors import ClientError, NoEngine
@@ -71,6 +72,8 @@ class Feed:
         self.venues: tuple[p.VenueReport, ...] = ()
         self.events: deque[Message] = deque(maxlen=KEPT_EVENTS)
         self.fills: deque[p.FillView] = deque(maxlen=KEPT_FILLS)
+        self.alarms: deque[AlertRaised] = deque(maxlen=KEPT_EVENTS)
+        """New alerts since somebody last took them."""
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[str], None] = lambda _: None
 
@@ -193,6 +196,8 @@ class Feed:
     def _event(self, message: Message) -> None:
         if isinstance(message, e.OrderFilled):
             self.fills.append(p.FillView.of(message))
+        if isinstance(message, AlertRaised) and not message.muted:
+            self.alarms.append(message)
         self.events.append(message)
         self.dirty.topics |= {ORDERS, ACCOUNT, NOTICES}
 

@@ -1,5 +1,6 @@
 """Read off the feed how things stand, for the header."""
 
+from core.domain.alerts import Severity
 from core.domain.market import Health
 from core.state import State
 from tui.feed import Feed
@@ -36,6 +37,8 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         funding=None if status is None else float(status.funding),
         gross_frac=account.gross / account.equity if account is not None and account.equity > 0 else None,
         viewers=status.clients if status is not None else 0,
+        alerts=len(waiting := state.alerts.waiting()),
+        alarm=any(alert.severity is Severity.CRITICAL for alert in waiting),
         trouble=state.store_trouble or ("" if feed.connected else feed.trouble),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from core.domain import commands as c
+from core.domain.alerts import AcknowledgeAlert, MuteAlerts
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
 from core.domain.message import Command
@@ -145,3 +146,25 @@ def orders_at(state: State, instrument: InstrumentId, prices: Collection[float])
     """List the own orders that wait at some prices."""
     waiting = ((record, order_price(record)) for record in state.blotter.of(instrument))
     return [record for record, price in waiting if price is not None and float(price) in prices]
+
+
+def acknowledge(number: int) -> Plan:
+    """Plan to say that an alert was seen; nothing to confirm, for nothing is lost by it."""
+    return Plan(f"acknowledge alert {number}", (), (AcknowledgeAlert(number, ORIGIN),), Kind.SAFE, f"alert {number}")
+
+
+def mute(state: State, number: int, minutes: float, now: int) -> Plan:
+    """Plan to silence the kind of an alert for a while, or to let it speak again where it is silent; ``now`` in ns.
+
+    Raises:
+        Nothing: the alert is not kept any more.
+    """
+    alert = state.alerts.alerts.get(number)
+    if alert is None:
+        raise Nothing("that alert is gone")
+    kind = alert.kind
+    if state.alerts.is_muted(kind, now):
+        return Plan(f"let {kind} alerts speak", (), (MuteAlerts(kind, 0, ORIGIN),), Kind.SAFE, f"mute {kind}")
+    duration = int(minutes * 60e9)
+    title = f"mute {kind} alerts for {minutes:g} min"
+    return Plan(title, (), (MuteAlerts(kind, duration, ORIGIN),), Kind.SAFE, f"mute {kind}")

@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.events import Resize
 
 from core.config import TerminalSettings
+from core.domain.alerts import Severity
 from core.domain.identifiers import InstrumentId, symbol_of
 from tui.actions import Kind, bindings, find_action, keymap, rebind
 from tui.confirm import Choose, Confirm, palette_choices
@@ -23,6 +24,7 @@ from tui.standing import standing_of
 from tui.terminal import GuardedApp
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
 from tui.views import open_positions
+from tui.widgets.alerts import gravest
 
 FRAME_S = 0.1
 SLOW_FRAME_S = 0.5
@@ -125,6 +127,11 @@ class Viewer(GuardedApp):
         """Draw what changed since the last frame, unless the terminal does not keep up."""
         if not self.may_paint:
             return
+        alarm = gravest(self.feed.alarms)
+        if alarm is not None and self.settings.bell:
+            self.bell()
+        if alarm is not None and alarm.severity is Severity.CRITICAL:
+            self.tell(f"!! {alarm.text}", "bad")
         dirty = self.feed.take_dirty()
         self.here.refresh_from(dirty)
         news = dirty.everything or dirty.topics & {ORDERS, LINK}

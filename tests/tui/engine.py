@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from core.clock import LiveClock
-from core.config import GuardianSettings
+from core.config import AlertSettings, GuardianSettings
 from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.market import Bar, Feed, FeedReport, Health, Interval
 from core.domain.message import Data, Nanoseconds
@@ -104,8 +104,9 @@ async def _until(true: Callable[[], bool]) -> None:
 class House:
     """One running engine with its market."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, alerts: AlertSettings | None = None) -> None:
         self.socket = folder / "engine.sock"
+        self.alerts = alerts
         self.clock = LiveClock()
         self.hub = Hub(self.clock)
         self.runtime = self._runtime(MemoryJournal())
@@ -123,7 +124,9 @@ class House:
             for venue in (SPOT, FUTURES)
         ]
         # Screen, engine and market share one loop here: when the machine stands still, prices grow old by no fault.
-        engine = Engine(Guardian(GuardianSettings(stale_after_ms=60_000)), State(Asset("USDT"), "paper"))
+        engine = Engine(
+            Guardian(GuardianSettings(stale_after_ms=60_000)), State(Asset("USDT"), "paper"), alerts=self.alerts
+        )
         return Runtime(engine, journal, MemoryTickStore(10_000), papers, self.clock, version="test")
 
     @property

@@ -12,6 +12,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from core import protocol as p
+from core.domain import alerts as a
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
@@ -174,6 +175,32 @@ def _orders(state: State, btc: InstrumentId) -> None:
     state.apply(fill)
 
 
+def _alerts(state: State, btc: InstrumentId) -> None:
+    told = (
+        (720, "fill", a.Severity.INFO, "bought 0.15 BTC-USDT.P at 61640.1", 1, btc),
+        (655, "gap", a.Severity.INFO, "LTC-USDT feed: 3 update gaps (3 since connect); the book is asked for again", 3,
+         InstrumentId("BINANCE-SPOT:SPOT_PAIR:LTC-USDT")),
+        (307, "feed", a.Severity.CRITICAL, "BINANCE-SPOT is down: the link was lost", 2, InstrumentId("")),
+        (61, "limit", a.Severity.WARNING, "max orders per second is 90% used: 9 of 10", 1, InstrumentId("")),
+        (12, "price", a.Severity.WARNING, "BTC-USDT.P at 61800.3, above 61800 – take half off", 1, btc),
+    )  # fmt: skip
+    for number, (ago, kind, severity, text, times, instrument) in enumerate(told, 1):
+        at, lasts = NOW - ago * SECOND, kind in {"feed", "limit"}
+        state.apply(a.AlertRaised(number, f"k{number}", a.AlertKind(kind), severity, instrument, text, "", lasts, times,
+                                  False, at))  # fmt: skip
+    state.apply(a.AlertAcknowledged((1,), "anna", NOW - 700 * SECOND))
+    state.apply(a.AlertCleared(3, NOW - 290 * SECOND))
+    state.apply(a.AlertAcknowledged((3,), "terminal", NOW - 280 * SECOND))
+    state.apply(a.AlertsMuted(a.AlertKind.GAP, NOW + 3_000 * SECOND, "terminal", NOW - 650 * SECOND))
+    for rule in (
+        a.AlertRule(a.AlertKind.PRICE, btc, False, Decimal(60900), note="the stop is near", id="a2"),
+        a.AlertRule(a.AlertKind.PROFIT, InstrumentId(""), False, Decimal(-500), again=True, id="a3"),
+    ):
+        state.apply(a.AlertRuleSet(rule, "cli", NOW))
+    state.apply(a.TargetStatus("phone", "no answer within 10 s", 2, 14, 0, NOW))
+    state.apply(a.TargetStatus("chat", "", 0, 9, 0, NOW))
+
+
 def moment() -> StillFeed:
     """Build the frozen moment."""
     state, rng = State(Asset("USDT")), random.Random(20251121)
@@ -186,6 +213,7 @@ def moment() -> StillFeed:
     for venue in (SPOT, FUTURES):
         state.apply(e.BalanceSet(venue, Asset("USDT"), Decimal("50194.07"), "picture", NOW))
     _orders(state, btc)
+    _alerts(state, btc)
     state.apply(e.DayStarted(Decimal("100000"), NOW))
     state.apply(e.PeakRaised(Decimal("100535"), NOW))
     return StillFeed(state)

@@ -11,6 +11,7 @@ from tui.app import TerminalApp
 from tui.grid import Grid
 from tui.screens.journal import JournalScreen
 from tui.viewer import Viewer
+from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
 from tui.widgets.ladder import Ladder
 from tui.widgets.ticket import Ticket
@@ -103,7 +104,7 @@ def test_no_colour_stands_in_python() -> None:
 def test_every_key_that_is_offered_does_something() -> None:
     places: dict[str, type] = {
         "app": TerminalApp, "ladder": Ladder, "candles": Candles, "grid": Grid, "ticket": Ticket,
-        "journal": JournalScreen,
+        "journal": JournalScreen, "alerts": AlertGrid,
     }  # fmt: skip
     for action in actions.ready_actions():
         name = action.call.partition("(")[0]

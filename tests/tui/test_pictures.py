@@ -15,7 +15,7 @@ async def test_the_narrow_picture_is_the_drawing() -> None:
     _, text = await draw(80, 24)
     lines = text.splitlines()
     assert lines[0].rstrip() == " PAPER ACTIVE  equity 100 412.18  day ▲+412.18 +0.41%  dd 0.12%  open risk 0.1%"
-    assert lines[1].rstrip() == " disarmed  guardian ♥0.2s  feeds 8/8 oldest ~1.4s  link 4ms  14:32:07 UTC"
+    assert lines[1].rstrip() == " disarmed  !2  guardian ♥0.2s  feeds 8/8 oldest ~1.4s  link 4ms  14:32:07 UTC"
     for words in ("│› BTC-USDT.P   61 800.3  ▲  1.92│", "│~ BTC-USDT    61 797.83  ▲  1.92│",
                   "  XRP-USDT.P     0.6012  ▼ -0.31", "spread 0.2 · 0.03 bp", "+0.080",
                   "│  entry       61 640.1", "│  P&L    ▲      +24.03  +0.26%",

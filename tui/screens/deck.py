@@ -1,5 +1,6 @@
 """The screens that the digits show, in their order."""
 
+from tui.screens.alerts import AlertsScreen
 from tui.screens.base import DeckScreen
 from tui.screens.journal import JournalScreen
 from tui.screens.orders import OrdersScreen
@@ -15,4 +16,5 @@ DECK: tuple[type[DeckScreen], ...] = (
     RiskScreen,
     VenuesScreen,
     JournalScreen,
+    AlertsScreen,
 )

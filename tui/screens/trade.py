@@ -17,6 +17,7 @@ from tui.lines import Pane
 from tui.notices import notice_lines
 from tui.screens.base import DeckScreen
 from tui.trading import orders_at
+from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
 from tui.widgets.draft import Context
 from tui.widgets.ladder import Ladder
@@ -32,8 +33,13 @@ class TradeScreen(DeckScreen):
     CSS_PATH = "trade.tcss"
     AUTO_FOCUS = "#ladder"
     NAME = "trade"
-    TAB_ORDER = ("watch", "ladder", "candles", "positions", "orders", "ticket", "tape")
-    SCOPES: ClassVar[Mapping[str, str]] = {"ladder": "ladder", "candles": "candles", "ticket": "ticket"}
+    TAB_ORDER = ("watch", "ladder", "candles", "positions", "orders", "alerts", "ticket", "tape")
+    SCOPES: ClassVar[Mapping[str, str]] = {
+        "ladder": "ladder",
+        "candles": "candles",
+        "ticket": "ticket",
+        "alerts": "alerts",
+    }
 
     def __init__(self, feed: Feed, **options: Any) -> None:
         super().__init__(feed, **options)
@@ -42,6 +48,7 @@ class TradeScreen(DeckScreen):
         self._painted: dict[InstrumentId, int] = {}
         self.watch_list = Grid(views.WATCH_COLUMNS, "watch", "i find", empty="no instruments yet", id="watch")
         self.position = Pane("position", "f flatten", id="position")
+        self.alerts = AlertGrid(short=True, id="alerts")
         self.notices = Pane("events", "", id="notices")
         self.candles = Candles(id="candles", corner="z zoom")
         self.positions = Grid(views.POSITION_COLUMNS, "positions", "f flatten", empty="flat", id="positions")
@@ -57,6 +64,7 @@ class TradeScreen(DeckScreen):
             with Vertical(id="left"):
                 yield self.watch_list
                 yield self.position
+                yield self.alerts
                 yield self.notices
             with Vertical(id="middle"):
                 yield self.candles
@@ -216,6 +224,7 @@ class TradeScreen(DeckScreen):
         self.orders.set_rows(
             views.order_row(record, state.markets.get(record.order.instrument), now) for record in newest
         )
+        self.alerts.set_alerts(state, local=self.local_time)
         width, height = self.notices.content_size
         if width > 0 and height > 0:
             self.notices.show(notice_lines(self.feed.events, width, height, local=self.local_time))

@@ -36,6 +36,9 @@ class Standing(msgspec.Struct, frozen=True):
     gross_frac: float | None = None
     viewers: int = 0
     trouble: str = ""
+    alerts: int = 0
+    """Alerts that nobody has acknowledged; ``alarm`` where one of them is critical."""
+    alarm: bool = False
 
 
 def _state_style(state: str) -> str:
@@ -76,6 +79,7 @@ def second_line(now: Standing) -> Line:
     """Write arming, ages and the time."""
     runs: list[Run] = [
         (" ARMED " if now.armed else " disarmed ", "halted" if now.armed else "dim"),
+        *([(f" !{now.alerts} ", "halted" if now.alarm else "warn")] if now.alerts else []),
         (" guardian ", "dim"),
         _aged(now.heartbeat, f"♥{age(now.heartbeat)}"),
         ("  feeds ", "dim"),

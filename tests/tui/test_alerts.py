@@ -1,0 +1,195 @@
+"""Alerts on the screen: the counter and the bell, the list, acknowledging and muting; on a running engine."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from core.config import AlertSettings, TerminalSettings
+from core.domain import alerts as a
+from core.domain.approval import TradingState
+from core.domain.commands import SetTradingState
+from core.protocol import Outcome
+from tests.tui.driving import asked, ready, until
+from tests.tui.engine import BTC, House
+from tests.tui.harness import STYLE, picture, screen_lines
+from tests.tui.pictures import NOW, SECOND, draw, moment
+from tui.app import TerminalApp
+from tui.lines import plain
+from tui.screens.alerts import channel_lines, detail_lines
+from tui.trading import Nothing, acknowledge, mute
+from tui.widgets.alerts import standing_of
+
+QUIET = AlertSettings(feed_after_s=0, gaps=False)
+
+
+class Bell(TerminalApp):
+    """A terminal that counts how often its bell rang."""
+
+    CSS_PATH = str(STYLE)
+    rings = 0
+
+    def bell(self) -> None:
+        self.rings += 1
+
+
+@pytest_asyncio.fixture
+async def alarmed(tmp_path: Path, quiet_log: None) -> AsyncIterator[House]:
+    """Give a running engine that raises alerts."""
+    made = await House(tmp_path, QUIET).start()
+    yield made
+    await made.stop()
+
+
+async def halt(house: House, state: TradingState = TradingState.HALTED, word: str = "") -> None:
+    """Change the trading state from elsewhere."""
+    outcome: Outcome = await house.runtime.command(SetTradingState(state, "by a test", word, "anna", "test"))
+    assert outcome.ok
+
+
+async def test_an_alert_rings_once_stands_in_header_and_pane_and_is_acknowledged_there(alarmed: House) -> None:
+    app = Bell(alarmed.socket)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await ready(app, pilot)
+        assert "!" not in screen_lines(app)[1]
+        await halt(alarmed)
+        await until(pilot, lambda: " !1 " in screen_lines(app)[1])
+        await until(pilot, lambda: "!! trading is HALTED: by a test (anna)" in screen_lines(app)[-1])
+        assert "!! trading is HALTED: by a test" in "\n".join(screen_lines(app)[2:-1])
+        assert "alerts  1 new" in picture(app)
+        assert app.rings == 1
+        await until(pilot, lambda: app.trade.alerts.number == 1)
+        app.trade.alerts.focus()
+        await pilot.press("a")
+        await until(pilot, lambda: alarmed.state.alerts.alerts[1].by == "terminal")
+        await until(pilot, lambda: "!1" not in screen_lines(app)[1] and "alerts  1 new" not in picture(app))
+        assert app.rings == 1
+
+
+async def test_the_ninth_screen_acknowledges_mutes_and_keeps_the_history(alarmed: House) -> None:
+    app = Bell(alarmed.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await halt(alarmed)
+        await pilot.press("9")
+        await until(pilot, lambda: app.here.NAME == "alerts" and "!! trading is HALTED" in screen_lines(app)[4])
+        await until(pilot, lambda: "alert 1  state" in picture(app) and "it lasts" in picture(app))
+        assert screen_lines(app)[4].rstrip(" │").endswith("new")
+        await pilot.press("a")
+        await until(pilot, lambda: screen_lines(app)[4].rstrip(" │").endswith("seen"))
+        assert alarmed.state.alerts.waiting() == []
+        await halt(alarmed, TradingState.ACTIVE, "RESUME")
+        await until(pilot, lambda: screen_lines(app)[4].rstrip(" │").endswith("over"))
+        await pilot.press("M")
+        await until(pilot, lambda: a.AlertKind.STATE in alarmed.state.alerts.muted)
+        left = alarmed.state.alerts.muted[a.AlertKind.STATE] - alarmed.clock.now()
+        assert 50 * 60 * SECOND < left <= 60 * 60 * SECOND
+        rings = app.rings
+        await halt(alarmed)
+        await until(pilot, lambda: len(alarmed.state.alerts.alerts) == 2)
+        await until(pilot, lambda: "muted" in screen_lines(app)[4])
+        assert app.rings == rings
+        assert "!1" not in screen_lines(app)[1]
+        await pilot.press("M")
+        await until(pilot, lambda: a.AlertKind.STATE not in alarmed.state.alerts.muted)
+
+
+async def test_a_key_press_without_an_alert_does_nothing(alarmed: House) -> None:
+    app = TerminalApp(alarmed.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("9", "a", "M")
+        await until(pilot, lambda: "no alert yet" in picture(app) and "no rules" in picture(app))
+        assert alarmed.state.alerts.muted == {}
+
+
+async def test_the_bell_is_silent_where_the_settings_say_so(alarmed: House) -> None:
+    app = Bell(alarmed.socket, TerminalSettings(bell=False))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await halt(alarmed)
+        await until(pilot, lambda: " !1 " in screen_lines(app)[1])
+        assert app.rings == 0
+
+
+async def test_a_view_only_terminal_is_told_that_it_cannot(alarmed: House) -> None:
+    app = TerminalApp(alarmed.socket, view_only=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await halt(alarmed)
+        await pilot.press("9")
+        await until(pilot, lambda: app.here.NAME == "alerts" and "trading is HALTED" in screen_lines(app)[4])
+        await pilot.press("a")
+        await until(pilot, lambda: "this session is view-only: it cannot command" in screen_lines(app)[-1])
+        assert alarmed.state.alerts.alerts[1].acknowledged == 0
+
+
+async def test_enter_shows_the_instrument_of_an_alert_in_depth_and_its_keys_act_on_it(alarmed: House) -> None:
+    app = TerminalApp(alarmed.socket)
+    rule = a.AlertRule(a.AlertKind.PRICE, BTC, True, Decimal(1_000_000), note="far")
+    async with app.run_test(size=(200, 50)) as pilot:
+        await ready(app, pilot)
+        assert (await alarmed.runtime.command(a.SetAlert(rule, "test"))).ok
+        await pilot.press("9", "tab")
+        await until(pilot, lambda: "above 1000000" in picture(app) and app.here.instrument == BTC)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.here is app.trade and app.trade.instrument == BTC)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_its_lines_are_those_of_the_engine(size: tuple[int, int]) -> None:
+    _, text = await draw(*size, "alerts")
+    for words in (
+        "alerts  2 new", "› 14:31:55", "! max orders per second is 90% used: 9 of 10", "new",
+        "!! BINANCE-SPOT is down: the link was lost", "muted", "alert 5  price",
+        "BTC-USDT.P at 61800.3, above 61800 – take half off", "raised 21 Nov 14:31:55",
+        "below 60900", "the stop is near", "below -500",
+    ):  # fmt: skip
+        assert words in text, words
+    waiting = [number for number, line in enumerate(text.splitlines()) if " new" in line[-14:]]
+    done = [number for number, line in enumerate(text.splitlines()) if line.rstrip(" │").endswith(("over", "muted"))]
+    assert max(waiting) < min(done)
+    if size[0] == 200:
+        for words in ("gap muted until 21 Nov 15:22", "phone  no answer within 10 s  sent 14, waiting 2",
+                      "chat  works  sent 9", "warning   price"):  # fmt: skip
+            assert words in text, words
+
+
+def test_one_alert_is_told_whole_where_there_is_little_room() -> None:
+    alert = moment().state.alerts.alerts[3]
+    lines = [plain(line) for line in detail_lines(alert, 44, 4, local=False)]
+    assert lines[0] == " BINANCE-SPOT is down: the link was lost"
+    facts = "raised 21 Nov 14:27:00  ×2, last 21 Nov 14:27:00  seen 21 Nov 14:27:27 by terminal  over 21 Nov 14:27:17"
+    assert " ".join(" ".join(lines[1:]).split()) == " ".join(facts.split())
+    assert len(detail_lines(alert, 20, 3, local=False)) == 3
+    assert plain(detail_lines(None, 40, 3, local=False)[0]).strip() == "no alert is chosen"
+    assert all(len(plain(line)) <= 20 for line in channel_lines(moment().state, NOW, 20, local=False))
+
+
+def test_how_an_alert_stands_in_a_word() -> None:
+    book = moment().state.alerts
+    assert [standing_of(book.alerts[number]) for number in range(1, 6)] == ["seen", "muted", "over", "new", "new"]
+    book.cleared(a.AlertCleared(4, NOW))
+    assert standing_of(book.alerts[4]) == "new, over"
+
+
+def test_plans_of_the_two_keys() -> None:
+    state = moment().state
+    assert acknowledge(5).commands == (a.AcknowledgeAlert(5, "terminal"),)
+    assert mute(state, 5, 30, NOW).commands == (a.MuteAlerts(a.AlertKind.PRICE, 1_800 * SECOND, "terminal"),)
+    assert mute(state, 2, 30, NOW).commands == (a.MuteAlerts(a.AlertKind.GAP, 0, "terminal"),)
+    assert mute(state, 2, 30, NOW + 3_600 * SECOND).commands[0].duration == 1_800 * SECOND  # type: ignore[attr-defined]
+    with pytest.raises(Nothing):
+        mute(state, 99, 30, NOW)
+
+
+async def test_halting_by_key_raises_the_alert_too(alarmed: House) -> None:
+    app = TerminalApp(alarmed.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("H")
+        await asked(app, pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: " !1 " in screen_lines(app)[1])

@@ -80,7 +80,7 @@ TABLE: tuple[Action, ...] = (
            "flatten('instrument')", R, "y",
            footer=4),
     Action("cancel", ("c",), "cancel", "Cancel the chosen order", "app", "cancel", R, "y", footer=5),
-    Action("halt", ("H",), "halt", "Halt: nothing but cancels until RESUME is typed", "app", "halt", R, "y", footer=6),
+    Action("halt", ("H",), "halt", "Halt: only cancels and exits pass until RESUME", "app", "halt", R, "y", footer=6),
     Action("find", ("i",), "find", "Find an instrument", "app", "find", footer=7),
     Action("palette", ("colon",), "palette", "Find any action by its name", "app", "palette", footer=8),
     Action("help", ("question_mark",), "help", "Show every key", "app", "help", footer=9),

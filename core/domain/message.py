@@ -11,7 +11,8 @@ Nanoseconds = int
 class Message(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """Carry one fact; never edited, only replaced.
 
-    The last field of every message is ``ts``: when it entered the engine (ns, UTC). It drives the engine's clock.
+    Every message has a ``ts``: when it entered the engine (ns, UTC). It drives the engine's clock. What an event grows
+    stands behind it (docs/decisions/030-layouts.md).
     """
 
     def replace(self, **changes: object) -> Self:

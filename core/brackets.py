@@ -38,6 +38,15 @@ class Bracket(msgspec.Struct, gc=False, array_like=True):
         fraction = sum((target.fraction for target in self.targets[:count]), ZERO)
         return (self.left + self.taken) * fraction
 
+    def waiting(self) -> list[tuple[Decimal, Decimal]]:
+        """Return (price, quantity) of the take profits that are still to come, the nearest first."""
+        found = []
+        for place, target in enumerate(self.targets):
+            rest = self.share(place + 1) - max(self.share(place), self.taken)
+            if rest > ZERO:
+                found.append((target.price, min(rest, self.left)))
+        return found
+
     def is_closer(self, trigger: Decimal) -> bool:
         """Tell whether a stop price is nearer to the market than where the stop stands."""
         return self.stop is not None and (trigger - self.stop.price) * self.side.sign > ZERO

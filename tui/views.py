@@ -178,7 +178,7 @@ Exit = tuple[Decimal, Decimal]
 
 
 def protective(state: State, instrument: InstrumentId) -> tuple[list[Exit], list[Exit]]:
-    """List the open orders that would close the position: stops, targets."""
+    """List what would close the position: stops and targets that are open orders, and targets that the engine keeps."""
     stops: list[Exit] = []
     targets: list[Exit] = []
     for record in state.blotter.of(instrument):
@@ -186,7 +186,12 @@ def protective(state: State, instrument: InstrumentId) -> tuple[list[Exit], list
         if not record.order.reduce_only or price is None:
             continue
         stop = record.order.type in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+        bracket = state.brackets.find(record.order.parent) if record.order.parent else None
+        if stop and bracket is not None and bracket.stop is not None:
+            price = bracket.stop.price  # how far a trailing stop has come, wherever it trails
         (stops if stop else targets).append((price, record.remaining))
+    for one in state.brackets.of(instrument):
+        targets += one.waiting()
     return stops, targets
 
 

@@ -9,7 +9,7 @@ from core.domain import events as e
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
 from core.domain.market import InstrumentDefined, MarkPrice
-from core.domain.order import Liquidity, Order, OrderType, Side
+from core.domain.order import Liquidity, Order, OrderType, Side, StopLoss, TakeProfit
 from core.state import State
 from tests.tui.engine import BTC, ETH, FUTURES
 from tui import trading
@@ -114,3 +114,30 @@ def test_the_position_shows_its_protection(state: State) -> None:
     assert text[3].split() == ["stop", "61", "200.0", "-90.00"]
     assert all(len(line) <= 32 for line in text)
     assert "flat" in position_detail(state, ETH, 32)[0][0][0]
+
+
+def test_what_the_engine_keeps_of_a_bracket_is_shown_like_orders() -> None:
+    made = State()
+    made.apply(InstrumentDefined(next(item for item in contracts(FUTURES) if item.id == BTC), 1))
+    targets = (TakeProfit(Decimal(62000), Decimal("0.5")), TakeProfit(Decimal(63000), Decimal("0.5")))
+    entry = Order(
+        BTC, Side.BUY, Decimal("0.150"), client_order_id=ONE, venue=FUTURES, take_profit=targets,
+        stop_loss=StopLoss(Decimal(61000), Decimal(500)),
+    )  # fmt: skip
+    stop = Order(
+        BTC, Side.SELL, Decimal("0.150"), OrderType.TRAILING_STOP, trigger=Decimal(61000), trail=Decimal(500),
+        reduce_only=True, client_order_id=TWO, venue=FUTURES, parent=ONE, strategy_intent="stop_loss",
+    )  # fmt: skip
+    made.apply(e.OrderSubmitted(entry, FUTURES, 2))
+    made.apply(
+        e.OrderFilled(
+            ONE, FillId("f1"), BTC, Side.BUY, Decimal("0.150"), Decimal(61500), Decimal(1),
+            made.currency, Liquidity.TAKER, VenueOrderId("v1"), 3, 3,
+        )
+    )  # fmt: skip
+    made.apply(e.OrderSubmitted(stop, FUTURES, 4))
+    made.apply(e.StopTrailed(ONE, Decimal(61200), 5))
+    assert protective(made, BTC) == (
+        [(Decimal(61200), Decimal("0.150"))],
+        [(Decimal(62000), Decimal("0.075")), (Decimal(63000), Decimal("0.075"))],
+    )

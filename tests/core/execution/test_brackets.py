@@ -343,6 +343,18 @@ def test_a_target_that_goes_away_again_gives_the_stop_its_size_back() -> None:
     assert [one.command.quantity for one in sent] == [D("0.10")]
 
 
+def test_the_targets_to_come_are_told_with_what_they_will_take() -> None:
+    engine = desk()
+    entry = entered(engine, take_profit=HALVES)
+    bracket = engine.state.brackets.find(entry)
+    assert bracket is not None
+    assert bracket.waiting() == [(D(61_000), D("0.05")), (D(62_000), D("0.05"))]
+    bracket.taken, bracket.left = D("0.02"), D("0.08")
+    assert bracket.waiting() == [(D(61_000), D("0.03")), (D(62_000), D("0.05"))]
+    bracket.taken, bracket.left = D("0.05"), D("0.05")
+    assert bracket.waiting() == [(D(62_000), D("0.05"))]
+
+
 def test_targets_alone_need_no_stop() -> None:
     engine = desk()
     entered(engine, stop_loss=None, take_profit=HALVES[:1])

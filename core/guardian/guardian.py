@@ -226,8 +226,8 @@ class Guardian:
             yield LimitView(
                 limit.name,
                 abs(value) / bound if bound else None,
-                rules.number(value),
-                rules.number(bound),
+                limit.text(value),
+                limit.text(bound),
                 limit.act,
                 self._places.of("guardian", limit.key) if limit.key else "",
             )

@@ -97,7 +97,8 @@ class Client:
             raise NoEngine(f"no engine answers at {path} ({error.strerror}); start it with: tradedeck engine") from None
         client = cls(reader, writer)
         try:
-            await asyncio.wait_for(client._open(name, view_only, stream), CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):  # wait_for of Python 3.11 may swallow a cancellation
+                await client._open(name, view_only, stream)
             client._task = asyncio.get_running_loop().create_task(client._follow())
         except TimeoutError:
             raise NoEngine(f"the engine at {path} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
@@ -232,7 +233,8 @@ class Client:
         self._waiting[id_] = future
         self._write(frame)
         try:
-            answer = await asyncio.wait_for(future, ANSWER_TIMEOUT_S)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await future
         except TimeoutError:
             self._waiting.pop(id_, None)
             raise NoEngine(

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core import protocol as p
@@ -324,4 +325,16 @@ async def test_a_client_that_fails_on_a_message_says_that_it_is_lost(desk: Desk)
     assert "this side failed on what the engine said: LookupError('a bug')" in client.lost
     with pytest.raises(NoEngine, match="not connected"):
         await client.send(c.CancelAll())
+    await client.close()
+
+
+async def test_a_cancellation_is_heard_also_when_the_answer_comes_at_that_moment(desk: Desk) -> None:
+    client = await Client.connect(desk.server.path, "t")
+    asking = asyncio.create_task(client.ask(p.AskOrders()))
+    await asyncio.sleep(0)  # it has asked, and cannot have been answered yet
+    (future,) = client._waiting.values()
+    future.set_result(p.Answer(1, msgspec.Raw(b"\x90")))
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
     await client.close()

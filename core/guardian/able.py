@@ -9,7 +9,7 @@ from core.guardian.limits import Breach, Rule
 from core.guardian.proposal import Proposal
 from core.ports import Abilities
 
-_MARKET = OrderType.MARKET
+_MARKET, _GTD = OrderType.MARKET, TimeInForce.GTD
 _NEVER_REST = frozenset({TimeInForce.GTC, TimeInForce.IOC})
 _TRAILING = OrderType.TRAILING_STOP
 
@@ -27,7 +27,7 @@ class Able(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         order = proposal.order
-        if order.time_in_force is TimeInForce.GTD and order.expires <= proposal.now:
+        if order.time_in_force is _GTD and order.expires <= proposal.now:
             return Breach(self.name, "expired", "a time to come", "the order's GTD time is over already; nothing sent")
         abilities = self.venues.get(proposal.market.venue)
         return None if abilities is None else self._unknown(order, abilities, proposal.market.venue)

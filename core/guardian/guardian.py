@@ -36,7 +36,7 @@ class Guardian:
         self._rate = rules.OrderRate(settings)
         self._amends = rules.AmendRate(settings)
         self.able = Able(settings)
-        self.limits: tuple[Limit, ...] = (
+        self.limits = (
             rules.Supported(settings),
             self.able,
             rules.TradingStateLimit(settings),
@@ -57,7 +57,18 @@ class Guardian:
             exposure.Net(settings),
         )
 
-        self._exit_limits = tuple(limit for limit in self.limits if limit.covers_exits)
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return the limits in the order in which they are asked."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: tuple[Limit, ...]) -> None:
+        self._limits = limits
+        self._exit_limits = tuple(limit for limit in limits if limit.covers_exits)
+        self._judges = tuple(limit.breach for limit in limits)
+        """The same as bound methods: the gate asks each of them of every order."""
+        self._exit_judges = tuple(limit.breach for limit in self._exit_limits)
 
     # --- the gate ---------------------------------------------------------------------------------------------------
 
@@ -67,9 +78,12 @@ class Guardian:
         """Let an order pass, or deny it with the first limit it breaks; only what reduces can be ``urgent``."""
         order = command.order
         proposal = self._propose(state, order, now)
-        breach = proposal if isinstance(proposal, Breach) else self._first_breach(proposal)
-        if breach is not None:
-            return self._denied(order, breach, now)
+        if not isinstance(proposal, Proposal):
+            return self._denied(order, proposal, now)
+        for judge in self._exit_judges if proposal.reduces else self._judges:
+            breach = judge(proposal)
+            if breach is not None:
+                return self._denied(order, breach, now)
         self._rate.passed(now)
         if not order.reduce_only:
             self._duplicates.passed(order, now)
@@ -105,13 +119,6 @@ class Guardian:
     def _asked(self, proposal: Proposal) -> tuple[Limit, ...]:
         """Return the limits that judge a proposal."""
         return self._exit_limits if proposal.reduces else self.limits
-
-    def _first_breach(self, proposal: Proposal) -> Breach | None:
-        for limit in self._asked(proposal):
-            breach = limit.breach(proposal)
-            if breach is not None:
-                return breach
-        return None
 
     def check_amend(
         self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds, *, follows: bool = False

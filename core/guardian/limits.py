@@ -183,9 +183,9 @@ class Stale(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         market, bound = proposal.market, self._bound
-        age = market.age(proposal.now)
-        if age is not None and age <= bound and market.health not in _UNFIT and not market.ahead:
+        if market.ts and proposal.now - market.ts <= bound and market.health not in _UNFIT and not market.ahead:
             return None
+        age = market.age(proposal.now)
         symbol = market.instrument.id
         if market.ahead:
             seen, allowed = f"{market.ahead / SECOND_NS:.0f} s", f"{FUTURE_NS / SECOND_NS:g} s"
@@ -272,16 +272,19 @@ class OrderRate(Rule):
 
     def __init__(self, settings: GuardianSettings) -> None:
         super().__init__(settings)
+        self._bound = settings.max_orders_per_second
         self._sent: deque[Nanoseconds] = deque()
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
+        if len(self._sent) < self._bound:  # even if none of them has aged
+            return None
         return self.at(proposal.now)
 
     def at(self, now: Nanoseconds) -> Breach | None:
         """Return why one more may not pass at this moment, or None."""
-        count, bound = self._count(now) + 1, self.settings.max_orders_per_second
-        return self.over(count, bound) if count > bound else None
+        count = self._count(now) + 1
+        return self.over(count, self._bound) if count > self._bound else None
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
@@ -296,7 +299,10 @@ class OrderRate(Rule):
 
     def passed(self, now: Nanoseconds) -> None:
         """Count an order that was let through."""
-        self._sent.append(now)
+        sent = self._sent
+        sent.append(now)
+        if now - sent[0] >= SECOND_NS:
+            self._count(now)
 
 
 class AmendRate(OrderRate):
@@ -313,8 +319,10 @@ class OpenOrders(Rule):
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        working = proposal.state.blotter.open
-        count, bound = len(working) + (proposal.replaces not in working), self.settings.max_open_orders
+        working, bound = proposal.state.blotter.open, self.settings.max_open_orders
+        if len(working) < bound:
+            return None
+        count = len(working) + (proposal.replaces not in working)
         return self.over(count, bound) if count > bound else None
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
@@ -330,9 +338,13 @@ class OrderNotional(Rule):
     name = "max_order_notional"
     key = "max_order_notional_frac"
 
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._frac = settings.max_order_notional_frac
+
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        bound = self.settings.max_order_notional_frac * proposal.equity
+        bound = self._frac * proposal.equity
         if proposal.notional <= bound:
             return None
         value, allowed = number(proposal.notional), number(bound)
@@ -349,9 +361,15 @@ class OrderQuantity(Rule):
     name = "max_order_quantity"
     key = "max_order_quantity"
 
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bounds = settings.max_order_quantity
+
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        bound = self.settings.max_order_quantity.get(proposal.order.instrument)
+        if not self._bounds:
+            return None
+        bound = self._bounds.get(proposal.order.instrument)
         if bound is None or proposal.order.quantity <= bound:
             return None
         return self.over(float(proposal.order.quantity), float(bound))
@@ -366,11 +384,12 @@ class Supported(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         order = proposal.order
-        what = ""
+        if order.operation is _TRADE and not order.smart_execution and not order.atomic_group_id:
+            return None
         if order.operation is not _TRADE:
             what = f"operation {order.operation}"
         elif order.smart_execution:
             what = "smart execution"
-        elif order.atomic_group_id:
+        else:
             what = "an atomic group"
-        return Breach(self.name, what, "a plain trade", f"{what} is not supported yet; nothing sent") if what else None
+        return Breach(self.name, what, "a plain trade", f"{what} is not supported yet; nothing sent")

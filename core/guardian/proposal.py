@@ -49,34 +49,40 @@ class Proposal:
         self.state, self.order, self.market, self.now = state, order, market, now
         self.replaces = replaces or order.client_order_id
         self.price = price = reference_price(order, market)
-        self.equity = state.ledger.equity
+        ledger = state.ledger
+        self.equity = ledger.equity
         self.quantity = quantity = float(order.quantity)
-        self.unit = unit = unit_value(state, market, price)
-        self.notional = quantity * unit
-        if price < market.mark:
-            self.unit = unit_value(state, market, market.mark)
-        held = state.ledger.positions.get(market.holding)
+        if market.instrument.inverse:
+            unit = unit_value(state, market, price)
+            dearer = unit_value(state, market, market.mark) if price < market.mark else unit
+        else:  # the common case, as unit_value has it
+            size, rate, mark = market.contract_size, ledger.rate(market.instrument.quote), market.mark
+            unit = size * price * rate
+            dearer = size * mark * rate if price < mark else unit
+        self.notional, self.unit = quantity * unit, dearer
+        held = ledger.positions.get(market.holding)
         self.position = held.quantity if held is not None else ZERO
-        self._weigh(quantity)
+        self._weigh(quantity, dearer)
 
-    def _weigh(self, quantity: float) -> None:
+    def _weigh(self, quantity: float, unit: float) -> None:
         """Find the worst case: positions, every open entry order, and this order."""
         state, market, order = self.state, self.market, self.order
-        pending = _pending(state, self.replaces) if state.blotter.open else {}
-        buys, sells = pending.pop(order.instrument, NONE_OPEN) if pending else NONE_OPEN
-        before = float(self.position) if self.position else 0.0
-        up = order.side.sign > 0
+        buys = sells = before = 0.0
+        pending: dict[InstrumentId, tuple[float, float]] = {}
+        if state.blotter.open:
+            pending = _pending(state, self.replaces)
+            buys, sells = pending.pop(order.instrument, NONE_OPEN)
+        if self.position:
+            before = float(self.position)
+        worst, up = before, order.side.sign > 0
         same = self._judge_reduction(before, (buys if up else sells) + quantity, up)
-        if self.reduces:
-            self.worst = before
-        else:
-            self.worst = before + same if up else before - same
+        if not self.reduces:
             if up:
-                buys = same
+                buys, worst = same, before + same
             else:
-                sells = same
-        unit = self.unit
-        self.position_worst = abs(self.worst) * unit
+                sells, worst = same, before - same
+        self.worst = worst
+        self.position_worst = abs(worst) * unit
         self.leveraged = 0.0 if market.kind is SPOT else self.position_worst
         self.net_high, self.net_low = high, low = (before + buys) * unit, (before - sells) * unit
         self.gross = self.sector = max(high, -low)

@@ -14,7 +14,7 @@ DIGITS = 18
 _UNTRADABLE = frozenset({InstrumentType.INDEX, InstrumentType.SPOT_ASSET})
 _TRADE_SIDES = frozenset({Side.BUY, Side.SELL})
 _PRICED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_TRAILING = OrderType.TRAILING_STOP
+_MARKET, _TRAILING = OrderType.MARKET, OrderType.TRAILING_STOP
 _TRIGGERED = CONDITIONAL - {_TRAILING}
 _IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _GTD = TimeInForce.GTD
@@ -22,12 +22,12 @@ _GTD = TimeInForce.GTD
 
 def sanity(order: Order, market: Market) -> Breach | None:
     """Return what is wrong with an order's values, or None."""
-    return (
-        _quantity(order, market.instrument)
-        or _combination(order)
-        or _prices(order, market.instrument)
-        or (attached(order, market) if order.take_profit or order.stop_loss is not None else None)
-    )
+    wrong = _quantity(order, market.instrument) or _combination(order)
+    if wrong is None and (order.price is not None or order.trigger is not None or order.trail is not None):
+        wrong = _prices(order, market.instrument)
+    if wrong is None and (order.take_profit or order.stop_loss is not None):
+        wrong = attached(order, market)
+    return wrong
 
 
 def positive(name: str, value: Decimal | None) -> Breach | None:
@@ -62,6 +62,9 @@ def _quantity(order: Order, instrument: Instrument) -> Breach | None:
 def _combination(order: Order) -> Breach | None:
     """Refuse fields that do not go together."""
     kind, wrong = order.type, ""
+    bare = kind is _MARKET and order.price is None and order.trigger is None and not order.post_only
+    if bare and order.side in _TRADE_SIDES and order.time_in_force is not _GTD:
+        return None  # the common case: nothing that could be wrong together
     if order.side not in _TRADE_SIDES and not order.selection:
         wrong = f"side {order.side} does not trade this instrument; use BUY or SELL"
     elif order.price is None and kind in _PRICED:
@@ -82,8 +85,6 @@ def _combination(order: Order) -> Breach | None:
 
 
 def _prices(order: Order, instrument: Instrument) -> Breach | None:
-    if order.price is None and order.trigger is None and order.trail is None:
-        return None
     for name, price in (("price", order.price), ("trigger", order.trigger)):
         wrong = on_tick(name, price, instrument) if price is not None else None
         if wrong is not None:

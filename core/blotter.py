@@ -1,6 +1,6 @@
 """Orders and their lives: open ones, the recent closed ones, and what has been seen before."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -82,7 +82,8 @@ class Blotter:
         """Operation ids already taken: an instruction is never carried out twice."""
         self.fills = Seen()
         """Fill ids already applied, as ``venue|fill``."""
-        self._closed: OrderedDict[ClientOrderId, None] = OrderedDict()
+        self._closed: deque[ClientOrderId] = deque()
+        """In the order in which they ended; a late fill does not make one younger."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns orders alone."""
@@ -161,9 +162,9 @@ class Blotter:
 
     def accepted(self, event: OrderAccepted) -> None:
         """The venue holds the order; an acknowledgement behind a fill changes only the venue's id."""
-        record = self._record(event.client_order_id)
+        record = self.orders.get(event.client_order_id) or self._record(event.client_order_id)
         record.venue_order_id = event.venue_order_id
-        working = self._working(record)
+        working = self._working(record) if record.filled else _ACCEPTED
         if record.status in _UNACKNOWLEDGED:
             record.asked = None
             record.answered_in = event.ts - record.updated
@@ -276,25 +277,22 @@ class Blotter:
         return OrderStatus.PARTIALLY_FILLED if record.filled else _ACCEPTED
 
     def _enter(self, record: OrderRecord, status: OrderStatus, ts: Nanoseconds, reason: str = "") -> None:
-        if status not in TRANSITIONS[record.status]:
-            check_transition(record.order.client_order_id, record.status, status)
+        before = record.status
+        if status not in TRANSITIONS[before]:
+            check_transition(record.order.client_order_id, before, status)
         record.status = status
         record.updated = ts
         if reason:
             record.reason = reason
-        if status in CLOSED:
+        if status in CLOSED and before not in CLOSED:
             self._close(record)
 
     def _close(self, record: OrderRecord) -> None:
-        key = record.order.client_order_id
+        key, closed = record.order.client_order_id, self._closed
         self.open.pop(key, None)
-        if key in self._closed:
-            self._closed.move_to_end(key)
-        else:
-            self._closed[key] = None
-        while len(self._closed) > KEPT_CLOSED:
-            oldest, _ = self._closed.popitem(last=False)
-            self.orders.pop(oldest, None)
+        closed.append(key)
+        while len(closed) > KEPT_CLOSED:
+            self.orders.pop(closed.popleft(), None)
 
     def restore(self, records: "tuple[OrderRecord, ...]", operations: tuple[str, ...], fills: tuple[str, ...]) -> None:
         """Take the orders and memories of an image."""
@@ -304,4 +302,4 @@ class Blotter:
             if record.is_open:
                 self.open[record.order.client_order_id] = record
             else:
-                self._closed[record.order.client_order_id] = None
+                self._closed.append(record.order.client_order_id)

@@ -7,6 +7,7 @@ from core.account import count_capital, flaw, mark_account, set_balance
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
 from core.bars import BarBuilder
+from core.blotter import fill_key
 from core.book import Sync
 from core.config import AlertSettings
 from core.domain import alerts as a
@@ -260,14 +261,15 @@ class Engine:
         """Take a fill once, and only if its numbers can be money."""
         state = self._outbox.state
         market = state.markets.get(fill.instrument)
-        if market is not None and state.blotter.knows_fill(market.venue, fill.fill_id):
+        if market is not None and fill_key(market.venue, fill.fill_id) in state.blotter.fills:
             return
         wrong = flaw(fill)
         if wrong:
             self._outbox.reject(fill, wrong)
             return
         self._outbox.record(fill)
-        self._exits.late_fill(fill)
+        if state.exits.flattened:
+            self._exits.late_fill(fill)
         self._follow(fill)
 
     def _balance(self, event: e.BalanceSet) -> None:
@@ -276,13 +278,14 @@ class Engine:
 
     def _follow(self, event: Event) -> None:
         """Do what an event may call for: the next step of a flatten, a strategy's answer."""
-        flattening = self._outbox.state.exits.flattening
+        state = self._outbox.state
+        flattening = state.exits.flattening
         if flattening:
-            instrument = _instrument_of(event, self.state)
+            instrument = _instrument_of(event, state)
             if instrument in flattening:
                 self._exits.step(instrument)
         protection = self._protection
-        if protection.watched or self._outbox.state.brackets.by_instrument or type(event) is e.VenueReconciled:
+        if protection.watched or state.brackets.by_instrument or type(event) is e.VenueReconciled:
             protection.follow(event)
         if self._strategies:
             self._ask(event)
@@ -315,8 +318,9 @@ class Engine:
             self._ask(bar)
 
     def _ask(self, message: Message) -> None:
+        state = self._outbox.state
         for strategy in self._strategies:
-            for command in strategy.on_message(message, self._outbox.state):
+            for command in strategy.on_message(message, state):
                 self._handlers[type(command)](command)
 
 

@@ -40,11 +40,12 @@ class Ledger:
         market = self._markets.get(event.instrument)
         if market is None:
             raise KeyError(f"fill for an instrument that is not defined: {event.instrument}")
-        if market.kind in BETS:
+        kind, instrument = market.kind, market.instrument
+        if kind in BETS:
             self._fill_bet(event)
-        elif market.kind is _SPOT:
+        elif kind is _SPOT:
             self._fill_spot(event, market)
-        elif event.fee_asset == self.currency == market.instrument.settle and not market.instrument.inverse:
+        elif event.fee_asset == self.currency == instrument.settle and not instrument.inverse:
             self._fill_linear(event, market)
             return
         else:
@@ -53,16 +54,18 @@ class Ledger:
 
     def _fill_linear(self, event: OrderFilled, market: Market) -> None:
         """Fill a linear contract settled in the reporting currency: it earns the way from its price to the mark."""
-        position, fee = self.position_of(market), event.fee
-        realised = position.apply_fill(event.side, event.quantity, event.price, event.ts)
+        position, fee = self.positions.get(market.holding) or self.position_of(market), event.fee
+        side, quantity, price = event.side, event.quantity, event.price
+        realised = position.apply_fill(side, quantity, price, event.ts)
         position.fees += fee
         self._add(market.venue, self.currency, realised - fee)
-        if self.unvalued or market.mark <= 0.0:
+        mark = market.mark
+        if self.unvalued or mark <= 0.0:
             self.revalue()
             return
-        units = float(event.quantity) * market.contract_size * event.side.sign
+        units = float(quantity) * market.contract_size * side.sign
         market.exposure += units
-        self.equity += units * (market.mark - float(event.price)) - float(fee)
+        self.equity += units * (mark - float(price)) - float(fee)
 
     def _fill_contract(self, event: OrderFilled, market: Market) -> None:
         position = self.position_of(market)
@@ -133,7 +136,9 @@ class Ledger:
         return position
 
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal) -> None:
-        wallet = self.balances.setdefault(venue, {})
+        wallet = self.balances.get(venue)
+        if wallet is None:
+            wallet = self.balances[venue] = {}
         wallet[asset] = wallet.get(asset, ZERO) + amount
 
     # --- value ------------------------------------------------------------------------------------------------------

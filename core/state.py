@@ -110,7 +110,7 @@ class State:
         self.capital = Capital()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers: dict[type, Callable[[Any], None]] = {
             m.Quote: self._taken(Market.quote),
             m.Trade: self._taken(Market.trade),
             m.BookDelta: self._taken(Market.delta),
@@ -150,7 +150,7 @@ class State:
         Raises:
             IllegalTransition: an order event its order's life does not allow; nothing is changed.
         """
-        handler = self._handlers.get(type(message))
+        handler = self.handlers.get(type(message))
         if handler is not None:
             handler(message)
 
@@ -218,8 +218,9 @@ class State:
         if key in self.blotter.fills:
             return
         self.ledger.fill(event)  # first: money is right even where the order's life objects
-        view = self.venue(venue)
-        view.last_fill = max(view.last_fill, event.ts_exchange)
+        view = self.venues.get(venue) or self.venue(venue)
+        if event.ts_exchange > view.last_fill:  # noqa: PLR1730  a call of max on every fill
+            view.last_fill = event.ts_exchange
         record = self.blotter.filled(event, key)
         if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
             held = self.ledger.positions.get(market.holding)

@@ -241,7 +241,8 @@ def test_a_loss_raises_position_day_and_drawdown_and_limits(desk: Desk) -> None:
 
 def test_one_odd_price_raises_nothing(desk: Desk) -> None:
     desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
-    desk.wait(0.5, BTCUSDT=54_000.0)
+    desk.wait(0.4)
+    desk.wait(0.5, BTCUSDT=54_000.0)  # one look a second: it falls in here
     desk.wait(5)
     assert {event.kind for event in desk.raised} <= {K.FILL, K.LIMIT}
 
@@ -252,7 +253,14 @@ def test_a_loss_about_its_bound_is_told_once(desk: Desk) -> None:
     for price in (56_900.0, 57_100.0) * 60:  # 3 % of 100 000 is 3 000: at 57 000
         desk.wait(1, BTCUSDT=price)
     assert len([event for event in desk.raised if event.key == "drawdown"]) == 1
-    assert not [event for event in desk.cleared if desk.state.alerts.alerts[event.number].key == "drawdown"]
+    desk.wait(30, BTCUSDT=57_100.0)  # 2.9 %: not back under nine tenths of the bound
+
+    def cleared() -> list[a.AlertCleared]:
+        return [event for event in desk.cleared if desk.state.alerts.alerts[event.number].key == "drawdown"]
+
+    assert not cleared()
+    desk.wait(15, BTCUSDT=57_400.0)
+    assert len(cleared()) == 1
 
 
 def test_an_account_that_cannot_be_valued_clears_no_loss(desk: Desk) -> None:

@@ -32,7 +32,7 @@ def records_of(journal: Journal, question: AskRecords) -> Records:
         for record in journal.read(start):
             if record.sequence > end:
                 break
-            event = wire.decode_event(record.payload)
+            event = wire.recorded(record)
             if _contains(event, words):
                 matching.append(RecordView(record.sequence, event))
         found.extend(reversed(matching))

@@ -86,7 +86,7 @@ def _unreadable(record: Record, error: Exception) -> StoreError:
         )
     return JournalDamaged(
         f"{where} ({name or 'no event'}) has not the form of this program's: {error}; trading refused; "
-        "start the version that wrote it, or run tradedeck journal check"
+        "start the version that wrote it"
     )
 
 

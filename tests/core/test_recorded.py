@@ -17,7 +17,9 @@ from core.domain.order import Side
 from core.engine import Engine
 from core.errors import JournalDamaged, JournalTooNew
 from core.ports import Record
+from core.protocol import AskRecords
 from core.recording import SAID
+from core.records import records_of
 from core.runtime import Runtime
 from store.memory import MemoryJournal, MemoryTickStore
 from tests.core.kit import BTC_PERP, MS, T0, S, fill
@@ -112,3 +114,10 @@ def test_fills_are_read_from_their_time_on_only() -> None:
     assert len(fills_of(journal, 0, 1_000)) == 101
     assert journal.read_after == 0
     assert [view.fill_id for view in fills_of(journal, T0 + 200 * hour, 10)] == []
+
+
+def test_whoever_reads_the_journal_is_told_which_record_is_too_new() -> None:
+    journal = MemoryJournal()
+    journal.append([wire.encode(ACCEPTED), changed(ACCEPTED, _0="OrderTeleported")], lambda error: None)
+    with pytest.raises(JournalTooNew, match="journal record 2 is of the kind OrderTeleported"):
+        records_of(journal, AskRecords())

@@ -25,11 +25,10 @@ def test_a_moment_is_utc_unless_it_says_otherwise(text: str) -> None:
     assert times.past("--x", text) == 1_723_161_600_000_000_000
 
 
-@pytest.mark.parametrize("micros", [1, 7, 499_999, 999_999])
+@pytest.mark.parametrize("micros", [1, 7, 984_040, 999_999])
 def test_a_moment_keeps_its_microseconds(micros: int) -> None:
-    for day in range(1, 29):
-        text = f"2024-08-{day:02d}T13:59:59.{micros:06d}"
-        assert times.past("--x", text) == (1_722_470_400 + day * 86_400 - 86_400 + 50_399) * 10**9 + micros * 1000
+    assert times.past("--x", f"2024-08-09T00:00:00.{micros:06d}") == 1_723_161_600 * 10**9 + micros * 1000
+    assert times.past("--x", f"2038-08-04T13:59:59.{micros:06d}") == 2_164_543_199 * 10**9 + micros * 1000
 
 
 def test_a_length_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,11 +180,14 @@ async def test_what_was_noted_is_written_when_the_disk_has_room_again(server: Ma
     async with Trader(server.settings.socket) as trader:
         await trader.prices(100.0, 100.1)
         disk.full = True
+        disk.open.clear()
         server.memory.note("one", b"old")
         server.memory.note("two", b"kept")
         server.memory.changed(FUTURES)
+        await trader.until(lambda: server.memory._writing)
+        server.memory.note("one", b"new")  # while the older one is being refused
+        disk.open.set()
         await trader.until(lambda: disk.errors > 1)
-        server.memory.note("one", b"new")
         disk.full = False
         values = server.memory._file.values
         await trader.until(lambda: (values.get("one"), values.get("two")) == (b"new", b"kept"))

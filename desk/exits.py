@@ -92,8 +92,8 @@ async def wait_flat(client: Client, instrument: InstrumentId | None, wait: float
     return left
 
 
-def flatten(home: Home, text: str | None, wait: float, as_json: bool) -> None:
-    """Close one position or all, wait until that is done, and say what came of it.
+def flatten(home: Home, text: str | None, wait: float, as_json: bool) -> bool:
+    """Close one position or all, wait until that is done, say what came of it, and return whether all is flat.
 
     Raises:
         Refused: the engine said no.
@@ -113,10 +113,11 @@ def flatten(home: Home, text: str | None, wait: float, as_json: bool) -> None:
     answer = talk(home, work, stream=True)
     if as_json:
         output.write_json(answer)
-        return
+        return bool(answer["flat"])
     for order in answer["orders"]:
         output.write(
             f"{order['client_order_id']} {order['status']}: {order['side']} {order['quantity']} "
             f"{order['instrument']}, filled {order['filled']}"
         )
     output.write("flat" if answer["flat"] else f"not flat yet: {', '.join(answer['remaining'])}; the engine goes on")
+    return bool(answer["flat"])

@@ -1,11 +1,35 @@
 """Options that several commands share."""
 
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from core.domain.numbers import cited, plain_decimal
+from desk.output import UsageFault
 from desk.paths import HOME_VARIABLE
+
+
+def figure(option: str, least: float | None = None, *, whole: bool = False) -> Callable[[Any], float]:
+    """Return the reader of an option's number: plain ASCII digits, as everywhere; ``whole`` numbers become int."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, int | float):
+            return value
+        found = plain_decimal(str(value))
+        if found is None or (whole and found % 1):
+            raise UsageFault(
+                f'{option} must be a {"whole " if whole else ""}number in plain digits (got "{cited(value)}")'
+            )
+        if least is not None and found < Decimal(repr(least)):
+            raise UsageFault(f"{option} must be at least {least:g} (got {cited(value)})")
+        return int(found) if whole else float(found)
+
+    read.__name__ = "integer" if whole else "float"
+    return read
+
 
 HomeOption = Annotated[
     Path | None,
@@ -16,9 +40,17 @@ TapeOption = Annotated[
     list[Path] | None, typer.Option("--tape", help="Recorded file to play; may be repeated.", show_default=False)
 ]
 LoopOption = Annotated[bool, typer.Option("--loop", help="Start the tape again at its end.")]
-SpeedOption = Annotated[float | None, typer.Option("--speed", help="Times the recorded speed.", show_default="1")]
+SpeedOption = Annotated[
+    float | None, typer.Option("--speed", help="Times the recorded speed.", show_default="1", parser=figure("--speed"))
+]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", help="Seed of the built-in market.", show_default="from config.toml", min=0)
+    int | None,
+    typer.Option(
+        "--seed",
+        help="Seed of the built-in market.",
+        show_default="from config.toml",
+        parser=figure("--seed", 0, whole=True),
+    ),
 ]
 InstrumentArgument = Annotated[
     str, typer.Argument(help="Canonical id, or the short symbol where only one fits: BTC-USDT.P")

@@ -13,6 +13,7 @@ from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ONE
 from core.domain.message import Message
+from core.domain.numbers import LONGEST, cited, plain_decimal
 from core.domain.order import (
     Order,
     OrderRecord,
@@ -59,13 +60,19 @@ def number(name: str, text: str | None) -> Decimal | None:
     """
     if text is None:
         return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
-        raise UsageFault(f'{name} must be a number greater than 0 (got "{text}")')
+    value = plain_decimal(text)
+    if value is None or value <= 0:
+        raise UsageFault(f'{name} must be a number greater than 0 (got "{cited(text)}"){_form(text)}')
     return value
+
+
+def _form(text: str) -> str:
+    """Say how a number is written, where one was meant and written in another way."""
+    try:
+        meant = Decimal(text).is_finite() and plain_decimal(text) is None
+    except InvalidOperation:
+        return ""
+    return f"; write plain digits, at most {LONGEST} of them, such as 0.001" if meant else ""
 
 
 def order_type(ticket: Ticket) -> OrderType:

@@ -10,7 +10,7 @@ from desk.output import UsageFault
 SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -18,9 +18,12 @@ def future(option: str, text: str) -> int:
     """Return the moment that a length from now or a UTC time names (ns).
 
     Raises:
-        UsageFault: if it is neither.
+        UsageFault: if it is neither, or over already.
     """
-    return _moment(option, text, 1)
+    moment = _moment(option, text, 1)
+    if moment <= time.time_ns():
+        raise UsageFault(f'{option} must be in the future (got "{text}")')
+    return moment
 
 
 def past(option: str, text: str) -> int:

@@ -28,7 +28,7 @@ class Able(Rule):
         """Return why the order may not pass, or None."""
         order = proposal.order
         if order.time_in_force is _GTD and order.expires <= proposal.now:
-            return Breach(self.name, "expired", "a time to come", "the order's GTD time is over already; nothing sent")
+            return Breach(self.name, "expired", "future", "the order's GTD time is over already; nothing sent")
         abilities = self.venues.get(proposal.market.venue)
         return None if abilities is None else self._unknown(order, abilities, proposal.market.venue)
 
@@ -46,11 +46,12 @@ class Able(Rule):
         if tif not in abilities.time_in_force and not (kind is _MARKET and tif in _NEVER_REST):
             return self._no(venue, f"the time in force {tif}", tif.value, abilities.time_in_force)
         if order.post_only and not abilities.post_only:
-            return Breach(self.name, "post-only", "", f"{venue} does not take post-only orders; nothing sent")
+            return Breach(self.name, "post-only", "none", f"{venue} does not take post-only orders; nothing sent")
         return None
 
     def _no(
         self, venue: VenueId, what: str, value: str, known: frozenset[OrderType] | frozenset[TimeInForce]
     ) -> Breach:
-        bound = ", ".join(sorted(known))
-        return Breach(self.name, value, bound, f"{venue} does not take {what} (it takes {bound}); nothing sent")
+        names = sorted(known)
+        text = f"{venue} does not take {what} (it takes {', '.join(names)}); nothing sent"
+        return Breach(self.name, value, ",".join(names), text)

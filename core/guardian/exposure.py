@@ -1,7 +1,7 @@
 """Limits on what is held after the order, every open entry order filled, as fractions of equity."""
 
 from core.config import GuardianSettings
-from core.guardian.limits import Breach, Rule, number
+from core.guardian.limits import Breach, Rule, exact
 from core.guardian.proposal import Proposal
 
 
@@ -19,14 +19,15 @@ class _Exposure(Rule):
         """Return why the order may not pass, or None."""
         equity = proposal.equity
         if equity <= 0.0:
-            return Breach(self.name, number(equity), "> 0", "equity is not positive: entries denied")
+            return Breach(self.name, exact(equity), "0", "equity is not positive: entries denied")
         value = getattr(proposal, self.field) / equity
         return None if value <= self.bound else self.beyond(value, self.bound, ">", self.key)
 
     def beyond(self, value: float, bound: float, sign: str, key: str) -> Breach:
         """Return a breach told in percent of equity."""
         seen, allowed = f"{value:.1%}", f"{bound:.1%}"
-        return Breach(self.name, seen, allowed, f"{self.name.replace('_', ' ')} {seen} of equity {sign} {allowed}", key)
+        text = f"{self.name.replace('_', ' ')} {seen} of equity {sign} {allowed}"
+        return Breach(self.name, exact(value), exact(bound), text, key)
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""

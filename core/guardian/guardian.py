@@ -11,6 +11,7 @@ from core.domain.events import ChangeDenied, OrderDenied, TradingStateChanged
 from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
+from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord
 from core.guardian import exposure
 from core.guardian import limits as rules
@@ -136,7 +137,7 @@ class Guardian:
         quantity = order.quantity if command.quantity is None else command.quantity
         if quantity <= record.filled:
             text = f"quantity {quantity} is not above what is filled already ({record.filled}); cancel instead"
-            return Breach("order", str(quantity), f"> {record.filled}", text)
+            return Breach("order", plain(quantity), plain(record.filled), text)
         changed = Order(
             order.instrument,
             order.side,

@@ -14,6 +14,7 @@ from core.config import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
+from core.domain.numbers import exact, plain
 from core.domain.order import Operation, Order
 from core.guardian.proposal import Proposal, marketable
 from core.markets import FUTURE_NS
@@ -28,7 +29,11 @@ _ROUNDING = 1e-12
 
 
 class Breach(msgspec.Struct, frozen=True):
-    """Why an order may not pass: the limit's name, what was seen and what is allowed."""
+    """Why an order may not pass: the limit's name, what was seen and what is allowed.
+
+    Programs read ``value`` and ``bound``: plain decimals in the limit's own unit, or one word where the limit compares
+    no numbers. The sentence for people is ``reason``.
+    """
 
     limit: str
     value: str
@@ -86,10 +91,10 @@ class Rule:
         """Return a value or bound as this limit shows it."""
         return number(value)
 
-    def over(self, value: float, bound: float, unit: str = "") -> Breach:
+    def over(self, value: float, bound: float) -> Breach:
         """Return a breach of an upper bound."""
-        seen, allowed = f"{number(value)}{unit}", f"{number(bound)}{unit}"
-        return Breach(self.name, seen, allowed, f"{self.name.replace('_', ' ')} {seen} > {allowed}", self.key)
+        text = f"{self.name.replace('_', ' ')} {number(value)} > {number(bound)}"
+        return Breach(self.name, exact(value), exact(bound), text, self.key)
 
 
 class TradingStateLimit(Rule):
@@ -158,7 +163,7 @@ class ReduceOnly(Rule):
         position = proposal.position
         if not position or (position > 0) == (order.side.sign > 0):
             text = f"reduce-only {order.side} with position {position}: nothing to reduce; nothing sent"
-            return Breach(self.name, str(order.quantity), "0", text)
+            return Breach(self.name, plain(order.quantity), "0", text)
         resting = proposal.state.blotter.resting_reduction(order.instrument, order.side, proposal.replaces)
         room = abs(position) - resting
         if order.quantity <= room:
@@ -167,7 +172,8 @@ class ReduceOnly(Rule):
             text = f"exit {order.quantity} is larger than position {abs(position)} less resting exits {resting}"
         else:
             text = f"exit {order.quantity} is larger than position {abs(position)}"
-        return Breach(self.name, str(order.quantity), str(room), f"{text}; nothing sent; use {max(room, Decimal(0))}")
+        room = max(room, Decimal(0))
+        return Breach(self.name, plain(order.quantity), plain(room), f"{text}; nothing sent; use {room}")
 
 
 class Stale(Rule):
@@ -190,12 +196,13 @@ class Stale(Rule):
         if market.ahead:
             seen, allowed = f"{market.ahead / SECOND_NS:.0f} s", f"{FUTURE_NS / SECOND_NS:g} s"
             why = f"{market.venue}'s clock is {seen} ahead of ours (limit {allowed}): entries denied"
-            return Breach("clock", seen, allowed, why)
+            return Breach("clock", str(market.ahead // MS_NS), str(FUTURE_NS // MS_NS), why)
         if age is None:
-            return Breach(self.name, "never", f"{bound / SECOND_NS:g} s", f"{symbol} has no price yet", self.key)
+            return Breach(self.name, "never", str(bound // MS_NS), f"{symbol} has no price yet", self.key)
         if age > bound:
             seen, allowed = f"{age / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
-            return Breach(self.name, seen, allowed, f"{symbol} price is {seen} old (limit {allowed})", self.key)
+            text = f"{symbol} price is {seen} old (limit {allowed})"
+            return Breach(self.name, str(age // MS_NS), str(bound // MS_NS), text, self.key)
         return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")
 
 
@@ -238,7 +245,7 @@ class Duplicates(Rule):
             if _fingerprint(seen) == key:
                 ms = (proposal.now - ts) // MS_NS
                 text = f"the same order was sent {ms} ms ago (window {self.settings.duplicate_window_ms} ms)"
-                return Breach(self.name, f"{ms} ms", f"{self.settings.duplicate_window_ms} ms", text, self.key)
+                return Breach(self.name, str(ms), str(self.settings.duplicate_window_ms), text, self.key)
         return None
 
     def passed(self, order: Order, now: Nanoseconds) -> None:
@@ -347,8 +354,8 @@ class OrderNotional(Rule):
         bound = self._frac * proposal.equity
         if proposal.notional <= bound:
             return None
-        value, allowed = number(proposal.notional), number(bound)
-        return Breach(self.name, value, allowed, f"notional {value} > max_order_notional {allowed}", self.key)
+        text = f"notional {number(proposal.notional)} > max_order_notional {number(bound)}"
+        return Breach(self.name, exact(proposal.notional), exact(bound), text, self.key)
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
@@ -387,9 +394,9 @@ class Supported(Rule):
         if order.operation is _TRADE and not order.smart_execution and not order.atomic_group_id:
             return None
         if order.operation is not _TRADE:
-            what = f"operation {order.operation}"
+            what, value = f"operation {order.operation}", order.operation.value
         elif order.smart_execution:
-            what = "smart execution"
+            what, value = "smart execution", "smart_execution"
         else:
-            what = "an atomic group"
-        return Breach(self.name, what, "a plain trade", f"{what} is not supported yet; nothing sent")
+            what, value = "an atomic group", "atomic_group"
+        return Breach(self.name, value, _TRADE.value, f"{what} is not supported yet; nothing sent")

@@ -4,6 +4,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.domain.identifiers import InstrumentType
 from core.domain.instrument import ONE, ZERO, Instrument, quantise
+from core.domain.numbers import cited, exact, plain
 from core.domain.order import CONDITIONAL, Order, OrderType, Side, TakeProfit, TimeInForce
 from core.guardian.limits import Breach
 from core.guardian.proposal import reference_price
@@ -33,9 +34,11 @@ def sanity(order: Order, market: Market) -> Breach | None:
 def positive(name: str, value: Decimal | None) -> Breach | None:
     """Return a breach unless the value is a finite number above 0."""
     if value is not None and value.is_finite() and value > ZERO:
-        return None if abs(value.adjusted()) <= DIGITS else Breach(NAME, str(value), f"<= {DIGITS} digits", _vast(name))
-    text = f'{name} must be a number greater than 0 (got "{value}")'
-    return Breach(NAME, str(value), "> 0", text)
+        if abs(value.adjusted()) <= DIGITS:
+            return None
+        return Breach(NAME, plain(value), plain(ONE.scaleb(DIGITS if value > ONE else -DIGITS)), _vast(name))
+    got = cited(str(value))
+    return Breach(NAME, got, "0", f'{name} must be a number greater than 0 (got "{got}")')
 
 
 def _vast(name: str) -> str:
@@ -48,14 +51,15 @@ def _quantity(order: Order, instrument: Instrument) -> Breach | None:
         return positive("quantity", quantity)
     if quantity % instrument.size_step:
         low, high = instrument.floor_size(quantity), instrument.ceil_size(quantity)
-        text = f"quantity {quantity} is not a multiple of the step {instrument.size_step}; nearest {low} / {high}"
-        return Breach(NAME, str(quantity), f"step {instrument.size_step}", text)
+        near = f"{high:f}" if low < instrument.min_size else f"{low:f} / {high:f}"
+        text = f"quantity {quantity:f} is not a multiple of the step {instrument.size_step:f}; nearest {near}"
+        return Breach(NAME, plain(quantity), plain(instrument.size_step), text)
     if quantity < instrument.min_size:
-        text = f"quantity {quantity} is below the venue's minimum {instrument.min_size}"
-        return Breach(NAME, str(quantity), f">= {instrument.min_size}", text)
+        text = f"quantity {quantity:f} is below the venue's minimum {instrument.min_size:f}"
+        return Breach(NAME, plain(quantity), plain(instrument.min_size), text)
     if instrument.max_size is not None and quantity > instrument.max_size:
-        text = f"quantity {quantity} is above the venue's maximum {instrument.max_size}"
-        return Breach(NAME, str(quantity), f"<= {instrument.max_size}", text)
+        text = f"quantity {quantity:f} is above the venue's maximum {instrument.max_size:f}"
+        return Breach(NAME, plain(quantity), plain(instrument.max_size), text)
     return None
 
 
@@ -81,7 +85,7 @@ def _combination(order: Order) -> Breach | None:
         wrong = "post-only goes with a resting LIMIT order"
     elif order.time_in_force is _GTD and order.expires <= 0:
         wrong = "GTD needs an expiry time"
-    return Breach(NAME, kind.value, "a valid combination", wrong) if wrong else None
+    return Breach(NAME, kind.value, "combination", wrong) if wrong else None
 
 
 def _prices(order: Order, instrument: Instrument) -> Breach | None:
@@ -99,8 +103,9 @@ def on_tick(name: str, price: Decimal, instrument: Instrument) -> Breach | None:
     if wrong is not None or not price % tick:
         return wrong
     low, high = (quantise(price, tick, way) for way in (ROUND_FLOOR, ROUND_CEILING))
-    text = f"{name} {price} is not a multiple of tick {tick}; nearest {low} / {high}"
-    return Breach(NAME, str(price), f"tick {tick}", text)
+    near = f"{low:f} / {high:f}" if low > ZERO else f"{high:f}"
+    text = f"{name} {price:f} is not a multiple of tick {tick:f}; nearest {near}"
+    return Breach(NAME, plain(price), plain(tick), text)
 
 
 def attached(order: Order, market: Market) -> Breach | None:
@@ -122,7 +127,7 @@ def attached(order: Order, market: Market) -> Breach | None:
     return _levels(order, market) or _fractions(targets)
 
 
-def _attached(text: str, value: str = "attached", bound: str = "a valid combination") -> Breach:
+def _attached(text: str, value: str = "attached", bound: str = "combination") -> Breach:
     return Breach(NAME, value, bound, text)
 
 
@@ -137,8 +142,8 @@ def _levels(order: Order, market: Market) -> Breach | None:
         right = float(price) > entry if above else float(price) < entry
         if entry and not right:
             way = "above" if above else "below"
-            text = f"the {name} of a {order.side} must be {way} {where} (got {price})"
-            return _attached(text, str(price), f"{way} {where}")
+            text = f"the {name} of a {order.side} must be {way} {where} (got {price:f})"
+            return _attached(text, plain(price), exact(entry))
     return None
 
 
@@ -150,7 +155,7 @@ def _fractions(targets: tuple[TakeProfit, ...]) -> Breach | None:
             return wrong
         total += target.fraction
     if total > ONE:
-        return _attached(f"take-profit fractions add up to {total}; they may take 1 in all", str(total), "<= 1")
+        return _attached(f"take-profit fractions add up to {total:f}; they may take 1 in all", plain(total), "1")
     return None
 
 
@@ -170,20 +175,20 @@ def too_small(order: Order, market: Market, quantity: float, reference: float) -
         f"notional {notional:.2f} is below the venue's minimum {instrument.min_notional:.2f}; "
         f"smallest quantity here {smallest}"
     )
-    return Breach(NAME, f"{notional:.2f}", f">= {instrument.min_notional:.2f}", text)
+    return Breach(NAME, plain(notional), plain(instrument.min_notional), text)
 
 
 def unknown(order: Order) -> Breach:
     """Return the breach of an order for an instrument that nobody defined."""
     text = f"instrument {order.instrument} is not known here; tradedeck instruments lists what is"
-    return Breach("instrument", order.instrument, "a known instrument", text)
+    return Breach("instrument", order.instrument, "known", text)
 
 
 def tradable(market: Market, order: Order) -> Breach | None:
     """Return a breach unless the instrument can be traded."""
     if market.kind in _UNTRADABLE:
         text = f"{order.instrument} cannot be traded; a spot asset is traded through its pair"
-        return Breach("instrument", market.instrument.type.value, "a tradable instrument", text)
+        return Breach("instrument", market.instrument.type.value, "tradable", text)
     if order.venue and order.venue != market.venue:
         text = f"{order.instrument} is traded at {market.venue}, not at {order.venue}; nothing sent"
         return Breach("instrument", order.venue, market.venue, text)

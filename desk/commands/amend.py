@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 
 def amend(
@@ -12,7 +12,9 @@ def amend(
     quantity: Annotated[str | None, typer.Option("--quantity", help="New quantity, what is filled included.")] = None,
     limit: Annotated[str | None, typer.Option("--limit", help="New limit price.", metavar="P")] = None,
     stop: Annotated[str | None, typer.Option("--stop", help="New stop price.", metavar="P")] = None,
-    wait: Annotated[float, typer.Option("--wait", help="Wait this long for the venue's answer (s).", min=0)] = 1.0,
+    wait: Annotated[
+        float, typer.Option("--wait", help="Wait this long for the venue's answer (s).", parser=figure("--wait", 0))
+    ] = 1.0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

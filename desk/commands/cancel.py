@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 
 def cancel(
@@ -13,7 +13,9 @@ def cancel(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open order.")] = False,
     instrument: Annotated[str | None, typer.Option("--instrument", help="Every open order of this instrument.")] = None,
-    wait: Annotated[float, typer.Option("--wait", help="Wait this long for the venue's answer (s).", min=0)] = 1.0,
+    wait: Annotated[
+        float, typer.Option("--wait", help="Wait this long for the venue's answer (s).", parser=figure("--wait", 0))
+    ] = 1.0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 
 def fills(
     since: Annotated[
         str | None, typer.Option("--since", help="90s, 15m, 2h, 7d ago, or a time in UTC.", show_default="all")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", help="At most this many.", min=1)] = 10_000,
+    limit: Annotated[
+        int, typer.Option("--limit", help="At most this many.", parser=figure("--limit", 1, whole=True))
+    ] = 10_000,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 app = typer.Typer(help="Check, export, back up and restore the journal.", no_args_is_help=True)
 
@@ -42,7 +42,9 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def export(
     target: Annotated[Path | None, typer.Argument(help="File; stdout where none is named.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of JSON lines.")] = False,
-    after: Annotated[int, typer.Option("--after", help="Only records above this sequence.", min=0)] = 0,
+    after: Annotated[
+        int, typer.Option("--after", help="Only records above this sequence.", parser=figure("--after", 0, whole=True))
+    ] = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

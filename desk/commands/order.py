@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, InstrumentArgument, JsonOption
+from desk.options import HomeOption, InstrumentArgument, JsonOption, figure
 
 
 def order(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -34,7 +34,9 @@ def order(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only shrink a position.")] = False,
     post_only: Annotated[bool, typer.Option("--post-only", help="Only rest in the book, never take.")] = False,
-    wait: Annotated[float, typer.Option("--wait", help="Wait this long for a final state (s).", min=0)] = 1.0,
+    wait: Annotated[
+        float, typer.Option("--wait", help="Wait this long for a final state (s).", parser=figure("--wait", 0))
+    ] = 1.0,
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", help="The same id is never carried out twice; for safe retries.")
     ] = None,

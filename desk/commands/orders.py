@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 
 def orders(
     everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
-    limit: Annotated[int, typer.Option("--limit", help="At most this many, the newest.", min=1)] = 200,
+    limit: Annotated[
+        int, typer.Option("--limit", help="At most this many, the newest.", parser=figure("--limit", 1, whole=True))
+    ] = 200,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

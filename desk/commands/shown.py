@@ -127,9 +127,9 @@ def show_fills(views: Iterable[FillView]) -> None:
 
 
 def short(price: Decimal) -> Decimal:
-    """Return an average price without the digits that only arithmetic made."""
-    exponent = price.as_tuple().exponent
-    return price.quantize(Decimal("1e-8")).normalize() if isinstance(exponent, int) and exponent < -8 else price
+    """Return an average price without the digits that only arithmetic made: eight of them, more before the point."""
+    exponent, least = price.as_tuple().exponent, min(price.adjusted() - 7, 0)
+    return price.quantize(Decimal(1).scaleb(least)) if isinstance(exponent, int) and exponent < least else price
 
 
 def show_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

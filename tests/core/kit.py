@@ -1,5 +1,6 @@
 """Instruments, messages and engines that the tests of the core share; every value stands for itself."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -168,12 +169,17 @@ def sent(engine: Engine, wanted: Order, ts: Nanoseconds | None = None) -> Client
     return id_
 
 
+READABLE = re.compile(r"-?\d+(\.\d+)?|-?[A-Za-z][\w:@.,-]*")
+
+
 def denied(engine: Engine, wanted: Order, ts: Nanoseconds | None = None) -> e.OrderDenied:
     """Give an order that must be refused and return the refusal."""
     effects = submit(engine, wanted, ts)
     refusals = of(effects, e.OrderDenied)
     assert refusals, effects
     refusal: e.OrderDenied = refusals[0]
+    for seen in (refusal.value, refusal.bound):  # for programs: a plain decimal or one word, whatever the limit
+        assert READABLE.fullmatch(seen), f"{refusal.limit}: {seen}"
     return refusal
 
 

@@ -1,5 +1,7 @@
 """What a sceptical user broke by hand, one test each."""
 
+import os
+import signal
 import subprocess
 import sys
 from decimal import Decimal
@@ -14,6 +16,7 @@ from core.domain.market import Timer
 from core.engine import Engine
 from core.errors import DomainError, StoreError
 from core.guardian.guardian import Guardian
+from desk.paths import Role
 from store.ticks import reader
 from tests.desk.conftest import Desk
 from venues.replay import ReplayDriver
@@ -53,3 +56,17 @@ def test_an_order_years_after_the_tape_is_refused_and_does_not_hang() -> None:
     late = CancelOrder(ClientOrderId("x"), "test", 1_823_161_270_000_000_000)
     with pytest.raises(DomainError, match="after the end of the tape"):
         driver.run([Timer(1_723_161_270_000_000_000)], [late])
+
+
+def test_a_flatten_that_is_not_flat_does_not_end_well(running: Desk) -> None:
+    running.json("order", "buy", "BTC-USDT.P", "0.01")
+    market = running.pid(Role.MARKET)
+    os.kill(market, signal.SIGSTOP)
+    try:
+        answer = running.json("flatten", "--all", "--wait", "0.5", code=1)
+        assert (answer["flat"], answer["remaining"]) == (False, ["BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"])
+        assert running.run("flatten", "--all", "--wait", "0.5").returncode == 1
+    finally:
+        os.kill(market, signal.SIGCONT)
+    running.wait(lambda: not running.json("positions"), "the engine goes on until flat")
+    assert running.json("flatten", "--all")["flat"]

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -105,8 +106,9 @@ def test_a_refusal_names_limit_value_bound_and_setting(running: Desk) -> None:
     line = int(answer["setting"].partition(":")[2])
     assert running.home.config.read_text().splitlines()[line - 1].startswith("max_order_notional_frac")
     assert f"({answer['setting']})" in answer["reason"]
-    assert answer["value"]
-    assert answer["bound"]
+    assert Decimal(answer["value"]) > Decimal(answer["bound"]) > 0
+    assert re.fullmatch(r"\d+(\.\d+)?", answer["value"]), answer["value"]
+    assert re.fullmatch(r"\d+(\.\d+)?", answer["bound"]), answer["bound"]
 
 
 def test_halt_lets_exits_pass_and_nothing_else_until_the_word_is_typed(running: Desk) -> None:

@@ -42,7 +42,13 @@ def test_a_shown_stamp_never_says_a_second_that_has_not_come(ts: int) -> None:
     assert clock(ts) == ("2023-11-14 22:13:19" if ts < T0 else "2023-11-14 22:13:20")
 
 
-@pytest.mark.parametrize("text", ["", "soon", "5", "-5s", "5 s"])
+@pytest.mark.parametrize("text", ["", "soon", "5", "-5s", "5 s", "٥s", "１2s"])
 def test_anything_else_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(UsageFault, match=r"--since must be a length \(90s, 15m, 2h, 7d\) or a UTC time"):
         times.past("--since", text)
+
+
+@pytest.mark.parametrize("text", ["2024-08-09", "0s"])
+def test_what_must_lie_ahead_may_not_be_over(text: str) -> None:
+    with pytest.raises(UsageFault, match="--expires must be in the future"):
+        times.future("--expires", text)

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 
 from core.domain.instrument import ONE, ZERO, Instrument
 from core.domain.message import Nanoseconds
+from core.domain.numbers import cited, plain_decimal
 from core.domain.order import CONDITIONAL, Order, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 
 TYPES = (
@@ -122,12 +123,9 @@ def number_of(name: str, text: str, step: Decimal | None = None) -> Decimal:
     Raises:
         ValueError: naming the field, what was typed and what was expected.
     """
-    try:
-        value = Decimal(text.replace(" ", ""))
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
-        raise ValueError(f"{name} must be a number greater than 0 (got {text or 'nothing'})")
+    value = plain_decimal(text.replace(" ", ""))
+    if value is None or value <= 0:
+        raise ValueError(f"{name} must be a number greater than 0 (got {cited(text) or 'nothing'})")
     if step is not None and value % step:
         raise ValueError(f"{name} {text} is not a multiple of {step.normalize():f}")
     return value
@@ -207,15 +205,12 @@ def part_of(text: str) -> Decimal:
     Raises:
         ValueError: it is none of these.
     """
-    try:
-        if text.endswith("%"):
-            return Decimal(text[:-1]) / _HUNDRED
-        above, slash, below = text.partition("/")
-        value = Decimal(above) / Decimal(below) if slash else Decimal(text)
-    except (InvalidOperation, ZeroDivisionError):
-        value = Decimal("NaN")
-    if not value.is_finite() or not ZERO < value <= ONE:
-        raise ValueError(f"a target's part is 0.5, 1/2 or 50% (got {text or 'nothing'})")
+    first, slash, second = text.partition("/")
+    above = plain_decimal(text.removesuffix("%")) if not slash else plain_decimal(first)
+    below = plain_decimal(second) if slash else _HUNDRED if text.endswith("%") else ONE
+    value = above / below if above is not None and below else ZERO
+    if not ZERO < value <= ONE:
+        raise ValueError(f"a target's part is 0.5, 1/2 or 50% (got {cited(text) or 'nothing'})")
     return value.quantize(Decimal("0.000001")).normalize()
 
 
@@ -244,9 +239,9 @@ def expiry_of(text: str, now: Nanoseconds) -> Nanoseconds:
     Raises:
         ValueError: it is none of these.
     """
-    if match := re.fullmatch(r"(\d{1,6})([smhd])", text):
+    if match := re.fullmatch(r"(\d{1,6})([smhd])", text, re.ASCII):
         return now + int(match[1]) * _SECONDS[match[2]] * 1_000_000_000
-    if (match := re.fullmatch(r"(\d{1,2}):(\d{2})", text)) and int(match[1]) < 24 and int(match[2]) < 60:
+    if (match := re.fullmatch(r"(\d{1,2}):(\d{2})", text, re.ASCII)) and int(match[1]) < 24 and int(match[2]) < 60:
         moment = datetime.fromtimestamp(now // 1_000_000_000, UTC)
         end = moment.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
         return int((end if end > moment else end + timedelta(days=1)).timestamp()) * 1_000_000_000

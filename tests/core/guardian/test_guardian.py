@@ -102,6 +102,14 @@ def test_a_price_off_the_tick() -> None:
     assert reason == "price 100.003 is not a multiple of tick 0.01; nearest 100.00 / 100.01"
 
 
+def test_what_is_named_as_nearest_can_be_sent() -> None:
+    reason = denied(opened(), order(BTC_SPOT, Side.BUY, "0.01", "0.003")).reason
+    assert reason == "price 0.003 is not a multiple of tick 0.01; nearest 0.01"
+    coarse = msgspec.structs.replace(BTC_PERP, size_step=D("1E+3"), min_size=D("1E+3"))
+    reason = denied(opened(instruments=(coarse,)), order(coarse, Side.BUY, "0.5")).reason
+    assert reason == "quantity 0.5 is not a multiple of the step 1000; nearest 1000"
+
+
 def test_below_the_minimum_notional() -> None:
     spot = msgspec.structs.replace(BTC_SPOT, size_step=D("0.001"), min_size=D("0.001"))
     engine = opened(instruments=(spot,))
@@ -119,8 +127,8 @@ def test_over_a_limit_names_the_line() -> None:
     assert refusal.reason == "refused: notional 25 000 > max_order_notional 10 000 (config.toml:12)"
     assert (refusal.limit, refusal.value, refusal.bound, refusal.setting) == (
         "max_order_notional",
-        "25 000",
-        "10 000",
+        "25000",
+        "10000",
         "config.toml:12",
     )
 

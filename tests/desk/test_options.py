@@ -1,0 +1,36 @@
+"""Numbers of options: plain digits as everywhere, with the option named."""
+
+import pytest
+
+from desk.options import figure
+from desk.output import UsageFault
+from desk.ticket import Ticket, build
+
+
+@pytest.mark.parametrize("text", ["1_0", "１", "nan", "inf", "1e3", "", " 1"])
+def test_an_option_takes_plain_digits_alone(text: str) -> None:
+    with pytest.raises(UsageFault, match="--wait must be a number in plain digits"):
+        figure("--wait", 0)(text)
+
+
+def test_bounds_and_whole_numbers_are_kept() -> None:
+    assert figure("--wait", 0)("0.5") == 0.5
+    assert figure("--wait", 0)(1.0) == 1.0
+    with pytest.raises(UsageFault, match="--wait must be at least 0"):
+        figure("--wait", 0)("-1")
+    with pytest.raises(UsageFault, match="--limit must be a whole number"):
+        figure("--limit", 1, whole=True)("1.5")
+    found = figure("--limit", 1, whole=True)("12")
+    assert (found, type(found)) == (12, int)
+
+
+@pytest.mark.parametrize("text", ["1_0", "１２", "1e-3"])
+def test_an_order_says_how_a_number_is_written(text: str) -> None:
+    with pytest.raises(UsageFault, match="write plain digits, at most 40 of them, such as 0"):
+        build(Ticket(side="buy", instrument="BTC-USDT.P", quantity=text))
+
+
+def test_a_senseless_number_is_not_repeated_whole() -> None:
+    with pytest.raises(UsageFault) as told:
+        build(Ticket(side="buy", instrument="BTC-USDT.P", quantity="9" * 400))
+    assert len(str(told.value)) < 200

@@ -77,6 +77,8 @@ class OrderType(StrEnum):
 
 CONDITIONAL = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP, OrderType.TAKE_PROFIT})
 """Types that wait for a trigger."""
+WOULD_TRIGGER = "would trigger at once"
+"""How the reason begins with which a venue refuses an order, or a change of one, whose trigger the price has met."""
 
 
 class TimeInForce(StrEnum):

@@ -14,7 +14,7 @@ from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, TimeInForce
+from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, TimeInForce
 from core.execution import triggers
 from core.execution.flatten import exit_quantity
 from core.execution.orders import BRACKET, Orders
@@ -47,6 +47,8 @@ class Protection:
         """Exits whose venue would not amend them."""
         self._taken_away: set[ClientOrderId] = set()
         """Exits that are cancelled to be placed anew."""
+        self._hit: set[ClientOrderId] = set()
+        """Entries whose stop the price has met, as their venue says: it cannot wait any more."""
 
     # --- what sets it off -------------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class Protection:
         if not brackets and not any(is_exit(record) for record in state.blotter.of(instrument)):
             self.watched.discard(instrument)
         if not self.watched:
-            for memory in (self._later, self._sent, self._stiff, self._taken_away):
+            for memory in (self._later, self._sent, self._stiff, self._taken_away, self._hit):
                 memory.clear()
 
     # --- one bracket ------------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ class Protection:
             parent=bracket.entry,
         )
         stop = self._stop_order(order, bracket, market) if intent == STOP else None
-        if stop is not None and not triggers.met(stop, market):
+        if stop is not None and bracket.entry not in self._hit and not triggers.met(stop, market):
             order = stop
         self._sent[bracket.entry, intent] = state.now
         self._orders.submit(c.SubmitOrder(order, BRACKET, state.now))
@@ -260,10 +262,17 @@ class Protection:
         return self._later.get((bracket.entry, intent), 0) > self._outbox.state.now
 
     def _ended(self, event: Event, order: Order) -> None:
-        """Wait a moment before the next try; a venue that would not amend a stop is not asked to again."""
+        """Wait a moment before the next try; a venue that would not amend a stop is not asked to again.
+
+        A stop that its venue refused because the price has met it already is not tried again: the market is, at once.
+        """
         id_, key, now = order.client_order_id, (order.parent, order.strategy_intent), self._outbox.state.now
+        if isinstance(event, e.AmendRejected | e.OrderRejected) and event.reason.startswith(WOULD_TRIGGER):
+            self._hit.add(order.parent)  # nothing protects what it should have: closed at the market, now
         if isinstance(event, e.AmendRejected):
             self._stiff.add(id_)
+        elif order.parent in self._hit and order.type is not OrderType.MARKET:
+            return
         elif not isinstance(event, e.OrderCancelled):
             self._later[key] = now + RETRY_NS
         elif id_ not in self._taken_away:  # by the venue: at once, but not again and again

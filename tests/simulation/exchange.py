@@ -13,7 +13,7 @@ from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Command, Event, Nanoseconds
-from core.domain.order import Order, OrderStatus, OrderType, Side, TimeInForce
+from core.domain.order import WOULD_TRIGGER, Order, OrderStatus, OrderType, Side, TimeInForce
 from core.domain.reports import OrderReport, PositionReport, VenueSnapshot
 from tests.core.kit import BTC_PERP, PERP, D, fill
 
@@ -47,6 +47,8 @@ class Exchange:
         self.position = D(0)
         self.now: Nanoseconds = 0
         self.forced = False
+        self.last = 0.0
+        """The price that it holds triggers of sell stops against; 0 looks at none."""
 
     def open(self) -> list[Held]:
         return [held for held in self.orders.values() if held.status in _OPEN]
@@ -66,6 +68,10 @@ class Exchange:
             self._amend(command)
 
     def _submit(self, order: Order) -> None:
+        if self._met(order.trigger):
+            self.orders[order.client_order_id] = Held(order, OrderStatus.REJECTED)
+            self.answers.append(e.OrderRejected(order.client_order_id, WOULD_TRIGGER, self.now, self.now))
+            return
         self.orders[order.client_order_id] = held = Held(order)
         self.answers.append(e.OrderAccepted(order.client_order_id, NO_ID, self.now, self.now))
         if order.type is OrderType.MARKET:
@@ -78,11 +84,17 @@ class Exchange:
             self.answers.append(e.AmendRejected(id_, "not possible", self.now, self.now))
             return
         assert self.amends, "a venue that cannot amend was asked to"
+        if self._met(command.trigger):
+            self.answers.append(e.AmendRejected(id_, WOULD_TRIGGER, self.now, self.now))
+            return
         changes = {"quantity": quantity, "trigger": command.trigger}
         held.order = msgspec.structs.replace(
             held.order, **{name: value for name, value in changes.items() if value is not None}
         )
         self.answers.append(e.OrderAmended(id_, quantity, None, command.trigger, self.now, self.now))
+
+    def _met(self, trigger: Decimal | None) -> bool:
+        return trigger is not None and bool(self.last) and float(trigger) >= self.last
 
     def _end(self, held: Held, status: OrderStatus) -> None:
         held.status = status

@@ -121,6 +121,11 @@ class Bracketed(RuleBasedStateMachine):
         self.middle = 60_000.0 + move
         self.tell(quote(BTC_PERP, self.middle - 1, self.middle + 1, self.now))
 
+    @rule(last=st.sampled_from([0.0, 59_700.0, 59_900.0, 60_010.0]))
+    def refuse(self, last: float) -> None:
+        """The exchange's own price goes ahead of what is told: stops that it has met are refused."""
+        self.exchange.last = last
+
     @rule(step=st.sampled_from([100, 1100, 2100]))
     def time(self, step: int) -> None:
         self.now += step * MS

@@ -1,7 +1,7 @@
 """The venue's floor: orders are taken, matched, rested, changed and ended. Answers leave through ``Answers``."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -44,6 +44,8 @@ class Floor:
         self.counters = {"order": 0, "fill": 0, "place": 0}
         self._kept_orders = settings.kept_orders
         self.id_prefix = settings.id_prefix
+        self.trigger_fault: Callable[[Working, Order, Listing], str | None] = lambda *_: None
+        """Tells why a waiting order cannot be changed to another: set by who watches triggers."""
 
     # --- new orders ---------------------------------------------------------------------------------------------------
 
@@ -273,6 +275,8 @@ class Floor:
         for name, price in (("price", changed.price), ("trigger", changed.trigger)):
             if fault is None and price is not None:
                 fault = tick_fault(name, price, instrument)
+        if fault is None and waits and changed.trigger != order.trigger:
+            fault = self.trigger_fault(working, changed, listing)
         fault = fault or notional_fault(changed, instrument, 0.0)
         if fault is not None or (waits and not listing.spot):
             return fault

@@ -1,14 +1,15 @@
 """Orders that wait for a price: stop, stop-limit, trailing stop, take profit.
 
 A buy stop wakes when the price rises to its trigger, a sell stop when it falls to it; a take profit the other way
-round. An order whose trigger is already met wakes at once. A trailing stop starts at its ``trigger`` where it has one,
-else ``trail`` away from the price, and only ever moves towards the price.
+round. An order whose trigger is met when it arrives is refused, as exchanges do. A trailing stop starts at its
+``trigger`` where it has one, else ``trail`` away from the price, and only ever moves towards the price.
 """
 
 from decimal import Decimal
 
-from core.domain.order import OrderStatus, OrderType, Side
+from core.domain.order import WOULD_TRIGGER, Order, OrderStatus, OrderType, Side
 from venues.matching.floor import Floor
+from venues.matching.liquidity import exact
 from venues.matching.listing import Listing
 from venues.matching.settings import TriggerPrice
 from venues.matching.working import Working
@@ -20,6 +21,7 @@ class Stops:
     def __init__(self, floor: Floor, trigger_by: TriggerPrice) -> None:
         self._floor = floor
         self._by_mark = trigger_by is TriggerPrice.MARK
+        floor.trigger_fault = self._met_already
 
     def place(self, working: Working, listing: Listing) -> None:
         """Take a conditional order: refuse what the account cannot set aside, else wait."""
@@ -34,6 +36,10 @@ class Stops:
             return
         working.trigger = order.trigger
         working.trigger_f = float(order.trigger) if order.trigger is not None else 0.0
+        fault = self._met_already(working, order, listing)
+        if fault is not None:
+            floor.refuse(working, listing, fault)
+            return
         floor.accept(working)
         if listing.spot:
             floor.account.reserve(working, listing.instrument, active=True)
@@ -48,6 +54,13 @@ class Stops:
             return listing.liquidity.mark
         return printed or listing.liquidity.last or listing.liquidity.side_price(working.buying)
 
+    def _met_already(self, working: Working, order: Order, listing: Listing) -> str | None:
+        """Return why an order, or what it is changed to, cannot wait: the price has met its trigger."""
+        price = self._price(listing, working, 0.0)
+        if not price or order.trigger is None or not _met(order, float(order.trigger), price):
+            return None
+        return f"{WOULD_TRIGGER}: the price {exact(price).normalize():f} has met the trigger {order.trigger:f} already"
+
     def moved(self, listing: Listing, printed: float = 0.0) -> None:
         """Look at every waiting order after the price moved; ``printed`` is the price of a print."""
         if not printed and not self._by_mark and listing.liquidity.last:
@@ -61,8 +74,7 @@ class Stops:
     def _look(self, working: Working, listing: Listing, price: float) -> None:
         if working.order.type is OrderType.TRAILING_STOP:
             self._trail(working, listing, price)
-        rises = (working.order.side is Side.BUY) is not (working.order.type is OrderType.TAKE_PROFIT)
-        if price >= working.trigger_f if rises else price <= working.trigger_f:
+        if _met(working.order, working.trigger_f, price):
             self._wake(working, listing)
 
     def _trail(self, working: Working, listing: Listing, price: float) -> None:
@@ -79,3 +91,8 @@ class Stops:
         working.status, working.updated = OrderStatus.TRIGGERED, floor.now
         floor.answers.triggered(working, working.trigger or Decimal(0), floor.now)
         floor.place(working, listing)
+
+
+def _met(order: Order, trigger: float, price: float) -> bool:
+    rises = (order.side is Side.BUY) is not (order.type is OrderType.TAKE_PROFIT)
+    return price >= trigger if rises else price <= trigger

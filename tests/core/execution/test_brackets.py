@@ -11,7 +11,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, VenueOrderId
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
+from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
 from core.engine import Engine
 from core.ports import Abilities
 from tests.core.kit import BTC_PERP, BTC_SPOT, MS, PERP, SPOT, T0, D, S, accept, fill, held, of, opened, order, quote
@@ -154,10 +154,35 @@ def test_a_rejected_stop_is_tried_again_and_not_at_once() -> None:
 def test_a_stop_whose_price_has_passed_closes_at_the_market() -> None:
     engine = desk()
     entered(engine)
-    engine.process(e.OrderRejected(only(engine).client_order_id, "would trigger at once", T0, T0))
+    engine.process(e.OrderRejected(only(engine).client_order_id, "busy", T0, T0))
     price(engine, 58_000.0)
     engine.process(m.Timer(T0 + 2 * S))
     assert (only(engine).type, only(engine).quantity) == (OrderType.MARKET, D("0.1"))
+
+
+def test_a_stop_that_the_venue_says_is_met_closes_at_the_market_at_once() -> None:
+    """The engine has not seen that price yet: waiting for it would leave the position without any exit."""
+    engine = desk()
+    entered(engine)
+    refused = e.OrderRejected(only(engine).client_order_id, f"{WOULD_TRIGGER}: the price 58000 has met it", T0, T0)
+    sent = of(engine.process(refused), Approved)
+    assert [(one.command.order.type, one.command.order.quantity) for one in sent] == [(OrderType.MARKET, D("0.1"))]
+    assert sent[0].command.order.reduce_only
+    out = only(engine).client_order_id
+    engine.process(e.OrderExpired(out, "IOC: the rest found no offer", T0, T0))
+    assert of(engine.process(m.Timer(T0 + 1001 * MS)), Approved)[0].command.order.type is OrderType.MARKET
+
+
+def test_a_trailed_stop_that_the_venue_says_is_met_closes_at_the_market() -> None:
+    types = ALL_TYPES - {OrderType.TRAILING_STOP}
+    engine = desk({PERP: Abilities(order_types=types, amend=True)})
+    entered(engine, stop_loss=StopLoss(D(59_000), D(1000)))
+    stop = only(engine).client_order_id
+    accept(engine, stop)
+    price(engine, 62_000.0)
+    engine.process(e.AmendRejected(stop, f"{WOULD_TRIGGER}: the price 60500 has met it", T0, T0))
+    sent = cancelled(engine, stop)
+    assert (only(engine).type, only(engine).quantity) == (OrderType.MARKET, D("0.1")), sent
 
 
 def test_an_entry_that_only_closes_something_is_not_protected() -> None:

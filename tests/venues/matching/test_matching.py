@@ -13,6 +13,7 @@ from core.domain.order import OrderStatus as S
 from core.domain.order import TimeInForce as T
 from tests.venues.matching.pit import PERP, SECOND, T0, USDT, Pit, pit_with_book, waiting
 from venues.matching.matching import DAY_NS, NEVER
+from venues.matching.settings import LatencySettings, MatchingSettings
 
 # --- market and limit -------------------------------------------------------------------------------------------------
 
@@ -143,11 +144,46 @@ def test_a_waiting_order_wakes_at_its_trigger_and_not_before(
     assert pit.status(order) is S.FILLED
 
 
-def test_a_stop_whose_trigger_is_met_already_wakes_at_once() -> None:
+@pytest.mark.parametrize(
+    ("side", "kind", "trigger"),
+    [
+        (Side.BUY, OrderType.STOP, 59000.0),
+        (Side.SELL, OrderType.STOP, 60000.0),
+        (Side.BUY, OrderType.TAKE_PROFIT, 60000.0),
+        (Side.SELL, OrderType.TAKE_PROFIT, 59000.0),
+    ],
+)
+def test_an_order_whose_trigger_is_met_already_is_refused(side: Side, kind: OrderType, trigger: float) -> None:
     pit = pit_with_book()
     pit.print(60000.0, 1.0)
-    order = pit.buy(1, **waiting(OrderType.STOP, 59000.0))
-    assert pit.words(order) == ["OrderAccepted", "OrderTriggered", "OrderFilled"]
+    order = pit.send(side, 1, **waiting(kind, trigger))
+    assert pit.words(order) == ["OrderRejected"]
+    met = f"would trigger at once: the price 60000 has met the trigger {trigger} already"
+    assert pit.reason(order) == met
+    if kind is OrderType.STOP:
+        assert pit.reason(pit.send(side, 1, 60000.0, **waiting(OrderType.STOP_LIMIT, trigger))) == met
+        assert pit.reason(pit.send(side, 1, trail=Decimal(5), **waiting(OrderType.TRAILING_STOP, trigger))) == met
+
+
+def test_a_stop_that_the_price_overtakes_on_its_way_gets_the_same_answer() -> None:
+    pit = pit_with_book(settings=MatchingSettings(latency=LatencySettings(request_ns=SECOND)))
+    pit.print(60000.0, 1.0)
+    order = pit.sell(1, **waiting(OrderType.STOP, 59990.0))
+    pit.print(59980.0, 1.0)
+    pit.wait(2 * SECOND)
+    assert pit.words(order) == ["OrderRejected"]
+    assert pit.reason(order) == "would trigger at once: the price 59980 has met the trigger 59990.0 already"
+
+
+def test_a_stop_cannot_be_moved_to_where_it_would_trigger() -> None:
+    pit = pit_with_book()
+    pit.print(60000.0, 1.0)
+    order = pit.sell(1, **waiting(OrderType.STOP, 59000.0))
+    pit.amend(order, trigger=60000.0)
+    assert pit.words(order) == ["OrderAccepted", "AmendRejected"]
+    assert pit.last(e.AmendRejected).reason.startswith("would trigger at once: the price 60000 has met")
+    pit.amend(order, trigger=59999.9)
+    assert pit.last(e.OrderAmended).trigger == Decimal("59999.9")
 
 
 def test_without_prints_the_side_to_be_taken_wakes_a_stop() -> None:

@@ -4,12 +4,16 @@ Textual ends every run of text with a reset and begins the next with its whole s
 is remembered, and between two runs only the difference is written.
 """
 
+import codecs
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
 from textual._compositor import ChopsUpdate, CompositorUpdate
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
@@ -134,6 +138,15 @@ class ExactUpdate(CompositorUpdate):
                 exact = strip if (first, last) == (x, end) else strip.crop(first - x, last - x)
                 out += (Control.move_to(first, y).segment.text, exact.render(console))
         return "".join(out)
+
+
+def forgiving(encoding: str) -> Callable[[], codecs.IncrementalDecoder]:
+    """Return a decoder to which a byte that is no character is one that no key has."""
+    return partial(codecs.getincrementaldecoder(encoding), errors="replace")
+
+
+# Textual decodes what is typed strictly: one byte of line noise, of a paste or of another encoding ended the terminal.
+linux_driver.getincrementaldecoder = forgiving  # type: ignore[assignment, attr-defined]
 
 
 class LeanDriver(LinuxDriver):

@@ -1,7 +1,8 @@
 """Limits on what is held after the order, every open entry order filled, as fractions of equity."""
 
 from core.config import GuardianSettings
-from core.guardian.limits import Breach, Rule, exact
+from core.domain.numbers import exact
+from core.guardian.limits import Breach, Rule
 from core.guardian.proposal import Proposal
 
 

@@ -393,10 +393,7 @@ class Supported(Rule):
         order = proposal.order
         if order.operation is _TRADE and not order.smart_execution and not order.atomic_group_id:
             return None
+        what, value = ("smart execution" if order.smart_execution else "an atomic group"), "unsupported"
         if order.operation is not _TRADE:
             what, value = f"operation {order.operation}", order.operation.value
-        elif order.smart_execution:
-            what, value = "smart execution", "smart_execution"
-        else:
-            what, value = "an atomic group", "atomic_group"
         return Breach(self.name, value, _TRADE.value, f"{what} is not supported yet; nothing sent")

@@ -213,6 +213,22 @@ def test_a_signal_leaves_in_order_and_restores_the_screen(number: signal.Signals
         session.close()
 
 
+def test_bytes_that_are_no_characters_do_not_end_it() -> None:
+    """Line noise, a pasted binary, another encoding: with Textual's own decoder this ends in a traceback."""
+    session = _Session()
+    try:
+        session.paints()
+        for noise in (b"\x9c\xff\xfe", b"\x1b[200~\x80abc\xf5\x1b[201~", bytes(range(128, 256)) * 40):
+            os.write(session.fd, noise)
+            session.paints(len(session.data.partition(ENTER_SCREEN)[2]) + 20_000)
+        assert b"Traceback" not in session.data
+        assert LEAVE_SCREEN not in session.data
+        os.kill(session.pid, signal.SIGTERM)
+        assert session.ended(reading=True) == 128 + signal.SIGTERM
+    finally:
+        session.close()
+
+
 def test_a_stalled_terminal_does_not_keep_it_from_leaving() -> None:
     session = _Session()
     try:

@@ -77,6 +77,8 @@ class Client:
         self.on_message: Callable[[Message], None] = _ignore
         self.on_snapshot: Callable[[], None] = _ignore
         self.on_lost: Callable[[str], None] = _ignore
+        self.control: p.ControlChanged | None = None
+        self.on_control: Callable[[p.ControlChanged], None] = _ignore
 
     @property
     def state(self) -> State:
@@ -84,8 +86,12 @@ class Client:
         return self.replica.state
 
     @classmethod
-    async def connect(cls, path: Path, name: str, *, view_only: bool = False, stream: bool = True) -> "Client":
+    async def connect(
+        cls, path: Path, name: str, *, view_only: bool = False, stream: bool = True, terminal: bool = False
+    ) -> "Client":
         """Open a session; with ``stream`` the first snapshot has been applied on return.
+
+        A ``terminal`` is one of those of which one holds control.
 
         Raises:
             NoEngine: nobody answers there.
@@ -98,7 +104,7 @@ class Client:
         client = cls(reader, writer)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):  # wait_for of Python 3.11 may swallow a cancellation
-                await client._open(name, view_only, stream)
+                await client._open(p.Hello(p.PROTOCOL, name, view_only, stream, terminal))
             client._task = asyncio.get_running_loop().create_task(client._follow())
         except TimeoutError:
             raise NoEngine(f"the engine at {path} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
@@ -111,8 +117,8 @@ class Client:
                 await client.close()
         return client
 
-    async def _open(self, name: str, view_only: bool, stream: bool) -> None:
-        self._write(p.Hello(p.PROTOCOL, name, view_only, stream))
+    async def _open(self, hello: p.Hello) -> None:
+        self._write(hello)
         frame = await self._next()
         if not isinstance(frame, p.Welcome):
             raise ClientError(f"the engine said {type(frame).__name__} instead of Welcome")
@@ -121,7 +127,7 @@ class Client:
             raise ProtocolMismatch(
                 f"engine {frame.version} speaks protocol {frame.protocol}, this {p.PROTOCOL}: restart the engine"
             )
-        if stream:
+        if hello.stream:
             self._take(await self._next())
 
     async def _next(self) -> Any:
@@ -175,6 +181,9 @@ class Client:
             future = self._waiting.pop(frame.id, None)
             if future is not None and not future.done():
                 future.set_result(frame)
+        elif isinstance(frame, p.ControlChanged):
+            self.control = frame
+            self.on_control(frame)
 
     def _write(self, frame: object) -> None:
         self._writer.write(wire.frame(frame))
@@ -198,6 +207,16 @@ class Client:
         """
         id_ = next(self._ids)
         answer = await self._call(id_, p.Send(id_, command))
+        return msgspec.msgpack.decode(answer.body, type=p.Outcome)
+
+    async def take_control(self) -> p.Outcome:
+        """Take control from whichever terminal has it.
+
+        Raises:
+            NoEngine: the link was lost before the answer.
+        """
+        id_ = next(self._ids)
+        answer = await self._call(id_, p.TakeControl(id_))
         return msgspec.msgpack.decode(answer.body, type=p.Outcome)
 
     @overload

@@ -268,6 +268,8 @@ class Hello(Frame, frozen=True):
     name: str
     view_only: bool = False
     stream: bool = True
+    terminal: bool = False
+    """Whether somebody looks at a screen there: of several terminals one holds control (``core.control``)."""
 
 
 class Watch(Frame, frozen=True):
@@ -282,6 +284,12 @@ class Send(Frame, frozen=True):
 
     id: int
     command: wire.AnyCommand
+
+
+class TakeControl(Frame, frozen=True):
+    """Take control from whichever terminal has it; answered by ``Answer`` with an ``Outcome``."""
+
+    id: int
 
 
 class Ask(Frame, frozen=True):
@@ -346,14 +354,24 @@ class Answer(Frame, frozen=True):
     error: str = ""
 
 
+class ControlChanged(Frame, frozen=True):
+    """Tell a terminal who commands: ``holder`` is empty while control is free, ``terminals`` counts all of them."""
+
+    holder: str
+    mine: bool
+    terminals: int
+    label: str
+    """What this terminal is called."""
+
+
 class Bye(Frame, frozen=True):
     """The engine ends this session, and why."""
 
     reason: str
 
 
-ClientFrame = Hello | Watch | Send | Ask | Resync
-ServerFrame = Welcome | Snapshot | Update | Answer | Bye
+ClientFrame = Hello | Watch | Send | Ask | Resync | TakeControl
+ServerFrame = Welcome | Snapshot | Update | Answer | Bye | ControlChanged
 _client_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ClientFrame)
 _server_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ServerFrame)
 decode_client_frame = _client_decoder.decode

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from core import wire
+from core.control import Control
 from core.domain import market as m
 from core.domain.alerts import TargetStatus
 from core.domain.identifiers import InstrumentId
@@ -29,6 +30,7 @@ from core.protocol import (
     Resync,
     Send,
     Snapshot,
+    TakeControl,
     Watch,
     Welcome,
     decode_client_frame,
@@ -107,6 +109,7 @@ class Session(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client; the engine does not care."""
         self._server.sessions.discard(self)
+        self._server.control.leave(self)
         for task in self._tasks:
             task.cancel()
 
@@ -122,10 +125,13 @@ class Session(asyncio.Protocol):
         elif isinstance(frame, Resync):
             self._snapshot()
         elif isinstance(frame, Send):
-            if self.view_only:
-                self._answer(frame.id, Outcome(False, reason="this session is view-only: it cannot command"))
+            against = self._against(frame.command)
+            if against:
+                self._answer(frame.id, Outcome(False, reason=against))
             else:
                 self._run(frame.id, self._server.backend.command(frame.command))
+        elif isinstance(frame, TakeControl):
+            self._answer(frame.id, self._server.control.take(self))
         elif isinstance(frame, Ask):
             self._run(frame.id, self._server.backend.answer(frame.question))
 
@@ -138,6 +144,13 @@ class Session(asyncio.Protocol):
         if hello.stream:
             self._snapshot()
             self.streams = True
+        if hello.terminal:
+            self._server.control.join(self)
+
+    def _against(self, command: Command) -> str:
+        if self.view_only:
+            return "this session is view-only: it cannot command"
+        return self._server.control.refusal(self, command, self._server.backend.state.trading_state)
 
     def _watch(self, watch: Watch) -> None:
         """Send book and prints of these instruments from now on, for new ones the recent prints first."""
@@ -239,6 +252,10 @@ class Session(asyncio.Protocol):
         """Return the bytes this client has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
+    def say(self, frame: object) -> None:
+        """Send a frame now, behind what was said before."""
+        self._write(frame)
+
     def _write(self, frame: object) -> None:
         self.flush()
         if self._transport is not None and not self._transport.is_closing():
@@ -261,6 +278,7 @@ class Server:
         self.path = path
         self.backend = backend
         self.sessions: set[Session] = set()
+        self.control = Control()
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 

@@ -99,7 +99,7 @@ TABLE: tuple[Action, ...] = (
     Action("leave", ("q",), "leave", "Leave the view; the engine keeps running", "app", "leave", V, "y"),
     Action("back", ("escape",), "back", "Close what is open", "app", "step_back"),
     Action("layout", ("L",), "layout", "Choose another layout", "app", "layout", ready=False),
-    Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, ready=False),
+    Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, "y"),
     *_screens(),
     Action("ladder.up", ("up", "k"), "up", "Move to a higher price", "ladder", "move(1)"),
     Action("ladder.down", ("down", "j"), "down", "Move to a lower price", "ladder", "move(-1)"),

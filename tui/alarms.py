@@ -1,12 +1,12 @@
 """What the two keys of an alert send."""
 
 from tui import trading
+from tui.commanding import Commanding
 from tui.trading import Nothing, Plan
-from tui.viewer import Viewer
 from tui.widgets.alerts import AlertGrid
 
 
-class AlertKeys(Viewer):
+class AlertKeys(Commanding):
     """A view whose alerts can be acknowledged and muted; who carries out a plan is said by a subclass."""
 
     def carry_out(self, plan: Plan) -> None:

@@ -1,13 +1,11 @@
 """The terminal: a view of an engine, and the keys that send, behind their safety rules."""
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import events
 from textual.binding import BindingType
 from textual.timer import Timer
 
@@ -21,7 +19,6 @@ from core.errors import ClientError
 from tui import trading
 from tui.actions import Kind, bindings
 from tui.alarms import AlertKeys
-from tui.arming import Arming
 from tui.confirm import Confirm, TypeWord
 from tui.keys import LATCH_SECONDS, Latch
 from tui.trading import ORIGIN, Nothing, Plan
@@ -43,60 +40,19 @@ class TerminalApp(AlertKeys):
         self,
         socket: Path,
         settings: TerminalSettings | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
         **options: Any,
     ) -> None:
         super().__init__(socket, settings, **options)
-        self._clock = clock
-        self.arming = Arming()
         self.latch = Latch()
         self._preview_timer: Timer | None = None
         self._preview_at = 0.0
         self._ticket_at = 0.0
 
-    # -- safety catch ----------------------------------------------------------------------------------------
-
-    async def on_event(self, event: events.Event) -> None:
-        """Note that a hand is here."""
-        if isinstance(event, events.Key):
-            self.arming.touch(self._clock())
-        await super().on_event(event)
-
     def frame(self) -> None:
-        """Draw what changed; disarm after five idle minutes; keep the ticket's preview fresh."""
-        if self.arming.expire(self._clock()):
-            self._show_arming()
-            self.tell("disarmed after 5 idle minutes", "warn")
+        """Draw what changed, and keep the ticket's preview fresh."""
         if self.trade.ticket.open and self._clock() - self._preview_at >= PREVIEW_EVERY_S:
             self._ask_preview()
         super().frame()
-
-    def link_up(self) -> None:
-        """Disarm: what was on the screen before is not what is there now."""
-        if self.arming.disarm():
-            self.tell("disarmed: the link to the engine is new", "warn")
-        self._show_arming()
-
-    def action_arm(self) -> None:
-        """Arm or disarm; on a live account arming asks first."""
-        if self.arming.armed or self.feed.state.mode != "live":
-            self.arming.toggle(self._clock())
-            self._show_arming()
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes and not self.arming.armed:
-                self.arming.toggle(self._clock())
-                self._show_arming()
-
-        lines = ("this account is LIVE: orders go to the exchange", "it disarms itself after 5 idle minutes")
-        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self._clock), answered)
-
-    def _show_arming(self) -> None:
-        self.armed = self.arming.armed
-        self.trade.ticket.set_armed(self.armed)
-        self.draw_header()
 
     # -- ticket ----------------------------------------------------------------------------------------------
 

@@ -18,9 +18,10 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.alerts import AlertRaised
 from core.domain.identifiers import InstrumentId
-from core.domain.message import Command, Event, Message
-from core.errors import ClientError, NoEngine
+from core.domain.message import Event, Message
+from core.errors import ClientError
 from core.state import State
+from tui.asking import Asking
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
 PING_S = 1.0
@@ -46,21 +47,20 @@ class Dirty:
         return bool(self.everything or self.topics or self.quotes or self.books or self.bars)
 
 
-class Feed:
+class Feed(Asking):
     """One terminal's view of one engine."""
 
     def __init__(self, socket: Path, name: str, *, view_only: bool = False) -> None:
+        super().__init__()
         self._socket = socket
         self._name = name
         self._view_only = view_only
-        self._client: Client | None = None
         self._gone = asyncio.Event()
         self._watched: tuple[InstrumentId, ...] = ()
         self._asked: dict[tuple[InstrumentId, m.Interval], int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = State()
         self.dirty = Dirty()
-        self.trouble = "connecting"
         self.connects = 0
         self.lost_at = time.monotonic()
         self.heard_at = time.monotonic()
@@ -74,6 +74,7 @@ class Feed:
         self.fills: deque[p.FillView] = deque(maxlen=KEPT_FILLS)
         self.alarms: deque[AlertRaised] = deque(maxlen=KEPT_EVENTS)
         """New alerts since somebody last took them."""
+        self.on_control: Callable[[p.ControlChanged | None, p.ControlChanged], None] = lambda *_: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[str], None] = lambda _: None
 
@@ -99,10 +100,11 @@ class Feed:
         self.dirty.topics.add(LINK)
 
     async def _session(self) -> None:
-        client = await Client.connect(self._socket, self._name, view_only=self._view_only)
+        client = await Client.connect(self._socket, self._name, view_only=self._view_only, terminal=True)
         self._gone.clear()
         self._asked.clear()
         client.on_message, client.on_snapshot, client.on_lost = self._message, self._snapshot, self._lost
+        client.on_control = self._controlled
         self._client = client
         self.trouble = client.lost
         self.connects += 1
@@ -110,6 +112,8 @@ class Feed:
         if self._watched:
             client.watch(self._watched, DEPTH)
         self.on_up()
+        if client.control is not None:  # it may have come with the snapshot
+            self._controlled(client.control)
         try:
             self._spawn(self._recent_fills(client))
             while not self._gone.is_set():
@@ -169,11 +173,17 @@ class Feed:
 
     def _lost(self, reason: str) -> None:
         self.trouble = reason
+        self.control = None
         self.lost_at = time.monotonic()
         self.round_trip = None
         self._gone.set()
         self.dirty.everything = True
         self.on_down(reason)
+
+    def _controlled(self, control: p.ControlChanged) -> None:
+        before, self.control = self.control, control
+        self.dirty.topics.add(LINK)
+        self.on_control(before, control)
 
     def _message(self, message: Message) -> None:
         self.heard_at = time.monotonic()
@@ -248,33 +258,3 @@ class Feed:
             for bar in await client.ask(question):
                 client.state.apply(bar)
             self.dirty.bars.add(instrument)
-
-    async def send(self, command: Command) -> p.Outcome:
-        """Give a command.
-
-        Raises:
-            NoEngine: there is no session, or it was lost before the answer.
-        """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}; nothing was sent")
-        return await self._client.send(command)
-
-    async def ask(self, question: p.AskRecords) -> p.Records:
-        """Ask for records of the journal.
-
-        Raises:
-            ClientError: the engine could not answer.
-        """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
-
-    async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
-        """Ask what an order would cost and whether the guardian would let it pass.
-
-        Raises:
-            ClientError: the engine could not answer.
-        """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)

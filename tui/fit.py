@@ -1,5 +1,6 @@
 """Whether a screen can be shown here, in words; decided before anything heavy is loaded."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -28,6 +29,16 @@ def unfit(
         return f"TERM={term or '(unset)'} cannot show a screen; use `tradedeck watch`, or set TERM=xterm-256color"
     width, height = size or shutil.get_terminal_size()
     return too_small(width, height)
+
+
+def whereabouts(environment: Mapping[str, str] | None = None) -> str:
+    """Name this terminal so that a trader knows it again: its line, and the machine it is looked at from."""
+    environment = os.environ if environment is None else environment
+    line = ""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        line = os.ttyname(sys.__stdin__.fileno()).removeprefix("/dev/") if sys.__stdin__ is not None else ""
+    away = environment.get("SSH_CONNECTION", "").split()
+    return " from ".join(part for part in (line, away[0] if away else "") if part)
 
 
 def too_small(width: int, height: int) -> str | None:

@@ -10,6 +10,7 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
 from core.domain.message import Command
 from core.domain.order import OrderRecord
+from core.protocol import ControlChanged
 from core.state import State
 from tui.actions import Kind
 from tui.format import number, signed
@@ -120,6 +121,20 @@ def resume(state: State) -> Plan:
     lines = (f"{state.trading_state.value} → ACTIVE", f"it stands so because: {why}")
     command = c.SetTradingState(TradingState.ACTIVE, "resumed by hand", "RESUME", "", ORIGIN)
     return Plan("Resume trading", lines, (command,), Kind.ADDS, "state")
+
+
+def take_control(now: ControlChanged | None) -> Plan:
+    """Plan to take control from another terminal.
+
+    Raises:
+        Nothing: this one has it, or there is no session.
+    """
+    if now is None:
+        raise Nothing("not connected: nobody can be asked for control")
+    if now.mine:
+        raise Nothing("this terminal holds control already")
+    lines = (f"{now.holder} holds control: it is told, and disarmed",) if now.holder else ("no terminal holds control",)
+    return Plan("Take control", (*lines, "cancel, flatten and halt need no control"), (), Kind.SAFE, "control")
 
 
 def move_orders(state: State, instrument: InstrumentId, sources: Collection[float], target: float) -> Plan:

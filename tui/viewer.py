@@ -9,19 +9,18 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 from textual.events import Resize
 
+from core import protocol as p
 from core.config import TerminalSettings
 from core.domain.alerts import Severity
-from core.domain.identifiers import InstrumentId, symbol_of
-from tui.actions import Kind, bindings, find_action, keymap, rebind
-from tui.confirm import Choose, Confirm, palette_choices
+from tui.actions import Kind, bindings, keymap, rebind
+from tui.confirm import Confirm
 from tui.feed import LINK, ORDERS, Feed
-from tui.fit import too_small
+from tui.fit import too_small, whereabouts
+from tui.looking import Looking
 from tui.screens.base import DeckScreen
 from tui.screens.deck import DECK
-from tui.screens.help import HelpScreen, SmallScreen
+from tui.screens.help import SmallScreen
 from tui.screens.trade import TradeScreen
-from tui.standing import standing_of
-from tui.terminal import GuardedApp
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
 from tui.views import open_positions
 from tui.widgets.alerts import gravest
@@ -32,14 +31,12 @@ HEADER_S = 1.0
 """The clock's step; what has happened is shown at once."""
 
 
-class Viewer(GuardedApp):
+class Viewer(Looking):
     """One view of one engine; it may freeze, be killed or lose its link, and the engine does not notice."""
 
     CSS_PATH = "app.tcss"
     TITLE = "tradedeck"
     BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.VIEW)
-    KINDS: ClassVar[tuple[Kind, ...]] = (Kind.VIEW,)
-    """The kinds of action that help, palette and hints offer."""
 
     def __init__(self, socket: Path, settings: TerminalSettings | None = None, **options: Any) -> None:
         self.settings = settings or TerminalSettings()
@@ -48,7 +45,7 @@ class Viewer(GuardedApp):
         feed: Feed | None = options.pop("feed", None)
         self.wall: Callable[[], int] = options.pop("wall", time.time_ns)
         super().__init__(colourless=True if self.settings.colours == "none" else colourless, **options)
-        self.feed = feed or Feed(socket, "terminal", view_only=view_only)
+        self.feed = feed or Feed(socket, whereabouts(), view_only=view_only)
         self.armed = False
         self.chosen_keys = rebind(self.settings.keys)
         options_ = {"layout": self.settings.layout, "local_time": self.settings.local_time, "wall": self.wall}
@@ -79,7 +76,7 @@ class Viewer(GuardedApp):
         sixteen = self.colourless or self.settings.slow_link or self.settings.colours == "16"
         self.theme = theme_id(COLOURLESS if sixteen else self.settings.theme)
         self.set_keymap(keymap(self.settings.keys))
-        self.feed.on_up, self.feed.on_down = self.link_up, self.link_down
+        self.feed.on_up, self.feed.on_down, self.feed.on_control = self.link_up, self.link_down, self.on_control
         self._feed_task = asyncio.get_running_loop().create_task(self.feed.run())
         for name, screen in self.deck.items():
             self.install_screen(screen, name)
@@ -112,10 +109,9 @@ class Viewer(GuardedApp):
         """Say that the engine is not heard any more."""
         self.tell(f"link lost: {reason}", "bad")
 
-    def tell(self, words: str, style: str = "strong") -> None:
-        """Show a passing message in the bottom line."""
-        if self.here.is_mounted:
-            self.here.hints.say(words, style)
+    def on_control(self, before: p.ControlChanged | None, now: p.ControlChanged) -> None:
+        """Show who commands."""
+        self.draw_header()
 
     def action_help_quit(self) -> None:
         """Say how to leave."""
@@ -138,12 +134,6 @@ class Viewer(GuardedApp):
         if news or time.monotonic() - self._header_at >= HEADER_S:
             self.draw_header()
 
-    def draw_header(self) -> None:
-        """Draw the two lines at the top."""
-        self._header_at = time.monotonic()
-        standing = standing_of(self.feed, self.armed, self.wall(), self.here.local_time)
-        self.here.show_standing(standing, self.KINDS)
-
     # -- views -----------------------------------------------------------------------------------------------
 
     def action_screen(self, name: str) -> None:
@@ -155,63 +145,6 @@ class Viewer(GuardedApp):
         self.here = wanted
         _ = self.switch_screen(name)
         self.call_after_refresh(self.draw_header)
-
-    def action_help(self) -> None:
-        """Show every key."""
-        _ = self.push_screen(HelpScreen(self.here.scopes, self.chosen_keys, self.KINDS))
-
-    def action_palette(self) -> None:
-        """Find an action by its name."""
-        _ = self.push_screen(Choose("actions", palette_choices(self.here.scopes, self.KINDS)), self._run_chosen)
-
-    async def _run_chosen(self, action_id: str | None) -> None:
-        if action_id is None:
-            return
-        action = find_action(action_id)
-        focused = self.here.focused
-        target: Any = focused if action.scope != "app" and focused is not None else self
-        await self.run_action(action.call, default_namespace=target)
-
-    def action_find(self) -> None:
-        """Find an instrument."""
-        markets = self.feed.state.markets.values()
-        choices = [(m.instrument.id, f"{symbol_of(m.instrument.id):<14} {m.instrument.id}") for m in markets]
-
-        def chosen(key: str | None) -> None:
-            if key is not None:
-                self.post_message(DeckScreen.InDepth(InstrumentId(key)))
-
-        _ = self.push_screen(Choose("find an instrument", choices), chosen)
-
-    def action_zone(self) -> None:
-        """Show times in UTC or in the local zone."""
-        local = not self.here.local_time
-        for screen in self.deck.values():
-            screen.set_zone(local)
-        self.draw_header()
-
-    def action_zoom(self) -> None:
-        """Show the focused pane alone, or all of them again."""
-        self.here.toggle_zoom()
-
-    def action_focus_next(self) -> None:
-        """Go to the next pane."""
-        self.here.next_pane(1)
-
-    def action_focus_previous(self) -> None:
-        """Go to the previous pane."""
-        self.here.next_pane(-1)
-
-    def action_copy(self) -> None:
-        """Copy the chosen row to the clipboard, and show it."""
-        text = self.here.copied()
-        if text:
-            self.copy_to_clipboard(text)
-            self.tell(f"copied: {text}")
-
-    def action_step_back(self) -> None:
-        """Close what is open: a carried order, a zoom."""
-        _ = self.here.step_back()
 
     def action_leave(self) -> None:
         """Ask, then leave; the engine keeps running."""

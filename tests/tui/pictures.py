@@ -82,6 +82,7 @@ class StillFeed(Feed):
         super().__init__(Path("/nowhere"), "picture")
         self._empty = state
         self.round_trip = 0.004
+        self.control = p.ControlChanged("terminal 1 (pts/0)", True, 3, "terminal 1 (pts/0)")
         self.limits, self.venues = LIMITS, VENUES
         self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)

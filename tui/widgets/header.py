@@ -35,6 +35,11 @@ class Standing(msgspec.Struct, frozen=True):
     funding: float | None = None
     gross_frac: float | None = None
     viewers: int = 0
+    """Other terminals at the same engine."""
+    control: str = ""
+    """Who holds control, in words."""
+    elsewhere: bool = False
+    """Whether another terminal holds it."""
     trouble: str = ""
     alerts: int = 0
     """Alerts that nobody has acknowledged; ``alarm`` where one of them is critical."""
@@ -75,10 +80,17 @@ def _aged(seconds: float | None, text: str) -> Run:
     return (f"~{text}" if old else text, "stale" if old else "")
 
 
+def _arming(now: Standing) -> Run:
+    """Write whether this terminal may send; where another has control, that it looks on."""
+    if now.elsewhere:
+        return " viewing ", "warn"
+    return (" ARMED ", "halted") if now.armed else (" disarmed ", "dim")
+
+
 def second_line(now: Standing) -> Line:
     """Write arming, ages and the time."""
     runs: list[Run] = [
-        (" ARMED " if now.armed else " disarmed ", "halted" if now.armed else "dim"),
+        _arming(now),
         *([(f" !{now.alerts} ", "halted" if now.alarm else "warn")] if now.alerts else []),
         (" guardian ", "dim"),
         _aged(now.heartbeat, f"♥{age(now.heartbeat)}"),
@@ -92,8 +104,9 @@ def second_line(now: Standing) -> Line:
     else:
         runs += [("  link ", "dim"), (milliseconds(now.link), "")]
     runs += [("  ", ""), (now.time, "")]
-    if now.viewers > 1:
-        runs.append((f"        {now.viewers} terminals", "dim"))
+    if now.control:
+        others = "" if not now.viewers else f"   {now.viewers} viewer{'' if now.viewers == 1 else 's'}"
+        runs += [("        control: ", "dim"), (now.control + others, "warn" if now.elsewhere else "")]
     if now.trouble:
         runs.append((f"   {now.trouble}", "bad"))
     return tuple(runs)

@@ -6,7 +6,7 @@ from tui.widgets.header import Header, Hints, Standing, cut_line, first_line, se
 
 GOOD = Standing(
     "paper", "ACTIVE", False, 100412.18, 412.18, 0.0041, 0.0012, 0.18, 0.2, 8, 8, 0.4, 0.004, None, "14:32:07 UTC",
-    12.4, -1.02, 0.146, 2,
+    12.4, -1.02, 0.146, 2, "this terminal",
 )  # fmt: skip
 
 
@@ -29,7 +29,14 @@ async def test_the_narrow_header_is_the_drawing() -> None:
 
 def test_a_wide_header_says_more() -> None:
     assert plain(first_line(GOOD)).endswith("gross 14.6%   fees 12.40   funding -1.02")
-    assert plain(second_line(GOOD)).endswith("2 terminals")
+    assert plain(second_line(GOOD)).endswith("14:32:07 UTC        control: this terminal   2 viewers")
+
+
+def test_where_another_has_control_the_first_word_says_so() -> None:
+    line = second_line(Standing(armed=True, control="terminal 1 (pts/0)", viewers=1, elsewhere=True))
+    assert plain(line).startswith(" viewing ")
+    assert plain(line).endswith("control: terminal 1 (pts/0)   1 viewer")
+    assert styles(line, "viewing") == "warn"
 
 
 def test_old_things_are_marked_and_states_stand_out() -> None:

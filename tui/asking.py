@@ -1,0 +1,61 @@
+"""Ask and command the engine over the session there is now, or say that there is none."""
+
+from core import protocol as p
+from core.client import Client
+from core.domain.message import Command
+from core.errors import NoEngine
+
+
+class Asking:
+    """What a screen asks of the engine; whoever follows it keeps the session."""
+
+    def __init__(self) -> None:
+        self._client: Client | None = None
+        self.trouble = "connecting"
+        self.control: p.ControlChanged | None = None
+        """Who commands, as the engine said last; None without a session."""
+
+    async def send(self, command: Command) -> p.Outcome:
+        """Give a command.
+
+        Raises:
+            NoEngine: there is no session, or it was lost before the answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}; nothing was sent")
+        return await self._client.send(command)
+
+    async def take_control(self) -> p.Outcome:
+        """Take control from whichever terminal has it.
+
+        Raises:
+            NoEngine: there is no session, or it was lost before the answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.take_control()
+
+    @property
+    def elsewhere(self) -> str:
+        """Name the other terminal that holds control; empty where none does."""
+        return "" if self.control is None or self.control.mine else self.control.holder
+
+    async def ask(self, question: p.AskRecords) -> p.Records:
+        """Ask for records of the journal.
+
+        Raises:
+            ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)
+
+    async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
+        """Ask what an order would cost and whether the guardian would let it pass.
+
+        Raises:
+            ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)

@@ -146,7 +146,7 @@ class StoresReady(Rule):
         trouble = proposal.state.store_trouble
         if not trouble:
             return None
-        return Breach(self.name, "failing", "writable", f"{trouble}: entries denied, exits allowed")
+        return Breach(self.name, "failing", "writable", trouble)  # says what is denied
 
 
 class ReduceOnly(Rule):

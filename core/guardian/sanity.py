@@ -25,7 +25,7 @@ def sanity(order: Order, market: Market) -> Breach | None:
     """Return what is wrong with an order's values, or None."""
     wrong = _quantity(order, market.instrument) or _combination(order)
     if wrong is None and (order.price is not None or order.trigger is not None or order.trail is not None):
-        wrong = _prices(order, market.instrument)
+        wrong = _prices(order, market.instrument) or _trail("trail", order.trail, market)
     if wrong is None and (order.take_profit or order.stop_loss is not None):
         wrong = attached(order, market)
     return wrong
@@ -93,7 +93,18 @@ def _prices(order: Order, instrument: Instrument) -> Breach | None:
         wrong = on_tick(name, price, instrument) if price is not None else None
         if wrong is not None:
             return wrong
-    return positive("trail", order.trail) if order.trail is not None else None
+    return None
+
+
+def _trail(name: str, trail: Decimal | None, market: Market) -> Breach | None:
+    """Refuse a distance behind which no price lies: a stop that trails by more than the price never triggers."""
+    if trail is None:
+        return None
+    wrong = positive(name, trail)
+    if wrong is not None or not market.mark or float(trail) < market.mark:
+        return wrong
+    text = f"{name} {trail:f} must be less than the price, {Decimal(repr(market.mark)).normalize():f}; it is a distance"
+    return Breach(NAME, plain(trail), exact(market.mark), text)
 
 
 def on_tick(name: str, price: Decimal, instrument: Instrument) -> Breach | None:
@@ -121,7 +132,7 @@ def attached(order: Order, market: Market) -> Breach | None:
         if wrong is not None:
             return wrong
     if stop is not None and stop.trail is not None:
-        wrong = positive("trail", stop.trail)
+        wrong = _trail("trail", stop.trail, market)
         if wrong is not None:
             return wrong
     return _levels(order, market) or _fractions(targets)

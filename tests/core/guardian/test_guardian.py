@@ -14,7 +14,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import Asset, InstrumentId, StrategyId
-from core.domain.order import Operation, OrderType, Side, StopLoss, TakeProfit, TimeInForce
+from core.domain.order import Operation, Order, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.engine import Engine
 from core.guardian.guardian import Guardian
 from core.outcome import outcome_of
@@ -108,6 +108,22 @@ def test_what_is_named_as_nearest_can_be_sent() -> None:
     coarse = msgspec.structs.replace(BTC_PERP, size_step=D("1E+3"), min_size=D("1E+3"))
     reason = denied(opened(instruments=(coarse,)), order(coarse, Side.BUY, "0.5")).reason
     assert reason == "quantity 0.5 is not a multiple of the step 1000; nearest 1000"
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_trail_is_less_than_the_price(attached: bool) -> None:
+    """One that is not would never trigger: its owner would believe himself protected."""
+    far, near = D("60001"), D("500")
+
+    def trailing(by: Decimal) -> Order:
+        if attached:
+            wanted = order(BTC_PERP, Side.BUY, "0.01")
+            return msgspec.structs.replace(wanted, stop_loss=StopLoss(D("59000"), by))
+        wanted = order(BTC_PERP, Side.SELL, "0.01")
+        return msgspec.structs.replace(wanted, type=OrderType.TRAILING_STOP, trail=by)
+
+    assert denied(only(), trailing(far)).reason == "trail 60001 must be less than the price, 60000; it is a distance"
+    sent(only(), trailing(near))
 
 
 def test_below_the_minimum_notional() -> None:
@@ -422,7 +438,7 @@ def test_a_venue_that_is_away_or_not_reconciled() -> None:
 
 def test_a_journal_in_trouble_lets_only_exits_through() -> None:
     engine = with_position()
-    engine.process(m.StoreStatus("38 MB free, reserve is 64 MB", T0))
+    engine.process(m.StoreStatus("38 MB free, reserve is 64 MB: entries denied, exits allowed", T0))
     assert denied(engine, order(BTC_PERP, Side.BUY, "0.01")).reason == (
         "38 MB free, reserve is 64 MB: entries denied, exits allowed"
     )

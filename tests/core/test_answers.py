@@ -107,7 +107,7 @@ async def test_limits_stand_with_the_largest_position() -> None:
     answers = desk(engine)[0]
     found: Any = await answers.answer(p.AskLimits())
     used = {limit.name: limit.value for limit in found}
-    assert used["max_position"] == "0.06"
+    assert used["max_position"] == "6.0%"
     assert [one.instrument for one in views.positions(engine.state)] == [BTC_PERP.id, ETH_PERP.id]
     assert views.limits(State(), engine.guardian, T0) == ()
 

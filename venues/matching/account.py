@@ -30,6 +30,7 @@ class Holding:
         "_inverse",
         "_shaded",
         "_tiers_f",
+        "bearable",
         "contract",
         "funding_due",
         "instrument",
@@ -54,6 +55,12 @@ class Holding:
         self._contract_size = float(instrument.contract_size)
         self._shaded = (ZERO, ZERO, 0.0, 0.0)
         """Quantity and entry price, and both in float: as long as the first two are the position's."""
+        self.bearable = ZERO
+        """The largest notional that every tier up to it allows at this leverage."""
+        for tier in tiers:
+            if tier.max_leverage < leverage:
+                break
+            self.bearable = tier.cap
         self._tiers_f = [(float(t.cap), float(t.maintenance_rate), float(t.cum)) for t in tiers]
 
     @property
@@ -179,10 +186,32 @@ class Account:
         """
         holding = self.holdings.get(instrument.id)
         if holding is not None:
-            return None if order.reduce_only else self._margin_refusal(order, holding, offers, resting)
+            if order.reduce_only or (not resting and len(offers) == 1 and self._plain(order, holding, offers[0])):
+                return None
+            return self._margin_refusal(order, holding, offers, resting)
         if instrument.type is InstrumentType.SPOT_PAIR:
             return self._spot_refusal(order, instrument, offers, resting, own_lock)
         return None
+
+    def _plain(self, order: Order, holding: Holding, offer: Offer) -> bool:
+        """Tell whether an order clearly passes: it only shrinks a position, or half a free wallet covers all it takes.
+
+        Never true where the whole look would refuse; it costs a tenth of that.
+        """
+        opened = holding.open
+        if self.isolated or opened[_BUY] or opened[_SELL]:
+            return False
+        instrument, held = holding.instrument, holding.position.quantity
+        if held:
+            if instrument.inverse or (held > ZERO) is (order.side is _BUY) or offer[0] > abs(held):
+                return False
+            return offer[2] <= 1.5 * holding.market.mark  # what it takes is below twice what is held
+        asset = instrument.settle
+        taken = instrument.notional(offer[0], offer[1])
+        if taken > holding.bearable or taken + taken > self.wallets.get(asset, ZERO) or self.locked.get(asset):
+            return False
+        holdings = self.by_asset[asset]
+        return len(holdings) == 1 or not any(other.used for other in holdings)
 
     def _spot_refusal(
         self, order: Order, instrument: Instrument, offers: Sequence[Offer], resting: Decimal, own_lock: Decimal

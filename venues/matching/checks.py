@@ -38,8 +38,9 @@ def size_fault(quantity: Decimal, instrument: Instrument) -> str | None:
         return f"quantity {quantity} must be above 0"
     if quantity < instrument.min_size:
         return f"quantity {quantity} is below the minimum size {instrument.min_size}"
-    if instrument.max_size is not None and quantity > instrument.max_size:
-        return f"quantity {quantity} is above the maximum size {instrument.max_size}"
+    most = instrument.max_size
+    if most is not None and quantity > most:
+        return f"quantity {quantity} is above the maximum size {most}"
     if off_grid(quantity, instrument.size_step):
         return f"quantity {quantity} is not a multiple of the lot {instrument.size_step}"
     return None
@@ -61,7 +62,8 @@ def off_grid(value: Decimal, step: Decimal) -> bool:
 
 def notional_fault(order: Order, instrument: Instrument, reference: float) -> str | None:
     """Return whether the order is worth too little; orders that only reduce may be small."""
-    if not instrument.min_notional or order.reduce_only:
+    least = instrument.min_notional
+    if not least or order.reduce_only:
         return None
     price = order.price or order.trigger
     if price is None:
@@ -69,8 +71,8 @@ def notional_fault(order: Order, instrument: Instrument, reference: float) -> st
             return None
         price = exact(reference)
     worth = order.quantity * instrument.contract_size * (ONE if instrument.inverse else price)
-    if worth < instrument.min_notional:
-        return f"notional {worth.normalize():f} is below the minimum {instrument.min_notional} {instrument.quote}"
+    if worth < least:
+        return f"notional {worth.normalize():f} is below the minimum {least} {instrument.quote}"
     return None
 
 

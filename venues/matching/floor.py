@@ -8,7 +8,7 @@ import msgspec
 
 from core.domain.commands import AmendOrder
 from core.domain.events import OrderFilled
-from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueOrderId
+from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, Side, TimeInForce
@@ -23,6 +23,7 @@ from venues.matching.settings import MatchingSettings
 from venues.matching.working import Working
 
 _SUBMITTED, _ACCEPTED, _FILLED = OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.FILLED
+_PARTIALLY_FILLED = OrderStatus.PARTIALLY_FILLED
 _BUY, _TAKER = Side.BUY, FillSide.TAKER
 _IMMEDIATE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _REDUCED = "reduce-only: there is no position left to reduce"
@@ -80,10 +81,11 @@ class Floor:
             if not quantity:
                 self.refuse(working, listing, _REDUCED)
                 return
-        limit = float(order.price) if order.price is not None else None
+        liquidity, limit = listing.liquidity, None
+        if order.price is not None:
+            limit = working.price_f = float(order.price)
         priced = limit is not None
-        working.price_f = limit or 0.0
-        offers = listing.liquidity.plan(buying, quantity, limit)
+        offers = liquidity.plan(buying, quantity, limit)
         reason = self._unplaceable(order, offers, quantity) if order.post_only or not offers else None
         if reason is None:
             offered = offers[0][0] if len(offers) == 1 else sum((offer[0] for offer in offers), ZERO)
@@ -98,7 +100,7 @@ class Floor:
             return
         self.accept(working)
         for offered, price, level in offers:
-            listing.liquidity.take(buying, level, offered)
+            liquidity.take(buying, level, offered)
             self.fill(working, listing, offered, price, _TAKER)
         if working.status not in CLOSED:
             self._rest_or_end(working, listing, priced)
@@ -137,7 +139,7 @@ class Floor:
 
     def fill(self, working: Working, listing: Listing, quantity: Decimal, price: Decimal, liquidity: FillSide) -> None:
         """Fill an order; a reduce-only order by no more than it may reduce, and what it may not is cancelled."""
-        order, instrument = working.order, listing.instrument
+        order, instrument, now = working.order, listing.instrument, self.now
         if order.reduce_only:
             quantity = min(quantity, self._reducible(order, listing, working))
             if not quantity:
@@ -145,36 +147,14 @@ class Floor:
                     self.end(working, listing, OrderStatus.CANCELLED, _REDUCED)
                 return
         rate = instrument.taker_fee if liquidity is _TAKER else instrument.maker_fee
-        fee, asset = self.account.fill(instrument, order.side, quantity, price, rate, self.now)
+        fee, asset = self.account.fill(instrument, order.side, quantity, price, rate, now)
         working.filled += quantity
         working.value += quantity * price
-        working.updated = self.now
-        event = self.report_fill(working, listing, quantity, price, fee, asset, liquidity)
-        self.answers.filled(event, self.now)
-        if working.filled >= order.quantity:
-            self.end(working, listing, _FILLED, "")
-        else:
-            working.status = OrderStatus.PARTIALLY_FILLED
-            if working.locked:
-                self.account.reserve(working, instrument, active=True)
-        self.settle(listing)
-
-    def report_fill(
-        self,
-        working: Working,
-        listing: Listing,
-        quantity: Decimal,
-        price: Decimal,
-        fee: Decimal,
-        asset: Asset,
-        liquidity: FillSide,
-    ) -> OrderFilled:
-        """Return and keep the event of a fill."""
-        order = working.order
-        self.counters["fill"] += 1
+        working.updated = now
+        self.counters["fill"] = number = self.counters["fill"] + 1
         event = OrderFilled(
             order.client_order_id,
-            FillId(f"{self.id_prefix}{self.counters['fill']}"),
+            FillId(f"{self.id_prefix}{number}"),
             order.instrument,
             order.side,
             quantity,
@@ -183,11 +163,18 @@ class Floor:
             asset,
             liquidity,
             working.venue_order_id,
-            self.now,
-            self.now,
+            now,
+            now,
         )
         self.fills.append(event)
-        return event
+        self.answers.filled(event, now)
+        if working.filled >= order.quantity:
+            self.end(working, listing, _FILLED, "")
+        else:
+            working.status = _PARTIALLY_FILLED
+            if working.locked:
+                self.account.reserve(working, instrument, active=True)
+        self.settle(listing)
 
     def settle(self, listing: Listing) -> None:
         """Look at a listing after its position changed: reduce-only orders with nothing to reduce are cancelled."""
@@ -216,10 +203,10 @@ class Floor:
             self.account.reserve(working, listing.instrument, active=False)
         if listing.bids or listing.asks or listing.waiting:
             listing.drop(working)
-        key = working.order.client_order_id
-        self.closed.append(key)
-        while len(self.closed) > self._kept_orders:
-            self.orders.pop(self.closed.popleft(), None)
+        key, closed = working.order.client_order_id, self.closed
+        closed.append(key)
+        while len(closed) > self._kept_orders:
+            self.orders.pop(closed.popleft(), None)
         if status is _FILLED:
             return
         if status is OrderStatus.CANCELLED:

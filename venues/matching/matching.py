@@ -132,12 +132,13 @@ class Matching:
     def _schedule(self) -> None:
         """Find when there is something to do next."""
         due = NEVER
-        if self._answer_leg.items:
-            due = self._answer_leg.items[0][0]
-        if self._requests.items:
-            due = min(due, self._requests.items[0][0])
-        if self._expiries:
-            due = min(due, self._expiries[0][0])
+        answers, requests, expiries = self._answer_leg.items, self._requests.items, self._expiries
+        if answers:
+            due = answers[0][0]
+        if requests:
+            due = min(due, requests[0][0])
+        if expiries:
+            due = min(due, expiries[0][0])
         for holding in self._account.holdings.values():
             if holding.position.quantity:
                 if not holding.funding_due:
@@ -173,10 +174,12 @@ class Matching:
         elif now > self.now:
             self.now = self._floor.now = now
         requests = self._requests
-        if requests.instant:
-            self._carry_out(command)
-        else:
+        if not requests.instant:
             requests.put(requests.arrival(self.now), command)
+        elif type(command) is SubmitOrder:
+            self._take(command.order)
+        else:
+            self._carry_out(command)
         self._schedule()
 
     def _carry_out(self, command: images.Request) -> None:
@@ -199,7 +202,9 @@ class Matching:
             self._answers.rejected(order.client_order_id, reason, self.now)
             return
         working = floor.book(order)
-        fault = order_fault(order, listing.instrument, listing.liquidity.side_price(order.side is _BUY), self.now)
+        liquidity = listing.liquidity
+        reference = (liquidity.ask if order.side is _BUY else liquidity.bid) or liquidity.last
+        fault = order_fault(order, listing.instrument, reference, self.now)
         if fault is not None:
             floor.refuse(working, listing, fault)
         elif order.type in CONDITIONAL:

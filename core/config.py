@@ -114,6 +114,9 @@ class TicksSettings(Section, frozen=True):
     budget_mb: Annotated[int, about("segments waiting for the recorder may take this much; then ticks drop", ge=16)] = (
         2048
     )
+    recorder_mb: Annotated[
+        int, about("memory DuckDB may take in the recorder (MB); beyond it spills to disk", ge=64)
+    ] = 96
     target: Annotated[str, about('where closed days go as Parquet: "" is local, or "s3://..." or "gs://..."')] = ""
 
 

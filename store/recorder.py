@@ -145,11 +145,11 @@ class Recorder:
     def _move_day(self, day: date, batches: list[_Batch]) -> int:
         path = self.paths.day_file(day)
         try:
-            connection, tables = open_day(path, self.paths.scratch)
+            connection, tables = open_day(path, self.paths.scratch, self._settings.recorder_mb)
         except NotADatabase as error:
             aside = self._set_aside(path)
             log.warning("day file set aside", reason=str(error), path=str(aside))
-            connection, tables = open_day(path, self.paths.scratch)
+            connection, tables = open_day(path, self.paths.scratch, self._settings.recorder_mb)
         try:
             connection.execute("BEGIN")
             marks = tables.marks()
@@ -160,7 +160,7 @@ class Recorder:
             connection.close()
 
     def _close_day(self, day: date, path: Path) -> int | None:
-        connection, tables = open_day(path, self.paths.scratch)
+        connection, tables = open_day(path, self.paths.scratch, self._settings.recorder_mb)
         try:
             if any((self.paths.segments / segment).exists() for segment in tables.marks()):
                 return None
@@ -170,7 +170,7 @@ class Recorder:
                 connection.execute(f"INSERT INTO {tables.catalog}.closing VALUES ({part})")
         finally:
             connection.close()
-        with _shared(path, self.paths.scratch) as (connection, tables):
+        with _shared(path, self.paths.scratch, self._settings.recorder_mb) as (connection, tables):
             try:
                 rows = self._lake.write(connection, tables, day, part, self.paths.scratch)
             except duckdb.Error as error:
@@ -220,9 +220,10 @@ def _insert(tables: TickTables, day: date, batch: _Batch, marks: dict[str, int])
 
 
 @contextmanager
-def _shared(path: Path, scratch: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, TickTables]]:
+def _shared(path: Path, scratch: Path, memory_mb: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, TickTables]]:
     """Open a day file read-only, so that queries may read it meanwhile."""
-    connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB", "temp_directory": str(scratch)})
+    config: dict[str, str | bool | int | float | list[str]] = {"threads": 1, "memory_limit": f"{memory_mb}MB"}
+    connection = duckdb.connect(config={**config, "temp_directory": str(scratch)})
     try:
         try:
             connection.execute(f"ATTACH '{quoted(str(path))}' AS day (READ_ONLY)")

@@ -200,7 +200,7 @@ def venue_name(instrument: InstrumentId) -> str:
         return instrument.split(":", 1)[0] or "UNKNOWN"
 
 
-def open_day(path: Path, scratch: Path) -> tuple[duckdb.DuckDBPyConnection, TickTables]:
+def open_day(path: Path, scratch: Path, memory_mb: int = 96) -> tuple[duckdb.DuckDBPyConnection, TickTables]:
     """Open a day file for writing, creating it when new.
 
     Raises:
@@ -208,8 +208,8 @@ def open_day(path: Path, scratch: Path) -> tuple[duckdb.DuckDBPyConnection, Tick
         NotADatabase: it is damaged.
     """
     if not path.exists():
-        _create_day(path, scratch)
-    connection, tables = _attached(path, scratch)
+        _create_day(path, scratch, memory_mb)
+    connection, tables = _attached(path, scratch, memory_mb)
     try:
         tables.load(path)
     except BaseException:
@@ -218,12 +218,12 @@ def open_day(path: Path, scratch: Path) -> tuple[duckdb.DuckDBPyConnection, Tick
     return connection, tables
 
 
-def _create_day(path: Path, scratch: Path) -> None:
+def _create_day(path: Path, scratch: Path, memory_mb: int) -> None:
     """Make an empty day file aside and put it in place whole: a full disk or a kill leaves no half a database."""
     draft = scratch / f"new-{path.name}"
     for left in (draft, draft.with_name(draft.name + ".wal")):
         left.unlink(missing_ok=True)
-    connection, tables = _attached(draft, scratch)
+    connection, tables = _attached(draft, scratch, memory_mb)
     try:
         tables.create()
         connection.execute("DETACH day")  # writes everything into the file itself
@@ -234,8 +234,8 @@ def _create_day(path: Path, scratch: Path) -> None:
     draft.replace(path)
 
 
-def _attached(path: Path, scratch: Path) -> tuple[duckdb.DuckDBPyConnection, TickTables]:
-    settings: dict[str, Any] = {"threads": 1, "memory_limit": "256MB", "temp_directory": str(scratch)}
+def _attached(path: Path, scratch: Path, memory_mb: int) -> tuple[duckdb.DuckDBPyConnection, TickTables]:
+    settings: dict[str, Any] = {"threads": 1, "memory_limit": f"{memory_mb}MB", "temp_directory": str(scratch)}
     connection = duckdb.connect(config=settings)
     try:
         connection.execute(f"ATTACH '{quoted(str(path))}' AS day")

@@ -20,6 +20,8 @@ Offer = tuple[Decimal, Decimal, float]
 Taken = tuple[Decimal, float, Nanoseconds]
 """(what we took of a level, the size it then showed, when)."""
 UNLIMITED = float("inf")
+KEPT_TAKEN = 32
+"""Levels remembered as taken from before those whose time is over are looked for."""
 
 
 @lru_cache(8192)
@@ -235,6 +237,13 @@ class Liquidity:
         if before is not None and self.now - before[2] < self._impact_ns:
             quantity += before[0]
         taken[price] = (quantity, self._level_size(not buying, price), self.now)
+        if len(taken) > KEPT_TAKEN:
+            self._forget_old(taken)
+
+    def _forget_old(self, taken: dict[float, Taken]) -> None:
+        """Drop levels that no feed will name again: where a venue shows quotes alone, a price may never come back."""
+        for price in [price for price, (_, _, when) in taken.items() if self.now - when >= self._impact_ns]:
+            del taken[price]
 
     def _level_size(self, bids: bool, price: float) -> float:
         sizes, top, top_size = (

@@ -107,9 +107,11 @@ def test_a_machine_that_slept_does_not_get_the_missed_quotes(tmp_path: Path) -> 
     tape = open_tape(made(tmp_path / "ETHUSDT-perp-15m.parquet", ROWS))
     second = 10**9
     source = TapeSource([tape], 0)
-    source.take(10 * second)
+    for at in range(10):
+        source.take(at * second)
     woken = [message for message in source.take(7200 * second) if isinstance(message, Quote)]
     assert len(woken) <= 2
-    going_on = [m.ts for m in source.take(7210 * second) if isinstance(m, Quote)]
+    # By the second: a step of more than SLEPT_NS would be the next sleep.
+    going_on = [m.ts for at in range(7201, 7211) for m in source.take(at * second) if isinstance(m, Quote)]
     assert len(going_on) > 10
     assert all(ts > 7199 * second for ts in going_on)

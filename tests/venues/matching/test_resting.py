@@ -9,6 +9,7 @@ from core.domain.market import Bar, Interval
 from core.domain.order import Liquidity, OrderType
 from core.domain.order import OrderStatus as S
 from tests.venues.matching.pit import ETH, SECOND, USDT, Pit, pit_with_book
+from venues.matching.liquidity import KEPT_TAKEN
 from venues.matching.settings import MatchingSettings
 
 # --- the queue --------------------------------------------------------------------------------------------------------
@@ -177,6 +178,17 @@ def test_impact_is_forgotten_after_its_time() -> None:
     pit.step(10 * SECOND)
     pit.delta(bids=((59000.0, 1.0),))
     assert pit.fills(pit.buy(1)) == [("1", "60000.1")]
+
+
+def test_what_we_took_where_only_quotes_are_shown_is_not_remembered_for_ever() -> None:
+    pit = Pit(settings=MatchingSettings(impact_ns=10 * SECOND))
+    for n in range(300):
+        price = 60000.0 + n
+        pit.quote(price, price + 0.1, size=1.0)
+        assert pit.fills(pit.buy("0.01"))
+        pit.step(SECOND)
+    taken = pit.matching._floor.listings[pit.main].liquidity.taken_asks
+    assert 10 <= len(taken) <= KEPT_TAKEN + 1
 
 
 def test_post_only_may_stand_where_we_took_everything() -> None:

@@ -324,3 +324,11 @@ def test_the_marks_are_in_the_day_file_itself(tmp_path: Path) -> None:
     connection, tables = open_day(TickPaths(tmp_path).day_file(DAY), tmp_path)
     assert tables.marks() == {name: size}
     connection.close()
+
+
+def test_the_recorder_gives_duckdb_the_memory_of_the_settings_and_no_more(tmp_path: Path) -> None:
+    TickPaths(tmp_path).make()
+    connection, _ = open_day(TickPaths(tmp_path).day_file(DAY), tmp_path, 64)
+    set_to = connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    connection.close()
+    assert set_to == "61.0 MiB"

@@ -185,19 +185,14 @@ class Blotter:
         record = self.orders.get(event.client_order_id)
         if record is None:
             return None
-        before = record.filled
-        record.filled = before + event.quantity
-        average = record.average_price
-        record.average_price = (
-            event.price
-            if average is None
-            else (average * before + event.price * event.quantity) / (before + event.quantity)
-        )
+        quantity, before, average = event.quantity, record.filled, record.average_price
+        record.filled = filled = before + quantity
+        record.average_price = event.price if average is None else (average * before + event.price * quantity) / filled
         if event.fee:
             record.fees += event.fee
         if event.venue_order_id:
             record.venue_order_id = event.venue_order_id
-        if record.filled >= record.order.quantity:
+        if filled >= record.order.quantity:
             self._enter(record, _FILLED, event.ts)
         elif record.status in _FILLS_WITHOUT_CHANGE:
             record.resume_status = OrderStatus.PARTIALLY_FILLED

@@ -67,6 +67,7 @@ class Engine:
         """Books asked for again, and when."""
         self._feeds = Feeds()
         self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
+        self._wanted = self._alerts.wanted
         desk = AlertDesk(self._outbox, self._alerts.forget)
         self._handlers: dict[type, Callable[[Any], None]] = {
             **dict.fromkeys(EVENTS, self._event),
@@ -122,7 +123,11 @@ class Engine:
         effects = outbox.effects
         if not effects:
             return NOTHING
-        self._alerts.seen(effects)
+        wanted = self._wanted
+        for effect in effects:
+            if type(effect) in wanted:  # most effects are worth no alert: the watch is not called for them
+                self._alerts.seen(effects)
+                break
         outbox.effects = []
         return effects
 
@@ -168,7 +173,7 @@ class Engine:
             self._outbox.publish(report)
 
     def _price(self, message: m.Quote | m.MarkPrice) -> None:
-        self._outbox.state.apply(message)
+        self._outbox.state.handlers[type(message)](message)
         if self._protection.watched and message.instrument in self._protection.watched:
             self._protection.moved(message.instrument)
         if self._orders.held and message.instrument in self._orders.held:
@@ -259,15 +264,16 @@ class Engine:
 
     def _fill(self, fill: e.OrderFilled) -> None:
         """Take a fill once, and only if its numbers can be money."""
-        state = self._outbox.state
+        outbox = self._outbox
+        state = outbox.state
         market = state.markets.get(fill.instrument)
         if market is not None and fill_key(market.venue, fill.fill_id) in state.blotter.fills:
             return
         wrong = flaw(fill)
         if wrong:
-            self._outbox.reject(fill, wrong)
+            outbox.reject(fill, wrong)
             return
-        self._outbox.record(fill)
+        outbox.record(fill)
         if state.exits.flattened:
             self._exits.late_fill(fill)
         self._follow(fill)

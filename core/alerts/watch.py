@@ -53,7 +53,8 @@ class AlertWatch:
         self._built_in = settings is not None
         settings = settings or AlertSettings(fills=False, refusals=False, gaps=False)
         self._described = words.chosen(settings) if self._built_in else {}
-        self._wanted = frozenset({*self._described, FeedReport} if settings.gaps else self._described)
+        self.wanted = frozenset({*self._described, FeedReport} if settings.gaps else self._described)
+        """The kinds of effects that ``seen`` notes."""
         self._gaps: dict[InstrumentId, int] | None = {} if settings.gaps else None
         self._repeat_ns = int(settings.repeat_s * SECOND_NS)
         self._clear_ns = int(settings.clear_after_s * SECOND_NS)
@@ -69,7 +70,7 @@ class AlertWatch:
     def seen(self, effects: list[Effect]) -> None:
         """Note what the engine decided; the next timer puts it into words: no order and no exit waits for them."""
         for effect in effects:
-            if type(effect) in self._wanted:
+            if type(effect) in self.wanted:
                 self._later.append(effect)
         if len(self._later) > MOST_LATER:
             self._judge()

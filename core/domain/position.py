@@ -57,10 +57,11 @@ class Position(msgspec.Struct, gc=False):
         if not before:
             self.entry_price, self.opened = price, ts
             return ZERO
-        if (before > ZERO) is (change > ZERO):
+        long = before > ZERO
+        if long is (change > ZERO):
             self.entry_price = self._average(before, change, price)
             return ZERO
-        flips = bool(after) and (after > ZERO) is (change > ZERO)
+        flips = bool(after) and (after > ZERO) is not long
         realised = self.profit(before if flips else -change, self.entry_price, price)
         self.realised += realised
         if not after:

@@ -47,7 +47,8 @@ class Orders:
 
         An ``urgent`` exit leaves together with its record instead of behind it.
         """
-        state = self._outbox.state
+        outbox = self._outbox
+        state = outbox.state
         now, order = state.now, command.order
         venue = order.venue
         if not venue:
@@ -56,15 +57,15 @@ class Orders:
         order = replace(order, client_order_id=self._next_id(state.run), venue=venue)
         verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now, urgent=urgent)
         if not isinstance(verdict, Approved):
-            self._outbox.record(verdict)
+            outbox.record(verdict)
             return
         abilities = self.abilities.get(venue)
         if abilities is not None and order.type in CONDITIONAL and order.type not in abilities.order_types:
-            self._outbox.record(e.OrderApproved(order, venue, now))
+            outbox.record(e.OrderApproved(order, venue, now))
             self.held.add(order.instrument)
             return
-        self._outbox.record(e.OrderSubmitted(order, venue, now))
-        self._outbox.put(verdict)
+        outbox.record(e.OrderSubmitted(order, venue, now))
+        outbox.put(verdict)
 
     def amend(self, command: c.AmendOrder) -> None:
         """Change a working order where the venue can and the guardian lets it."""

@@ -1,5 +1,8 @@
 """Limits on what is held after the order, every open entry order filled, as fractions of equity."""
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from core.config import GuardianSettings
 from core.domain.numbers import exact
 from core.guardian.limits import Breach, Rule
@@ -15,13 +18,14 @@ class _Exposure(Rule):
     def __init__(self, settings: GuardianSettings) -> None:
         super().__init__(settings)
         self.bound: float = getattr(settings, self.key)
+        self._seen: Callable[[Proposal], float] = attrgetter(self.field)
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         equity = proposal.equity
         if equity <= 0.0:
             return Breach(self.name, exact(equity), "0", "equity is not positive: entries denied")
-        value = getattr(proposal, self.field) / equity
+        value = self._seen(proposal) / equity
         return None if value <= self.bound else self.beyond(value, self.bound, ">", self.key)
 
     def beyond(self, value: float, bound: float, sign: str, key: str) -> Breach:
@@ -32,7 +36,7 @@ class _Exposure(Rule):
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
-        return (getattr(proposal, self.field) / proposal.equity, self.bound) if proposal.equity > 0 else None
+        return (self._seen(proposal) / proposal.equity, self.bound) if proposal.equity > 0 else None
 
     def text(self, value: float) -> str:
         """Return a value or bound as this limit shows it: percent of equity."""
@@ -78,18 +82,26 @@ class Net(_Exposure):
     key = "max_net_frac"
     field = "net_high"
 
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._floor = settings.min_net_frac
+
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None: only the side that the order moves is asked."""
-        if proposal.order.side.sign > 0 or proposal.equity <= 0.0:
+        equity = proposal.equity
+        if equity <= 0.0:
             return _Exposure.breach(self, proposal)
-        low, bound = proposal.net_low / proposal.equity, self.settings.min_net_frac
+        if proposal.order.side.sign > 0:
+            high = proposal.net_high / equity
+            return None if high <= self.bound else self.beyond(high, self.bound, ">", self.key)
+        low, bound = proposal.net_low / equity, self._floor
         return None if low >= bound else self.beyond(low, bound, "<", "min_net_frac")
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) of the side that the order moves, or None where it does not apply."""
         if proposal.order.side.sign > 0 or proposal.equity <= 0:
             return _Exposure.use(self, proposal)
-        return proposal.net_low / proposal.equity, self.settings.min_net_frac
+        return proposal.net_low / proposal.equity, self._floor
 
     def text(self, value: float) -> str:
         """Return a value or bound as this limit shows it: signed percent of equity."""

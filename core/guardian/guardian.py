@@ -86,7 +86,7 @@ class Guardian:
             if breach is not None:
                 return self._denied(order, breach, now)
         self._rate.passed(now)
-        if not order.reduce_only:
+        if self._duplicates.window and not order.reduce_only:
             self._duplicates.passed(order, now)
         return Approved(command, urgent and order.reduce_only)
 

@@ -230,17 +230,17 @@ class Duplicates(Rule):
 
     def __init__(self, settings: GuardianSettings) -> None:
         super().__init__(settings)
-        self._window: Nanoseconds = settings.duplicate_window_ms * MS_NS
-        self._newest: Nanoseconds = -self._window
+        self.window: Nanoseconds = settings.duplicate_window_ms * MS_NS
+        self._newest: Nanoseconds = -self.window
         self._recent: deque[tuple[Nanoseconds, Order]] = deque(maxlen=64)
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        if proposal.now - self._newest >= self._window:
+        if proposal.now - self._newest >= self.window:
             return None
         key = _fingerprint(proposal.order)
         for ts, seen in reversed(self._recent):
-            if proposal.now - ts >= self._window:
+            if proposal.now - ts >= self.window:
                 return None
             if _fingerprint(seen) == key:
                 ms = (proposal.now - ts) // MS_NS

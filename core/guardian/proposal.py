@@ -48,7 +48,11 @@ class Proposal:
     ) -> None:
         self.state, self.order, self.market, self.now = state, order, market, now
         self.replaces = replaces or order.client_order_id
-        self.price = price = reference_price(order, market)
+        if order.price is None and order.trigger is None:  # as reference_price has it
+            price = (market.ask if order.side.sign > 0 else market.bid) or market.mark or market.last
+        else:
+            price = reference_price(order, market)
+        self.price = price
         ledger = state.ledger
         self.equity = ledger.equity
         self.quantity = quantity = float(order.quantity)
@@ -75,7 +79,11 @@ class Proposal:
         if self.position:
             before = float(self.position)
         worst, up = before, order.side.sign > 0
-        same = self._judge_reduction(before, (buys if up else sells) + quantity, up)
+        same = (buys if up else sells) + quantity
+        if before or order.reduce_only:
+            same = self._judge_reduction(before, same, up)
+        else:
+            self.reduces = False
         if not self.reduces:
             if up:
                 buys, worst = same, before + same

@@ -46,7 +46,7 @@ def _vast(name: str) -> str:
 
 
 def _quantity(order: Order, instrument: Instrument) -> Breach | None:
-    quantity = order.quantity
+    quantity, most = order.quantity, instrument.max_size
     if not quantity.is_finite() or quantity <= ZERO or abs(quantity.adjusted()) > DIGITS:
         return positive("quantity", quantity)
     if quantity % instrument.size_step:
@@ -57,9 +57,9 @@ def _quantity(order: Order, instrument: Instrument) -> Breach | None:
     if quantity < instrument.min_size:
         text = f"quantity {quantity:f} is below the venue's minimum {instrument.min_size:f}"
         return Breach(NAME, plain(quantity), plain(instrument.min_size), text)
-    if instrument.max_size is not None and quantity > instrument.max_size:
-        text = f"quantity {quantity:f} is above the venue's maximum {instrument.max_size:f}"
-        return Breach(NAME, plain(quantity), plain(instrument.max_size), text)
+    if most is not None and quantity > most:
+        text = f"quantity {quantity:f} is above the venue's maximum {most:f}"
+        return Breach(NAME, plain(quantity), plain(most), text)
     return None
 
 

@@ -178,13 +178,15 @@ class Floor:
 
     def settle(self, listing: Listing) -> None:
         """Look at a listing after its position changed: reduce-only orders with nothing to reduce are cancelled."""
-        listing.look()
-        holding = listing.holding
+        holding, open_ = listing.holding, bool(listing.bids or listing.asks or listing.waiting)
         if holding is None:
+            listing.busy = open_
             return
-        if not holding.position.quantity:
+        held = bool(holding.position.quantity)
+        listing.busy = held or open_
+        if not held:
             holding.funding_due = 0
-        if listing.bids or listing.asks or listing.waiting:
+        if open_:
             for working in listing.open_orders():
                 if working.order.reduce_only and not listing.reducible(working.order.side, ZERO):
                     self.end(working, listing, OrderStatus.CANCELLED, _REDUCED)

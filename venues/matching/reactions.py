@@ -30,7 +30,9 @@ class Reactions:
     def _quote(self, quote: Quote) -> None:
         listing = self._listings.get(quote.instrument)
         if listing is not None and listing.liquidity.quote(quote) and listing.busy:
-            self._moved(listing)
+            self._check_margin(listing)
+            if listing.bids or listing.asks or listing.waiting:
+                self._react(listing)
 
     def _delta(self, delta: BookDelta) -> None:
         listing = self._listings.get(delta.instrument)
@@ -93,6 +95,9 @@ class Reactions:
 
     def _moved(self, listing: Listing) -> None:
         self._check_margin(listing)
+        self._react(listing)
+
+    def _react(self, listing: Listing) -> None:
         if listing.bids or listing.asks:
             self._resting.moved(listing)
         if listing.waiting:

@@ -44,6 +44,8 @@ HOLD_BYTES = 256 * 1024
 """Conflated data wait while this much is unsent."""
 CUT_BYTES = 8 * 1024 * 1024
 """A client with this much unsent is cut: it comes back with a new snapshot."""
+KEEP_S = 1.0
+"""How often it is looked whether the socket is still there."""
 KEPT_PRINTS = 100
 """Prints kept for a client between two flushes; older ones are only for the tick store."""
 MAX_DEPTH = 200
@@ -281,17 +283,40 @@ class Server:
         self.control = Control()
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen; the socket is 0600 from its first moment. The caller holds the home's lock."""
         self.path.unlink(missing_ok=True)
+        await self._listen()
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
+        self._tick()
+
+    async def _listen(self) -> None:
         before = os.umask(0o177)
         try:
             loop = asyncio.get_running_loop()
             self._listener = await loop.create_unix_server(lambda: Session(self), str(self.path))
         finally:
             os.umask(before)
-        self._tick()
+
+    async def _keep(self) -> None:
+        """Listen anew where somebody removed the socket: an engine that nobody can reach would hold its risk alone."""
+        while True:
+            await asyncio.sleep(KEEP_S)
+            if self.path.exists():
+                continue
+            former, self._listener = self._listener, None
+            if former is not None:
+                former.close()
+            try:
+                await self._listen()
+            except OSError as error:
+                log.warning(
+                    "the engine's socket is gone and cannot be made again", path=str(self.path), error=str(error)
+                )
+            else:
+                log.warning("the engine's socket was removed; made again", path=str(self.path))
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._tick)
@@ -316,6 +341,9 @@ class Server:
         """Tell every client and stop listening."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
         for session in tuple(self.sessions):
             session.end(reason)
         if self._listener is not None:

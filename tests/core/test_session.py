@@ -338,3 +338,16 @@ async def test_a_cancellation_is_heard_also_when_the_answer_comes_at_that_moment
     with pytest.raises(asyncio.CancelledError):
         await asking
     await client.close()
+
+
+async def test_a_removed_socket_is_made_again_and_sessions_go_on(desk: Desk) -> None:
+    before = await Client.connect(desk.server.path, "t")
+    desk.server.path.unlink()
+    await until(desk.server.path.exists)
+    assert desk.server.path.stat().st_mode & 0o777 == 0o600
+    after = await Client.connect(desk.server.path, "t2")
+    desk.tell(e.TradingStateChanged(TradingState.REDUCING, "t", "t", "t", T0))
+    await until(lambda: before.state.trading_state is TradingState.REDUCING)
+    await until(lambda: after.state.trading_state is TradingState.REDUCING)
+    await before.close()
+    await after.close()

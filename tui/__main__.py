@@ -1,7 +1,7 @@
-"""Run the terminal alone: `python -m tui SOCKET SETTINGS-JSON [WORDS]`.
+"""Run the terminal alone: `python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY]]`.
 
 Whoever starts terminals may replace its own process by this one: a terminal that carries no command line with it is a
-quarter smaller. WORDS are printed when the reader has left.
+quarter smaller. WORDS are printed when the reader has left; MEMORY is the file of how it was.
 """
 
 import sys
@@ -15,12 +15,12 @@ from tui.start import attach
 
 def main(arguments: list[str]) -> int:
     """Attach, and say the last words."""
-    if not 2 <= len(arguments) <= 3:
-        sys.stderr.write("usage: python -m tui SOCKET SETTINGS-JSON [WORDS]\n")
+    if not 2 <= len(arguments) <= 4:
+        sys.stderr.write("usage: python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY]]\n")
         return 2
     settings = msgspec.json.decode(arguments[1], type=TerminalSettings)
-    code = attach(Path(arguments[0]), settings)
-    if code == 0 and len(arguments) == 3:
+    code = attach(Path(arguments[0]), settings, memory=Path(arguments[3]) if len(arguments) == 4 else None)
+    if code == 0 and len(arguments) >= 3:
         sys.stderr.write(f"{arguments[2]}\n")
     return code
 

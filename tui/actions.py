@@ -98,7 +98,7 @@ TABLE: tuple[Action, ...] = (
     Action("focus.previous", ("shift+tab",), "previous pane", "Go to the previous pane", "app", "focus_previous"),
     Action("leave", ("q",), "leave", "Leave the view; the engine keeps running", "app", "leave", V, "y"),
     Action("back", ("escape",), "back", "Close what is open", "app", "step_back"),
-    Action("layout", ("L",), "layout", "Choose another layout", "app", "layout", ready=False),
+    Action("layout", ("L",), "layout", "Choose another layout", "app", "layout"),
     Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, "y"),
     *_screens(),
     Action("ladder.up", ("up", "k"), "up", "Move to a higher price", "ladder", "move(1)"),

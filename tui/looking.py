@@ -8,7 +8,7 @@ from core.domain.identifiers import InstrumentId, symbol_of
 from tui.actions import Kind, find_action
 from tui.confirm import Choose, palette_choices
 from tui.feed import Feed
-from tui.screens.base import DeckScreen
+from tui.screens.base import LAYOUTS, DeckScreen
 from tui.screens.help import HelpScreen
 from tui.standing import standing_of
 from tui.terminal import GuardedApp
@@ -26,6 +26,7 @@ class Looking(GuardedApp):
     wall: Callable[[], int]
     chosen_keys: Mapping[str, Sequence[str]]
     armed = False
+    layout_name: str
     _header_at = 0.0
 
     # -- words -----------------------------------------------------------------------------------------------
@@ -69,6 +70,19 @@ class Looking(GuardedApp):
                 self.post_message(DeckScreen.InDepth(InstrumentId(key)))
 
         _ = self.push_screen(Choose("find an instrument", choices), chosen)
+
+    def action_layout(self) -> None:
+        """Choose another layout."""
+        words = {"auto": "wide where there is room", "narrow": "a few panes, the others by Tab", "wide": "all panes"}
+        choices = [(name, f"{name:<8} {words[name]}{'   now' if name == self.layout_name else ''}") for name in LAYOUTS]
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.layout_name = name
+                for screen in self.deck.values():
+                    screen.set_layout(name)
+
+        _ = self.push_screen(Choose("layout", choices), chosen)
 
     def action_zone(self) -> None:
         """Show times in UTC or in the local zone."""

@@ -9,11 +9,11 @@ from core.config import TerminalSettings
 _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 
 
-def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False) -> int:
+def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False, memory: Path | None = None) -> int:
     """Show the engine at `socket` until the reader leaves; return the exit code.
 
     Where no screen can be shown, say why on stderr and return 2. Textual is imported only when it is needed, after the
-    wanted colours are set in its environment.
+    wanted colours are set in its environment. ``memory`` is the file that says how the last terminal was left.
     """
     if settings.colours in _COLOUR_SYSTEMS:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
@@ -28,7 +28,8 @@ def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False)
     from tui.app import TerminalApp
     from tui.viewer import Viewer
 
-    app = Viewer(socket, settings, view_only=True) if view_only else TerminalApp(socket, settings)
+    kind = Viewer if view_only else TerminalApp
+    app = kind(socket, settings, view_only=view_only, memory=memory)
     result = app.run(mouse=settings.mouse)
     code = app.return_code or 0
     return code if result is None else result

@@ -17,10 +17,11 @@ from tui.confirm import Confirm
 from tui.feed import LINK, ORDERS, Feed
 from tui.fit import too_small, whereabouts
 from tui.looking import Looking
-from tui.screens.base import DeckScreen
+from tui.memory import Memory, keep, recall
+from tui.screens.base import LAYOUTS, DeckScreen
 from tui.screens.deck import DECK
 from tui.screens.help import SmallScreen
-from tui.screens.trade import TradeScreen
+from tui.screens.trade import TradeScreen, wanted_of
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
 from tui.views import open_positions
 from tui.widgets.alerts import gravest
@@ -42,15 +43,25 @@ class Viewer(Looking):
         self.settings = settings or TerminalSettings()
         view_only = bool(options.pop("view_only", False))
         colourless = options.pop("colourless", None)
+        memory: Path | None = options.pop("memory", None)
         feed: Feed | None = options.pop("feed", None)
         self.wall: Callable[[], int] = options.pop("wall", time.time_ns)
         super().__init__(colourless=True if self.settings.colours == "none" else colourless, **options)
         self.feed = feed or Feed(socket, whereabouts(), view_only=view_only)
         self.armed = False
         self.chosen_keys = rebind(self.settings.keys)
-        options_ = {"layout": self.settings.layout, "local_time": self.settings.local_time, "wall": self.wall}
+        self._memory_file: Path | None = memory
+        self._memory, self._forgotten = recall(memory)
+        zone = self._memory.local_time
+        self.layout_name = self._memory.layout if self._memory.layout in LAYOUTS else self.settings.layout
+        options_ = {
+            "layout": self.layout_name,
+            "local_time": self.settings.local_time if zone is None else zone,
+            "wall": self.wall,
+        }
         self.deck: dict[str, DeckScreen] = {kind.NAME: kind(self.feed, **options_) for kind in DECK}
-        self.here = self.deck["trade"]
+        self.trade.wanted, self.trade.interval = wanted_of(self._memory)
+        self.here = self.deck.get(self._memory.screen, self.trade)
         """The screen that is shown, or that lies under a dialog."""
         self._header_at = 0.0
         self._feed_task: asyncio.Task[None] | None = None
@@ -80,11 +91,14 @@ class Viewer(Looking):
         self._feed_task = asyncio.get_running_loop().create_task(self.feed.run())
         for name, screen in self.deck.items():
             self.install_screen(screen, name)
-        _ = self.push_screen("trade")
+        _ = self.push_screen(self.here.NAME)
+        if self._forgotten:
+            self.call_after_refresh(self.tell, self._forgotten, "warn")
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 
     async def on_unmount(self) -> None:
         """End the session with the engine."""
+        self.remember()
         if self._feed_task is not None:
             self._feed_task.cancel()
             await asyncio.gather(self._feed_task, return_exceptions=True)
@@ -133,6 +147,23 @@ class Viewer(Looking):
         news = dirty.everything or dirty.topics & {ORDERS, LINK}
         if news or time.monotonic() - self._header_at >= HEADER_S:
             self.draw_header()
+            self.remember()
+
+    def remember(self) -> None:
+        """Write down how this terminal stands, where that has changed."""
+        trade = self.trade
+        now = Memory(
+            self.here.NAME,
+            "" if self.layout_name == self.settings.layout else self.layout_name,
+            trade.instrument or trade.wanted or "",
+            trade.interval.value,
+            self.here.local_time,
+        )
+        if now != self._memory:
+            self._memory = now
+            words = keep(self._memory_file, now)
+            if words:
+                self.tell(words, "warn")
 
     # -- views -----------------------------------------------------------------------------------------------
 

@@ -193,6 +193,8 @@ async def test_tab_shows_hidden_panes_alone_and_z_zooms(house: House) -> None:
         await pilot.press("tab", "tab")
         await until(pilot, lambda: "orders" in screen_lines(app)[2])
         await pilot.press("tab")
+        await until(pilot, lambda: "alerts" in screen_lines(app)[2])
+        await pilot.press("tab")
         await until(pilot, lambda: "watch" in screen_lines(app)[2] and "ladder" in screen_lines(app)[2])
         await pilot.press("tab", "z")
         await until(pilot, lambda: "ladder" not in screen_lines(app)[2])

@@ -24,6 +24,7 @@ from tui.lines import Pane
 from tui.widgets.header import Header, Hints, Standing
 
 WIDE = (140, 36)
+LAYOUTS = ("auto", "narrow", "wide")
 SLOW_S = 0.5
 """How often what needs no haste is drawn: header, charts, ages."""
 
@@ -111,6 +112,12 @@ class DeckScreen(Screen[None]):
         """Draw everything: much may have happened while another screen was shown."""
         self.ask()
         self.refresh_from(Dirty())
+
+    def set_layout(self, layout: str) -> None:
+        """Take another layout; see `LAYOUTS`."""
+        self._wanted_layout = layout
+        if self.is_mounted:
+            self.on_resize()
 
     def set_zone(self, local: bool) -> None:
         """Show times in UTC or in the local zone."""

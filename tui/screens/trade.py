@@ -14,6 +14,7 @@ from tui import views
 from tui.feed import ORDERS, Dirty, Feed
 from tui.grid import Grid
 from tui.lines import Pane
+from tui.memory import Memory
 from tui.notices import notice_lines
 from tui.screens.base import DeckScreen
 from tui.trading import orders_at
@@ -25,6 +26,12 @@ from tui.widgets.tape import Tape
 from tui.widgets.ticket import Ticket
 
 INTERVALS = tuple(Interval)
+
+
+def wanted_of(memory: Memory) -> tuple[InstrumentId | None, Interval]:
+    """Read instrument and interval off what is remembered."""
+    known = {interval.value: interval for interval in Interval}
+    return InstrumentId(memory.instrument) if memory.instrument else None, known.get(memory.interval, Interval.M15)
 
 
 class TradeScreen(DeckScreen):
@@ -44,7 +51,9 @@ class TradeScreen(DeckScreen):
     def __init__(self, feed: Feed, **options: Any) -> None:
         super().__init__(feed, **options)
         self._instrument: InstrumentId | None = None
-        self._interval = Interval.M15
+        self.wanted: InstrumentId | None = None
+        """The instrument to begin with, once the engine has named it."""
+        self.interval = Interval.M15
         self._painted: dict[InstrumentId, int] = {}
         self.watch_list = Grid(views.WATCH_COLUMNS, "watch", "i find", empty="no instruments yet", id="watch")
         self.position = Pane("position", "f flatten", id="position")
@@ -99,7 +108,7 @@ class TradeScreen(DeckScreen):
 
     def next_interval(self) -> None:
         """Show the next bar length."""
-        self._interval = INTERVALS[(INTERVALS.index(self._interval) + 1) % len(INTERVALS)]
+        self.interval = INTERVALS[(INTERVALS.index(self.interval) + 1) % len(INTERVALS)]
         self.candles.back = 0
         self.refresh_from(Dirty())
 
@@ -165,6 +174,8 @@ class TradeScreen(DeckScreen):
     def on_grid_moved(self, event: Grid.Moved) -> None:
         """Show the instrument under the cursor of the watchlist or of the positions in depth."""
         grid = event.grid
+        if event.key != grid.cursor:  # it has moved on meanwhile
+            return
         if event.key is not None and (grid is self.watch_list or (grid is self.positions and grid.has_focus)):
             self.choose(InstrumentId(event.key))
 
@@ -177,7 +188,10 @@ class TradeScreen(DeckScreen):
     def draw(self, dirty: Dirty, now: int, slow: bool) -> None:
         """Draw what changed."""
         if self._instrument is None and self.feed.state.markets:
-            self.choose(views.in_order(self.feed.state.markets)[0].instrument.id)
+            known = self.feed.state.markets
+            first = views.in_order(known)[0].instrument.id
+            self._draw_watch(dirty, now, True)  # the cursor can only stand on a row that is there
+            self.choose(self.wanted if self.wanted is not None and self.wanted in known else first)
             return
         self._draw_watch(dirty, now, slow)
         orders = dirty.everything or ORDERS in dirty.topics
@@ -208,10 +222,10 @@ class TradeScreen(DeckScreen):
         self._painted[instrument.id] = market.ts
 
     def _draw_candles(self, market: Market) -> None:
-        self.feed.want_bars(market.instrument.id, self._interval)
-        self.candles.set_title(f"{symbol_of(market.instrument.id)}  {self._interval.value}")
+        self.feed.want_bars(market.instrument.id, self.interval)
+        self.candles.set_title(f"{symbol_of(market.instrument.id)}  {self.interval.value}")
         if self.candles.content_size.width > 0:
-            self.candles.set_chart(views.chart_of(self.feed.state, market, self._interval, self.feed.fills))
+            self.candles.set_chart(views.chart_of(self.feed.state, market, self.interval, self.feed.fills))
 
     def _draw_account(self, now: int) -> None:
         state = self.feed.state

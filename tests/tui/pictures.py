@@ -35,10 +35,10 @@ PRICES = {"BTC": (61800.3, 0.0192), "ETH": (2684.11, 0.024), "XRP": (0.6012, -0.
 
 
 LIMITS = (
-    p.LimitView("max_position_frac", 0.613, "0.092", "0.15", "deny", "config.toml:14"),
-    p.LimitView("max_sector_frac", 0.307, "0.092", "0.3", "deny", "config.toml:15"),
-    p.LimitView("max_gross_frac", 0.073, "0.146", "2", "deny", "config.toml:17"),
-    p.LimitView("max_net_frac", 0.039, "0.039", "1", "deny", "config.toml:18"),
+    p.LimitView("max_position_frac", 0.613, "9.2%", "15.0%", "deny", "config.toml:14"),
+    p.LimitView("max_sector_frac", 0.307, "9.2%", "30.0%", "deny", "config.toml:15"),
+    p.LimitView("max_gross_frac", 0.073, "14.6%", "200.0%", "deny", "config.toml:17"),
+    p.LimitView("max_net_frac", 0.039, "+3.9%", "+100.0%", "deny", "config.toml:18"),
     p.LimitView("max_order_notional", 0.0, "0", "10 041.22", "deny", "config.toml:20"),
     p.LimitView("max_orders_per_second", 0.9, "9", "10", "deny", "config.toml:23"),
     p.LimitView("stale_after", 0.7, "1 400", "2 000", "deny", "config.toml:25"),

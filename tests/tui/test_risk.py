@@ -16,7 +16,7 @@ from tui.screens.risk import drawdown_lines, limit_row, protection_row
 
 async def test_the_narrow_risk_screen_is_the_drawing() -> None:
     _, text = await draw(80, 24, "risk")
-    for words in ("max position frac       ███████████·······     61%        0.092         0.15",
+    for words in ("max position frac       ███████████·······     61%         9.2%        15.0%",
                   "max orders per second   ████████████████▎·     90%",
                   "peak 100 535.00   now 100 412.18   drawdown 0.12%",
                   "├●──",

@@ -278,7 +278,7 @@ def test_a_limit_nearly_used_is_told() -> None:
     desk.give(fill(BTC_PERP, Side.BUY, "0.21", "60000", "f1", "", desk.now))
     desk.wait(3)
     texts = [event.text for event in desk.of_kind(K.LIMIT)]
-    assert any(text.startswith("max position is 84% used: 0.126 of 0.15") for text in texts), texts
+    assert any(text.startswith("max position is 84% used: 12.6% of 15.0%") for text in texts), texts
 
 
 def test_settings_switch_kinds_off() -> None:

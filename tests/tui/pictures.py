@@ -249,8 +249,19 @@ def halted_moment() -> StillFeed:
 MOMENTS = {"busy": moment, "empty": empty_moment, "stale": stale_moment, "halted": halted_moment}
 
 
+_DRAWN: dict[tuple[int, int, str, str], tuple[str, str]] = {}
+"""Pictures drawn before: a moment stands still, so its picture need not be drawn for every test that looks at it."""
+
+
 async def draw(width: int, height: int, screen: str = "trade", state: str = "busy") -> tuple[str, str]:
     """Give the picture of a screen as SVG and as text."""
+    key = (width, height, screen, state)
+    if key not in _DRAWN:
+        _DRAWN[key] = await _drawn(*key)
+    return _DRAWN[key]
+
+
+async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str, str]:
     app = TerminalApp(Path("/nowhere"), feed=MOMENTS[state](), wall=lambda: NOW)
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause(0.3)

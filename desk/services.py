@@ -154,11 +154,9 @@ def stop(home: Home, role: Role, *, timeout: float = STOP_SECONDS) -> bool:
     Raises:
         StoreError: if it does not end in time.
     """
-    holder = running(home, role)
+    holder = _named_holder(home, role)
     if holder is None:
         return False
-    if not holder.pid:
-        raise StoreError(f"the {role} is just starting; try again in a moment")
     with contextlib.suppress(ProcessLookupError):
         os.kill(holder.pid, signal.SIGTERM)
     if role is Role.RECORDER:
@@ -171,6 +169,16 @@ def stop(home: Home, role: Role, *, timeout: float = STOP_SECONDS) -> bool:
                 os.kill(holder.pid, signal.SIGKILL)
     wait_gone(home, role, timeout=timeout)
     return True
+
+
+def _named_holder(home: Home, role: Role) -> Running | None:
+    """Return who holds a role, once it has said so: one that begins or ends at this moment has no pid in its lock."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while (holder := running(home, role)) is not None and not holder.pid:
+        if time.monotonic() > deadline:
+            raise StoreError(f"the {role} is starting and does not say its pid; see {home.log(role)}")
+        time.sleep(PART_OF_SECOND)
+    return holder
 
 
 def wait_gone(home: Home, role: Role, *, timeout: float = STOP_SECONDS) -> None:

@@ -79,7 +79,7 @@ def test_an_order_whose_answer_and_change_were_both_lost_rests(change: Event) ->
 
 @pytest.mark.parametrize(
     ("before", "answer"),
-    list(itertools.product([s for s in OPEN if s is not A.APPROVED], [None, *CLOSED - {A.DENIED}])),
+    list(itertools.product([s for s in OPEN if s is not A.APPROVED], [None, *ENDS])),
 )
 def test_an_order_that_ended_while_we_were_away(before: OrderStatus, answer: OrderStatus | None) -> None:
     """Whatever we thought, an order the venue has ended is closed here, and nothing illegal is needed for it."""

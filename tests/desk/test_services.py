@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -102,3 +103,28 @@ def test_a_role_that_ends_while_starting_shows_the_end_of_its_log(home: Home) ->
     assert "the engine ended while starting (exit code 1)" in said
     assert "no section [nonsense]" in said
     assert str(home.log(Role.ENGINE)) in said
+
+
+ENDING = """
+import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(fd, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_stopping_a_role_that_ends_at_this_moment_waits_for_it(home: Home) -> None:
+    """Its lock is held, and its pid is gone from it already: two who stop one house must not meet an error there."""
+    home.lock(Role.RECORDER).parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-c", ENDING, str(home.lock(Role.RECORDER))]
+    holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert services.running(home, Role.RECORDER) == services.Running(0)
+    ends = threading.Timer(0.3, lambda: holder.communicate("\n"))
+    ends.start()
+    assert services.stop(home, Role.RECORDER) is False
+    ends.join()
+    assert holder.returncode == 0

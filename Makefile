@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# Tests of processes wait more than they work: one worker more than two cores keeps both busy (docs/decisions/006).
+WORKERS ?= 3
 
 export PYTHON
 .DEFAULT_GOAL := help
@@ -24,7 +26,7 @@ check: setup ## Lint, format, types and import contracts: fast.
 
 test: setup check ## Everything CI runs, with the coverage gates.
 	@$(BIN)/coverage erase
-	@$(BIN)/pytest --cov --cov-report= $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m scripts.coverage_gates
 
 bench: setup ## Run the benchmarks beside their references.

@@ -67,6 +67,21 @@ def fresh_python(tmp_path: Path) -> Callable[[str], str]:
     return run
 
 
+LONG_FIRST = ("scenarios", "simulation", "venues", "tui", "desk")
+"""Folders whose tests take longest: they begin first, so that no worker ends alone with them."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long folders in front; the order is the same in every worker."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=place)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """Say how many tests were skipped because recorded data are missing."""

@@ -272,8 +272,11 @@ async def test_a_flatten_goes_on_after_a_kill(checkpoint: bool) -> None:
     await second.runtime.stop("test over")
 
 
-async def test_a_resumed_flatten_sends_nothing_before_the_venue_has_said_what_became_of_it(desk: Desk) -> None:
+async def test_a_resumed_flatten_sends_nothing_before_the_venue_has_said_what_became_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last exit of the killed run left unjournalled and closed everything: a second one would oversell."""
+    monkeypatch.setattr("core.execution.exits.GRACE_NS", 600 * S)  # a machine that stands still must not end it
     outcome = await flatten(desk)
     venue = desk.venue
     venue.fill(outcome.orders[0], quantity="0.005")

@@ -164,13 +164,21 @@ class LogSettings(Section, frozen=True):
     max_mb: Annotated[int, about("a log larger than this is put aside when its role starts (MB)", ge=1)] = 64
 
 
+class LayoutSettings(Section, frozen=True):
+    """One layout of the trade screen: three columns of panes, from the top; the middle one takes what is left."""
+
+    left: Annotated[tuple[str, ...], about("panes of the left column")] = ()
+    middle: Annotated[tuple[str, ...], about("panes of the middle column")] = ()
+    right: Annotated[tuple[str, ...], about("panes of the right column")] = ()
+    left_width: Annotated[int, about("width of the left column (cells)", ge=20, le=400)] = 48
+    right_width: Annotated[int, about("width of the right column (cells)", ge=20, le=400)] = 54
+
+
 class TerminalSettings(Section, frozen=True):
     """The screen. ``[terminal.keys]`` binds an action's id to other keys; docs/guide/keys.md lists them."""
 
     theme: Annotated[str, about("dark, light, contrast or ansi", pattern="^(dark|light|contrast|ansi)$")] = "dark"
-    layout: Annotated[str, about("auto takes wide where the terminal has room", pattern="^(auto|narrow|wide)$")] = (
-        "auto"
-    )
+    layout: Annotated[str, about("auto (wide where there is room), narrow, wide, or the name of your own")] = "auto"
     colours: Annotated[str, about("auto, truecolor, 256, 16 or none", pattern="^(auto|truecolor|256|16|none)$")] = (
         "auto"
     )
@@ -179,6 +187,10 @@ class TerminalSettings(Section, frozen=True):
     bell: Annotated[bool, about("ring the terminal's bell for an alert that is new and not muted")] = True
     mute_minutes: Annotated[float, about("how long a key mutes a kind of alert (minutes)", gt=0)] = 60.0
     mouse: Annotated[bool, about("take mouse clicks; nothing needs them")] = False
+    layouts: Annotated[
+        dict[str, LayoutSettings],
+        about('one table each, such as [terminal.layouts.scalp] with left = ["ladder", "tape:9"]; L shows it'),
+    ] = {}
     keys: Annotated[
         dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
     ] = {}

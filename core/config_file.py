@@ -8,17 +8,19 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from core.config import GuardianSettings, Places, Section, Settings, TargetSettings
+from core import layouts
+from core.config import GuardianSettings, LayoutSettings, Places, Section, Settings, TargetSettings
 from core.errors import ConfigError
 
 FILE_NAME = "config.toml"
+T = TypeVar("T", bound=Section)
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
-_TABLES = frozenset({"terminal.keys", "alerts.targets"})
+_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets"})
 """Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
@@ -97,6 +99,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
     _refuse_missing(tree, path)
     _refuse_endless(tree, name, lines)
     _refuse_targets(tree, name, lines)
+    _refuse_layouts(tree, name, lines)
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -169,21 +172,48 @@ def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
 
 def _refuse_targets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
     """Check each target by itself: the complaint about all of them could not name the one."""
-    targets = tree.get("alerts", {}).get("targets", {})
-    for target, values in targets.items() if isinstance(targets, dict) else ():
-        section = f"alerts.targets.{target}"
+    for _ in _tables(tree, "alerts.targets", TargetSettings, name, lines):
+        pass
+
+
+def _refuse_layouts(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Check each layout by itself, its panes too, and that the chosen one is there."""
+    known = []
+    for layout, found in _tables(tree, "terminal.layouts", LayoutSettings, name, lines):
+        known.append(layout)
+        section = f"terminal.layouts.{layout}"
+        flaw = layouts.name_flaw(layout)
+        if flaw:
+            raise ConfigError(f"{_at(name, lines, section)} [{section}]: {flaw}")
+        column, flaw = layouts.column_flaws((side, getattr(found, side)) for side in ("left", "middle", "right"))
+        if flaw:
+            raise ConfigError(f"{_at(name, lines, f'{section}.{column}')} [{section}] {column}: {flaw}")
+    chosen = tree.get("terminal", {}).get("layout", layouts.BUILT_IN[0])
+    if isinstance(chosen, str) and chosen not in (names := (*layouts.BUILT_IN, *known)):
+        place = _at(name, lines, "terminal.layout")
+        raise ConfigError(f"{place} [terminal] layout: must be one of {', '.join(names)} (got {toml_value(chosen)})")
+
+
+def _tables(
+    tree: Mapping[str, Any], table: str, kind: type[T], name: str, lines: Mapping[str, int]
+) -> Iterator[tuple[str, T]]:
+    """Read the tables below a table one by one, so that a complaint names the one."""
+    head, _, tail = table.partition(".")
+    tables = tree.get(head, {}).get(tail, {})
+    keys = kind.__struct_fields__
+    for one, values in tables.items() if isinstance(tables, dict) else ():
+        section = f"{table}.{one}"
         if not isinstance(values, dict):
-            raise ConfigError(f"{_at(name, lines, section)} [alerts.targets] {target}: must be a table of its own")
-        keys = TargetSettings.__struct_fields__
+            raise ConfigError(f"{_at(name, lines, section)} [{table}] {one}: must be a table of its own")
         for key in values:
             if key not in keys:
                 place = _at(name, lines, f"{section}.{key}")
                 raise ConfigError(f'{place} [{section}] has no key "{key}"{_hint(key, keys, "keys")}')
         try:
-            msgspec.convert(values, TargetSettings)
+            yield one, msgspec.convert(values, kind)
         except msgspec.ValidationError as error:
             found = _PATH.match(str(error))
-            what, key = (found[1], found[2].partition("[")[0]) if found else (str(error), "kind")
+            what, key = (found[1], found[2].partition("[")[0]) if found else (str(error), keys[0])
             got = f" (got {toml_value(values[key])})" if key in values else ""
             place = _at(name, lines, f"{section}.{key}")
             raise ConfigError(f"{place} [{section}] {key}: {_expectation(what)}{got}") from error

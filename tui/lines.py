@@ -23,7 +23,7 @@ Line = tuple[Run, ...]
 
 STYLES = (
     "gain", "loss", "bid", "ask", "mine", "stale", "dim", "head", "cursor", "strong", "warn", "ok", "bad",
-    "armed", "halted", "reducing", "live", "entry", "stop", "target", "order", "last", "axis", "key",
+    "armed", "halted", "reducing", "live", "entry", "stop", "target", "order", "alert", "last", "axis", "key",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from tui.format import fit, number, width_of
 from tui.lines import Line
 from tui.widgets.sparkline import BLOCKS
 
-MarkKind = Literal["entry", "stop", "target", "order", "last"]
+MarkKind = Literal["entry", "stop", "target", "order", "alert", "last"]
 ZOOM = (-8, -4, -2, 1, 2, 3, 4, 6, 8)
 """Cells for each candle; negative: candles for each cell."""
 
@@ -130,7 +130,8 @@ def _scale(chart: Chart, slots: Slots, height: int) -> Scale:
     highs = [bar.high for bar in slots if bar]
     low, high = min(lows), max(highs)
     reach = max(high - low, abs(high) * 1e-5, 1e-12)
-    prices = [mark.price for mark in chart.marks] + ([chart.last] if chart.last is not None else [])
+    prices = [mark.price for mark in chart.marks if mark.kind != "alert"]  # an alert is drawn where it is in view
+    prices += [chart.last] if chart.last is not None else []
     for price in sorted(prices, key=lambda price: max(low - price, price - high)):
         wider = max(high, price) - min(low, price)
         if wider <= MARK_REACH * reach:  # a mark far away must not flatten the candles
@@ -146,6 +147,8 @@ class Canvas:
         self.width, self.height = width, height
         self._text = [[" "] * width for _ in range(height)]
         self._style = [[""] * width for _ in range(height)]
+        self.edges: dict[int, int] = {}
+        """Where the labels of a line begin: the next one ends there."""
 
     def put(self, x: int, y: int, text: str, style: str = "") -> None:
         """Write a text of single-cell characters; what lies outside is left out."""
@@ -225,11 +228,14 @@ def _draw_mark(canvas: Canvas, mark: Mark, scale: Scale, left: int, right: int, 
     canvas.put(left - 2 - width_of(price), y, price, mark.kind)
     canvas.put(left - 1, y, "┤", mark.kind)
     label = f" {mark.label}" if mark.label else ""
+    right = canvas.edges.get(y, right)
     stroke = "─" if mark.kind == "last" else "┄"
     for x in range(left, right - width_of(label)):
         if canvas.free(x, y):
             canvas.put(x, y, stroke, mark.kind)
     canvas.put(right - width_of(label), y, label, mark.kind)
+    if label:
+        canvas.edges[y] = right - width_of(label)
 
 
 def _draw_outside(canvas: Canvas, marks: Sequence[Mark], scale: Scale, right: int, decimals: int) -> None:
@@ -300,8 +306,10 @@ def render_candles(chart: Chart, width: int, height: int, time_text: TimeText) -
         return [()] * (height // 2) + [((fit("no bars yet", width, "centre"), "dim"),)]
     volume_rows = 1 if height < 16 else 2 if height < 30 else 3
     plot = height - volume_rows - 1
-    axis = _axis_width(chart, _scale(chart, slots, plot))
-    label_room = max((width_of(mark.label) + 2 for mark in chart.marks if mark.label), default=0)
+    rough = _scale(chart, slots, plot)
+    axis = _axis_width(chart, rough)
+    labels = [mark.label for mark in chart.marks if mark.label and (mark.kind != "alert" or rough.holds(mark.price))]
+    label_room = max((width_of(label) + 2 for label in labels), default=0)
     slots, step, cells = visible_slots(chart, width - axis - label_room)
     scale = _scale(chart, slots, plot)
     canvas = Canvas(width, height)
@@ -314,7 +322,7 @@ def render_candles(chart: Chart, width: int, height: int, time_text: TimeText) -
         marks.append(Mark(chart.last, "", "last"))
     for mark in marks:
         _draw_mark(canvas, mark, scale, axis, width, chart.decimals)
-    _draw_outside(canvas, chart.marks, scale, width, chart.decimals)
+    _draw_outside(canvas, [mark for mark in chart.marks if mark.kind != "alert"], scale, width, chart.decimals)
     _draw_fills(canvas, chart, slots, scale, (step, axis, cells))
     _draw_volume(canvas, slots, axis, cells, plot, volume_rows)
     _draw_times(canvas, slots, step, axis, cells, time_text)

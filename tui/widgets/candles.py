@@ -11,6 +11,9 @@ from tui.format import clock
 from tui.lines import Pane
 from tui.widgets.candle_chart import ZOOM, Chart, render_candles
 
+AXIS = 12
+"""About the cells that prices and labels take."""
+
 
 class Candles(Pane, can_focus=True):
     """A framed candle chart; it keeps zoom and scroll while the data change."""
@@ -54,11 +57,22 @@ class Candles(Pane, can_focus=True):
 
     def action_scroll_bars(self, pages: int) -> None:
         """Scroll a third of the width into the past (positive) or back."""
-        cells = ZOOM[self.zoom_level]
-        shown = self.content_size.width // cells if cells > 0 else self.content_size.width * -cells
         count = len(self._chart.bars) if self._chart else 0
-        self.back = max(0, min(max(0, count - 1), self.back + pages * max(1, shown // 3)))
+        furthest = max(0, count - self.room * 2 // 3)
+        self.back = max(0, min(furthest, self.back + pages * max(1, self.room // 3)))
         self.repaint()
+
+    @property
+    def room(self) -> int:
+        """The bars that fit at the present zoom, axis and labels left out."""
+        cells = ZOOM[self.zoom_level]
+        width = max(1, self.content_size.width - AXIS)
+        return max(1, width // cells) if cells > 0 else width * -cells
+
+    @property
+    def reach(self) -> int:
+        """The bars that are worth having: what is in view and as much again before it."""
+        return self.back + 2 * self.room
 
     def action_interval(self) -> None:
         """Ask for the next interval."""

@@ -92,6 +92,14 @@ def test_marks_fills_and_last_price_are_drawn_with_their_words() -> None:
     assert f"{last:,.2f}".replace(",", " ") in text
 
 
+def test_labels_of_one_line_stand_side_by_side() -> None:
+    bars = _bars(30)
+    last = bars[-1].close
+    marks = (Mark(last, "alert ▲", "alert"), Mark(last, "buy 0.002", "order"))
+    text = _text(render_candles(_chart(bars, marks=marks, last=last), 90, 30, _time))
+    assert any(line.endswith(" buy 0.002 alert ▲") for line in text)
+
+
 def test_a_far_mark_does_not_flatten_the_candles() -> None:
     bars = _bars(30)
     near = _text(render_candles(_chart(bars), 90, 30, _time))

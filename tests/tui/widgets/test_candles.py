@@ -50,3 +50,18 @@ async def test_scrolled_back_the_same_bars_stay_in_view() -> None:
         candles.set_chart(Chart(bars, 15 * MINUTE))
         await pilot.pause()
         assert picture(app) == before
+
+
+async def test_scrolling_back_ends_with_bars_on_the_screen_and_more_are_wished_for() -> None:
+    candles = Candles()
+    app = Listener(candles)
+    async with app.run_test(size=(100, 30)) as pilot:
+        candles.set_chart(Chart(_bars(60), 15 * MINUTE))
+        candles.focus()
+        await pilot.pause()
+        reach = candles.reach
+        await pilot.press(*["comma"] * 20)
+        assert candles.back == 60 - candles.room * 2 // 3
+        assert candles.reach == reach + candles.back
+        await pilot.press(*["minus"] * 8)
+        assert candles.reach > 1_000

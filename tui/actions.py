@@ -50,12 +50,19 @@ _NAMES = {
     "plus": "+", "minus": "-", "comma": ",", "full_stop": ".", "left_square_bracket": "[", "equals_sign": "=",
     "right_square_bracket": "]", "colon": ":", "question_mark": "?", "slash": "/", "escape": "Esc", "enter": "Enter",
     "tab": "Tab", "shift+tab": "Shift+Tab", "up": "↑", "down": "↓", "left": "←", "right": "→", "space": "Space",
-    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End",
+    "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End", "shift+up": "Shift+↑", "shift+down": "Shift+↓",
+    "delete": "Del",
 }  # fmt: skip
 _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
 
+AROUND: Mapping[str, tuple[str, ...]] = {
+    "ladder": ("trade", "app"), "candles": ("trade", "app"), "ticket": ("trade", "app"),
+    "alerts": ("grid", "trade", "app"), "lists": ("grid", "rules", "trade", "app"), "rules": ("grid", "app"),
+    "journal": ("grid", "app"), "grid": ("trade", "app"), "editor": ("grid",), "finder": (),
+}  # fmt: skip
+"""The scopes whose keys work too where those of a scope do; of one not named here, the app's."""
 BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Journal", "Alerts")
 """The screens that exist so far."""
 
@@ -99,6 +106,8 @@ TABLE: tuple[Action, ...] = (
     Action("leave", ("q",), "leave", "Leave the view; the engine keeps running", "app", "leave", V, "y"),
     Action("back", ("escape",), "back", "Close what is open", "app", "step_back"),
     Action("layout", ("L",), "layout", "Choose another layout", "app", "layout"),
+    Action("alert.set", ("P",), "price alert", "Set an alert on the price; in the ladder, at the cursor's price", "app",
+           "price_alert", S),
     Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, "y"),
     *_screens(),
     Action("ladder.up", ("up", "k"), "up", "Move to a higher price", "ladder", "move(1)"),
@@ -111,6 +120,8 @@ TABLE: tuple[Action, ...] = (
     Action("ladder.finer", ("left_square_bracket",), "finer", "Show finer price steps", "ladder", "aggregate(-1)"),
     Action("ladder.coarser", ("right_square_bracket",), "coarser", "Show coarser price steps", "ladder",
            "aggregate(1)"),
+    Action("ladder.own", ("n",), "own order", "Put the cursor on the next own order, and stay at its price", "ladder",
+           "own"),
     Action("ladder.move", ("m",), "move order", "Pick up the own order at the cursor; again puts it down there",
            "ladder", "move_order", D, "y"),
     Action("candles.in", ("plus",), "zoom in", "Show fewer, wider candles", "candles", "zoom_bars(1)"),
@@ -129,7 +140,25 @@ TABLE: tuple[Action, ...] = (
     Action("grid.filter", ("slash",), "filter", "Show only rows that contain a text", "grid", "filter"),
     Action("journal.search", ("w",), "search", "Show only records that hold some words", "journal", "search"),
     Action("journal.older", ("o",), "older", "Show older records too", "journal", "older"),
-    Action("list.edit", ("e",), "edit", "Edit this list", "lists", "edit", ready=False),
+    Action("list.edit", ("e",), "edit", "Edit this list: watchlists, alert rules", "lists", "edit"),
+    Action("rules.remove", ("x",), "remove", "Take the alert rule away", "rules", "remove", S, "y"),
+    Action("watch.next", ("w",), "watchlist", "Show the next watchlist", "trade", "watchlist(1)"),
+    Action("watch.previous", ("W",), "watchlist before", "Show the watchlist before", "trade", "watchlist(-1)"),
+    Action("finder.up", ("up",), "up", "Move to the match above", "finder", "move(-1)"),
+    Action("finder.down", ("down",), "down", "Move to the match below", "finder", "move(1)"),
+    Action("finder.page_up", ("pageup",), "page up", "Move up by a page", "finder", "page(-1)"),
+    Action("finder.page_down", ("pagedown",), "page down", "Move down by a page", "finder", "page(1)"),
+    Action("finder.list", ("tab",), "in or out of the list", "Put the match into the watchlist, or take it out",
+           "finder", "mark"),
+    Action("editor.add", ("a", "i"), "add", "Find instruments and add them to the watchlist", "editor", "add"),
+    Action("editor.remove", ("x", "delete"), "remove", "Take the instrument out of the watchlist", "editor", "remove"),
+    Action("editor.up", ("K", "shift+up"), "move up", "Move the instrument up", "editor", "shift(-1)"),
+    Action("editor.down", ("J", "shift+down"), "move down", "Move the instrument down", "editor", "shift(1)"),
+    Action("editor.rename", ("r",), "rename", "Give the watchlist another name", "editor", "rename"),
+    Action("editor.new", ("n",), "new", "Make a watchlist", "editor", "new"),
+    Action("editor.delete", ("D",), "delete", "Delete the watchlist", "editor", "delete", V, "y"),
+    Action("editor.next", ("w", "tab"), "next", "Show the next watchlist", "editor", "next_list(1)"),
+    Action("editor.previous", ("W", "shift+tab"), "before", "Show the watchlist before", "editor", "next_list(-1)"),
     Action("ticket.send", ("enter",), "send", "Send the order, when armed", "ticket", "send", D),
     Action("ticket.unit", ("u",), "unit", "Count the quantity by amount, notional, % of equity or risk to the stop",
            "ticket", "unit"),
@@ -149,6 +178,12 @@ TABLE: tuple[Action, ...] = (
 def shown_key(key: str) -> str:
     """Write a key the way it stands on a keyboard: `question_mark` is `?`."""
     return _NAMES.get(key, key)
+
+
+def key_hints(chosen: Mapping[str, Sequence[str]], *ids: str) -> str:
+    """Write a line of keys and what they do, with the keys that a config chose."""
+    found = [(find_action(action_id), chosen.get(action_id)) for action_id in ids]
+    return " · ".join(f"{shown_key((keys or action.keys)[0])} {action.label}" for action, keys in found)
 
 
 def ready_actions(scope: str | None = None) -> list[Action]:
@@ -202,8 +237,9 @@ def rebind(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str,
 
 def _refuse_clashes(scope: str, chosen: Mapping[str, Iterable[str]]) -> None:
     owner: dict[str, str] = {}
+    places = (scope, *AROUND.get(scope, ("app",)))
     for action in TABLE:
-        if action.scope not in (scope, "app"):
+        if action.scope not in places:
             continue
         for key in chosen[action.id]:
             if key in owner and owner[key] != action.id:

@@ -150,7 +150,7 @@ class TerminalApp(AlertKeys):
 
     # -- plans -----------------------------------------------------------------------------------------------
 
-    def _confirm(self, make: Callable[[], Plan]) -> None:
+    def confirm(self, make: Callable[[], Plan]) -> None:
         """Ask about a plan, and carry it out when it is confirmed."""
         try:
             plan = make()
@@ -192,27 +192,27 @@ class TerminalApp(AlertKeys):
     def action_cancel(self) -> None:
         """Cancel the chosen orders, after a confirming key."""
         ids = [record.order.client_order_id for record in self.here.chosen_orders()]
-        self._confirm(lambda: trading.cancel(self.feed.state, ids))
+        self.confirm(lambda: trading.cancel(self.feed.state, ids))
 
     def action_cancel_all(self, reach: str) -> None:
         """Cancel every order of the instrument in depth, or of all, after a confirming key."""
         instrument = self.here.instrument
         if reach == "everything":
-            self._confirm(lambda: trading.cancel_all(self.feed.state, None))
+            self.confirm(lambda: trading.cancel_all(self.feed.state, None))
         elif instrument is not None:
-            self._confirm(lambda: trading.cancel_all(self.feed.state, instrument))
+            self.confirm(lambda: trading.cancel_all(self.feed.state, instrument))
 
     def action_flatten(self, reach: str) -> None:
         """Close the position in the instrument in depth, or all of them, after a confirming key."""
         instrument = self.here.instrument
         if reach == "everything":
-            self._confirm(lambda: trading.flatten(self.feed.state, None))
+            self.confirm(lambda: trading.flatten(self.feed.state, None))
         elif instrument is not None:
-            self._confirm(lambda: trading.flatten(self.feed.state, instrument))
+            self.confirm(lambda: trading.flatten(self.feed.state, instrument))
 
     def action_halt(self) -> None:
         """Halt trading, after a confirming key."""
-        self._confirm(lambda: trading.halt(self.feed.state))
+        self.confirm(lambda: trading.halt(self.feed.state))
 
     def action_resume(self) -> None:
         """Resume trading, after the word RESUME."""
@@ -235,7 +235,7 @@ class TerminalApp(AlertKeys):
             self.tell("not armed: A arms, then m moves an order", "warn")
         elif instrument is not None:
             state, sources, target = self.feed.state, event.sources, event.target
-            self._confirm(lambda: trading.move_orders(state, instrument, sources, target))
+            self.confirm(lambda: trading.move_orders(state, instrument, sources, target))
 
     def on_ladder_refused(self, event: Ladder.Refused) -> None:
         """Say why a key of the ladder did nothing."""

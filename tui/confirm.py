@@ -5,7 +5,7 @@ the question appears no key confirms; the dialog lists exactly what will be sent
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -242,11 +242,15 @@ class AskText(ModalScreen[str | None]):
         _ = self.dismiss(event.value)
 
 
-def palette_choices(scopes: Sequence[str], kinds: Sequence[Kind] = tuple(Kind)) -> list[tuple[str, str]]:
-    """List the actions of these places for the palette: id and a line with the key."""
+def palette_choices(
+    scopes: Sequence[str], kinds: Sequence[Kind] = tuple(Kind), chosen: Mapping[str, Sequence[str]] | None = None
+) -> list[tuple[str, str]]:
+    """List the actions of these places for the palette: id and a line with the key, as a config chose it."""
 
     def line(action: Action) -> str:
-        key = shown_key(action.keys[0]) + (f" {action.confirm}" if action.confirm else "")
+        key = shown_key((chosen or {}).get(action.id, action.keys)[0]) + (
+            f" {action.confirm}" if action.confirm else ""
+        )
         return f"{action.label:<18} {key:<8} {fit(action.help, 36)}"
 
     return [(a.id, line(a)) for a in ready_actions() if a.scope in scopes and a.kind in kinds]

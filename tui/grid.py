@@ -29,10 +29,12 @@ class Grid(Pane, can_focus=True):
     class Moved(Message):
         """The cursor stands on another row."""
 
-        def __init__(self, grid: "Grid", key: str | None) -> None:
+        def __init__(self, grid: "Grid", key: str | None, by_hand: bool = True) -> None:
             super().__init__()
             self.grid = grid
             self.key = key
+            self.by_hand = by_hand
+            """A key or the wheel moved it; otherwise its row has gone."""
 
         @property
         def control(self) -> "Grid":
@@ -150,11 +152,11 @@ class Grid(Pane, can_focus=True):
         hint = "Enter filters, an empty text shows all · Esc leaves it as it is"
         _ = self.app.push_screen(AskText("show only rows with", self._set.needle, hint), answered)
 
-    def _put_cursor(self, key: str | None) -> None:
+    def _put_cursor(self, key: str | None, *, by_hand: bool = True) -> None:
         if key != self._cursor:
             self._cursor = key
             if self.is_attached:
-                self.post_message(self.Moved(self, key))
+                self.post_message(self.Moved(self, key, by_hand))
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """Move down by the wheel."""
@@ -201,12 +203,12 @@ class Grid(Pane, can_focus=True):
         view = self._set.view
         if not view:
             self._place = 0
-            self._put_cursor(None)
+            self._put_cursor(None, by_hand=False)
         elif self._cursor in view:
             self._place = view.index(self._cursor)
         else:
             self._place = min(self._place, len(view) - 1)
-            self._put_cursor(view[self._place])
+            self._put_cursor(view[self._place], by_hand=False)
 
     def _header(self) -> Line:
         runs: list[Run] = [(" " * GUTTER, "head")]
@@ -216,7 +218,8 @@ class Grid(Pane, can_focus=True):
             if self._set.sort and self._set.sort[0] == index:
                 mark = "↓" if self._set.sort[1] else "↑"
             align = "right" if column.align == "decimal" else column.align
-            runs.append((" " * (GAP if n else 0) + fit(column.title + mark, width, align), "head"))
+            title = fit(column.title, width - len(mark)).rstrip() + mark if mark else column.title
+            runs.append((" " * (GAP if n else 0) + fit(title, width, align), "head"))
         return tuple(runs)
 
     def _line(self, row: Row, cursor: bool) -> Line:

@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from core.domain.identifiers import InstrumentId, symbol_of
+from core.config import TerminalSettings
+from core.domain.identifiers import InstrumentId
 from tui.actions import Kind, find_action
 from tui.confirm import Choose, palette_choices
 from tui.feed import Feed
-from tui.screens.base import LAYOUTS, DeckScreen
+from tui.finder import Finder
+from tui.listing import toggled
+from tui.screens.base import DeckScreen
 from tui.screens.help import HelpScreen
+from tui.screens.trade import TradeScreen
 from tui.standing import standing_of
 from tui.terminal import GuardedApp
 
@@ -27,7 +31,15 @@ class Looking(GuardedApp):
     chosen_keys: Mapping[str, Sequence[str]]
     armed = False
     layout_name: str
+    settings: TerminalSettings
     _header_at = 0.0
+
+    @property
+    def trade(self) -> TradeScreen:
+        """The trade screen, shown or not."""
+        found = self.deck["trade"]
+        assert isinstance(found, TradeScreen)
+        return found
 
     # -- words -----------------------------------------------------------------------------------------------
 
@@ -50,31 +62,44 @@ class Looking(GuardedApp):
 
     def action_palette(self) -> None:
         """Find an action by its name."""
-        _ = self.push_screen(Choose("actions", palette_choices(self.here.scopes, self.KINDS)), self._run_chosen)
+        choices = palette_choices(self.here.scopes, self.KINDS, self.chosen_keys)
+        _ = self.push_screen(Choose("actions", choices), self._run_chosen)
 
     async def _run_chosen(self, action_id: str | None) -> None:
         if action_id is None:
             return
-        action = find_action(action_id)
-        focused = self.here.focused
-        target: Any = focused if action.scope != "app" and focused is not None else self
-        await self.run_action(action.call, default_namespace=target)
+        call = find_action(action_id).call
+        method = f"action_{call.partition('(')[0]}"
+        places: tuple[Any, ...] = (self.here.focused, self.here, self)
+        if find_action(action_id).scope == "app":
+            places = (self,)
+        target = next((place for place in places if callable(getattr(place, method, None))), self)
+        await self.run_action(call, default_namespace=target)
 
     def action_find(self) -> None:
         """Find an instrument."""
-        markets = self.feed.state.markets.values()
-        choices = [(m.instrument.id, f"{symbol_of(m.instrument.id):<14} {m.instrument.id}") for m in markets]
+        lists, name = self.trade.watch_list.lists, self.trade.watch_list.list_name
 
-        def chosen(key: str | None) -> None:
-            if key is not None:
-                self.post_message(DeckScreen.InDepth(InstrumentId(key)))
+        def chosen(instrument: InstrumentId | None) -> None:
+            if instrument is not None:
+                self.post_message(DeckScreen.InDepth(instrument))
 
-        _ = self.push_screen(Choose("find an instrument", choices), chosen)
+        finder = Finder(
+            self.feed.state.markets,
+            name,
+            holds=lambda id_: id_ in (lists.instruments(name) or ()),
+            toggle=lambda id_: toggled(lists, name, id_),
+            wall=self.wall,
+        )
+        _ = self.push_screen(finder, chosen)
 
     def action_layout(self) -> None:
         """Choose another layout."""
         words = {"auto": "wide where there is room", "narrow": "a few panes, the others by Tab", "wide": "all panes"}
-        choices = [(name, f"{name:<8} {words[name]}{'   now' if name == self.layout_name else ''}") for name in LAYOUTS]
+        for name, own in self.settings.layouts.items():
+            columns = (own.left, own.middle, own.right)
+            words[name] = " | ".join(" ".join(column) for column in columns if column)
+        choices = [(k, f"{k:<16} {v}{'   now' if k == self.layout_name else ''}") for k, v in words.items()]
 
         def chosen(name: str | None) -> None:
             if name is not None:
@@ -97,11 +122,17 @@ class Looking(GuardedApp):
 
     def action_focus_next(self) -> None:
         """Go to the next pane."""
-        self.here.next_pane(1)
+        if self.screen is self.here:
+            self.here.next_pane(1)
+        else:  # a dialog: its own fields, and never the panes below it
+            _ = self.screen.focus_next()
 
     def action_focus_previous(self) -> None:
         """Go to the previous pane."""
-        self.here.next_pane(-1)
+        if self.screen is self.here:
+            self.here.next_pane(-1)
+        else:
+            _ = self.screen.focus_previous()
 
     def action_copy(self) -> None:
         """Copy the chosen row to the clipboard, and show it."""

@@ -16,6 +16,9 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     instrument: str = ""
     interval: str = ""
     local_time: bool | None = None
+    watchlist: str = ""
+    sort: str = ""
+    """The column that the watchlist is sorted by, with a minus before it where downwards."""
 
 
 def recall(path: Path | None) -> tuple[Memory, str]:

@@ -1,6 +1,6 @@
 """Keep the rows of a grid: columns, cells, order, filter, and the widths that its numbers need."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 from typing import Literal
 
 import msgspec
@@ -113,6 +113,11 @@ class RowSet:
 
     def __getitem__(self, key: str) -> Row:
         return self._rows[key]
+
+    @property
+    def keys(self) -> KeysView[str]:
+        """The keys of all rows, shown or filtered out."""
+        return self._rows.keys()
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from core.domain import commands as c
-from core.domain.alerts import AcknowledgeAlert, MuteAlerts
+from core.domain.alerts import AcknowledgeAlert, AlertRule, MuteAlerts, RemoveAlert, SetAlert
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
 from core.domain.message import Command
@@ -183,3 +183,29 @@ def mute(state: State, number: int, minutes: float, now: int) -> Plan:
     duration = int(minutes * 60e9)
     title = f"mute {kind} alerts for {minutes:g} min"
     return Plan(title, (), (MuteAlerts(kind, duration, ORIGIN),), Kind.SAFE, f"mute {kind}")
+
+
+def rule_words(rule: AlertRule) -> str:
+    """Write what a rule waits for in one line."""
+    about = symbol_of(rule.instrument) if rule.instrument else "account"
+    side = "above" if rule.above else "below"
+    return f"{about} {rule.kind} {side} {rule.bound:f}{', again and again' if rule.again else ''}"
+
+
+def set_alert(rule: AlertRule) -> Plan:
+    """Plan to set a rule; nothing to confirm, for the dialog has shown it."""
+    title = f"alert {rule_words(rule)}"
+    return Plan(title, (), (SetAlert(rule, ORIGIN),), Kind.SAFE, f"rule {rule.id or rule_words(rule)}")
+
+
+def remove_alert(state: State, rule_id: str) -> Plan:
+    """Plan to take a rule away.
+
+    Raises:
+        Nothing: it is spent, or taken away already.
+    """
+    rule = state.alerts.rules.get(rule_id)
+    if rule is None:
+        raise Nothing("no rule is chosen: Tab goes to the rules")
+    lines = (f"{rule.id}  {rule_words(rule)}", *((rule.note,) if rule.note else ()))
+    return Plan("Remove this alert rule", lines, (RemoveAlert(rule.id, ORIGIN),), Kind.SAFE, f"rule {rule.id}")

@@ -21,9 +21,10 @@ from tui.memory import Memory, keep, recall
 from tui.screens.base import LAYOUTS, DeckScreen
 from tui.screens.deck import DECK
 from tui.screens.help import SmallScreen
-from tui.screens.trade import TradeScreen, wanted_of
+from tui.screens.trade import wanted_of
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
 from tui.views import open_positions
+from tui.watchlists import ALL, FILE_NAME, WatchLists
 from tui.widgets.alerts import gravest
 
 FRAME_S = 0.1
@@ -53,25 +54,24 @@ class Viewer(Looking):
         self._memory_file: Path | None = memory
         self._memory, self._forgotten = recall(memory)
         zone = self._memory.local_time
-        self.layout_name = self._memory.layout if self._memory.layout in LAYOUTS else self.settings.layout
+        known = self._memory.layout in (*LAYOUTS, *self.settings.layouts)
+        self.layout_name = self._memory.layout if known else self.settings.layout
         options_ = {
             "layout": self.layout_name,
             "local_time": self.settings.local_time if zone is None else zone,
             "wall": self.wall,
         }
         self.deck: dict[str, DeckScreen] = {kind.NAME: kind(self.feed, **options_) for kind in DECK}
+        lists = WatchLists(None if memory is None else memory.with_name(FILE_NAME))
+        self.trade.watch_list.lists = lists
+        self.trade.layouts = self.settings.layouts
+        for screen in self.deck.values():
+            screen.chosen_keys = self.chosen_keys
         self.trade.wanted, self.trade.interval = wanted_of(self._memory)
         self.here = self.deck.get(self._memory.screen, self.trade)
         """The screen that is shown, or that lies under a dialog."""
         self._header_at = 0.0
         self._feed_task: asyncio.Task[None] | None = None
-
-    @property
-    def trade(self) -> TradeScreen:
-        """The trade screen, shown or not."""
-        found = self.deck["trade"]
-        assert isinstance(found, TradeScreen)
-        return found
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the variables of our style sheets before a theme of ours is chosen."""
@@ -92,8 +92,10 @@ class Viewer(Looking):
         for name, screen in self.deck.items():
             self.install_screen(screen, name)
         _ = self.push_screen(self.here.NAME)
-        if self._forgotten:
-            self.call_after_refresh(self.tell, self._forgotten, "warn")
+        self.trade.show_list(self._memory.watchlist, self._memory.sort)
+        words = "; ".join(filter(None, (self._forgotten, self.trade.watch_list.lists.trouble)))
+        if words:
+            self.call_after_refresh(self.tell, words, "warn")
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 
     async def on_unmount(self) -> None:
@@ -158,6 +160,8 @@ class Viewer(Looking):
             trade.instrument or trade.wanted or "",
             trade.interval.value,
             self.here.local_time,
+            "" if trade.watch_list.list_name == ALL else trade.watch_list.list_name,
+            trade.watch_list.sorted_by,
         )
         if now != self._memory:
             self._memory = now

@@ -86,7 +86,7 @@ def watch_row(market: Market, now: int) -> Row:
             symbol_of(market.instrument.id),
             Cell(number(price, market.instrument.price_precision), "", price),
             Cell(text, gain_class(change), change),
-            Cell(sparkline(closes, SPARK_WIDTH), "dim"),
+            Cell(sparkline(closes, SPARK_WIDTH), "dim", closes[-1] / closes[0] - 1 if closes and closes[0] else None),
         ),
         stale=is_stale(market, now),
     )
@@ -285,6 +285,10 @@ def chart_of(state: State, market: Market, interval: m.Interval, fills: Iterable
         if price is not None and not record.order.reduce_only:
             words = f"{record.order.side.value.lower()} {number(record.remaining, instrument.size_precision)}"
             marks.append(Mark(float(price), words, "order"))
+    marks += [
+        Mark(bound, f"alert {'▲' if above else '▼'}", "alert")
+        for bound, above, _ in state.alerts.priced.get(instrument.id, ())
+    ]
     ours = tuple(
         FillMark(fill.ts, float(fill.price), fill.side == "BUY") for fill in fills if fill.instrument == instrument.id
     )

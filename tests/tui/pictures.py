@@ -26,6 +26,7 @@ from tests.tui.harness import picture
 from tui.app import TerminalApp
 from tui.feed import Feed
 from tui.screens.deck import DECK
+from tui.watchlists import WatchList
 from venues.contracts_table import contracts
 
 NOW = 1_763_735_527_000_000_000  # 2025-11-21 14:32:07 UTC
@@ -265,10 +266,10 @@ async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str,
     app = TerminalApp(Path("/nowhere"), feed=MOMENTS[state](), wall=lambda: NOW)
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause(0.3)
-        if screen in ("trade", "ticket"):
+        if screen == "trade" or screen in OPENED:
             app.trade.ladder.action_centre()
-            if screen == "ticket":
-                await _fill_in(pilot)
+            if screen in OPENED:
+                await OPENED[screen](app, pilot)
         else:
             app.action_screen(screen)
             await pilot.pause(0.2)
@@ -277,7 +278,29 @@ async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str,
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
 
 
-async def _fill_in(pilot: Pilot[int]) -> None:
+async def _find(_: TerminalApp, pilot: Pilot[int]) -> None:
+    """Find instruments."""
+    await pilot.press("i", *"bin eth")
+    await pilot.pause(0.2)
+
+
+async def _list(app: TerminalApp, pilot: Pilot[int]) -> None:
+    """Edit a watchlist."""
+    perpetuals = tuple(id_ for id_ in app.feed.state.markets if "PERPETUAL" in id_)
+    _ = app.trade.watch_list.lists.change(lambda _: (WatchList("perps", perpetuals), WatchList("alts")))
+    app.trade.show_list("perps")
+    app.trade.watch_list.focus()
+    await pilot.press("e")
+    await pilot.pause(0.2)
+
+
+async def _ask(_: TerminalApp, pilot: Pilot[int]) -> None:
+    """Ask for a price alert, above the last price."""
+    await pilot.press("P", *["pageup"] * 3)
+    await pilot.pause(0.2)
+
+
+async def _fill_in(_: TerminalApp, pilot: Pilot[int]) -> None:
     """Fill in the ticket of the drawing, by its keys."""
     texts = ("0.250", "61800.2", "61200", "", "62400:1/2 63000:1/2")
     await pilot.press("b")
@@ -289,10 +312,14 @@ async def _fill_in(pilot: Pilot[int]) -> None:
     await pilot.pause(0.5)
 
 
+OPENED = {"ticket": _fill_in, "finder": _find, "watchlists": _list, "alert": _ask}
+"""What is drawn over the trade screen."""
+
+
 def main(folder: Path) -> None:
     """Write the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    for screen in [*(kind.NAME for kind in DECK), "ticket"]:
+    for screen in [*(kind.NAME for kind in DECK), *OPENED]:
         for width, height in SIZES:
             svg, text = asyncio.run(draw(width, height, screen))
             name = folder / f"{screen}-{width}x{height}"

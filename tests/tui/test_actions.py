@@ -8,13 +8,18 @@ import pytest
 from tui import actions
 from tui.actions import TABLE, KeyClash, Kind
 from tui.app import TerminalApp
+from tui.finder import Finder
 from tui.grid import Grid
+from tui.listing import ListEditor
+from tui.screens.alerts import RuleGrid
 from tui.screens.journal import JournalScreen
+from tui.screens.trade import TradeScreen
 from tui.viewer import Viewer
 from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
 from tui.widgets.ladder import Ladder
 from tui.widgets.ticket import Ticket
+from tui.widgets.watch import WatchGrid
 
 
 def test_ids_are_unique_and_keys_do_not_clash() -> None:
@@ -56,8 +61,8 @@ def test_what_cannot_be_undone_asks_first() -> None:
 
 
 def test_keys_are_rebound_by_id() -> None:
-    assert actions.keymap({"halt": "!", "candles.in": ["plus", "u"], "ladder.centre": "w"}) == {
-        "halt": "!", "candles.in": "plus,u", "ladder.centre": "w",
+    assert actions.keymap({"halt": "!", "candles.in": ["plus", "u"], "ladder.centre": "r"}) == {
+        "halt": "!", "candles.in": "plus,u", "ladder.centre": "r",
     }  # fmt: skip
 
 
@@ -70,6 +75,13 @@ def test_keys_are_rebound_by_id() -> None:
         ({"halt": ""}, "got nothing"),
         ({"flatten": "y", "copy": "Y"}, "'y' confirms this action"),
         ({"help": ":"}, "':' already means"),
+        ({"ladder.centre": "w"}, "'w' already means 'ladder.centre'"),
+        ({"watch.next": "o"}, "already means"),
+        ({"list.edit": "S"}, "'S' already means"),
+        ({"rules.remove": "e"}, "'e' already means"),
+        ({"editor.rename": "j"}, "'j' already means"),
+        ({"finder.list": "down"}, "already means"),
+        ({"alerts.mute": "S"}, "'S' already means"),
     ],
 )
 def test_a_bad_rebinding_is_refused_in_words(overrides: dict[str, str], words: str) -> None:
@@ -104,7 +116,8 @@ def test_no_colour_stands_in_python() -> None:
 def test_every_key_that_is_offered_does_something() -> None:
     places: dict[str, type] = {
         "app": TerminalApp, "ladder": Ladder, "candles": Candles, "grid": Grid, "ticket": Ticket,
-        "journal": JournalScreen, "alerts": AlertGrid,
+        "journal": JournalScreen, "alerts": AlertGrid, "lists": WatchGrid, "rules": RuleGrid, "trade": TradeScreen,
+        "finder": Finder, "editor": ListEditor,
     }  # fmt: skip
     for action in actions.ready_actions():
         name = action.call.partition("(")[0]

@@ -6,21 +6,26 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from core.config import AlertSettings, TerminalSettings
 from core.domain import alerts as a
 from core.domain.approval import TradingState
 from core.domain.commands import SetTradingState
+from core.domain.market import Interval
 from core.protocol import Outcome
 from tests.tui.driving import asked, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import STYLE, picture, screen_lines
 from tests.tui.pictures import NOW, SECOND, draw, moment
+from tui.alerting import AskAlert
 from tui.app import TerminalApp
 from tui.lines import plain
 from tui.screens.alerts import channel_lines, detail_lines
-from tui.trading import Nothing, acknowledge, mute
+from tui.trading import Nothing, acknowledge, mute, remove_alert, set_alert
+from tui.views import chart_of
 from tui.widgets.alerts import standing_of
+from tui.widgets.candle_chart import Mark, render_candles
 
 QUIET = AlertSettings(feed_after_s=0, gaps=False)
 
@@ -193,3 +198,96 @@ async def test_halting_by_key_raises_the_alert_too(alarmed: House) -> None:
         await asked(app, pilot)
         await pilot.press("y")
         await until(pilot, lambda: " !1 " in screen_lines(app)[1])
+
+
+async def test_a_price_alert_is_set_changed_and_removed_by_keys(alarmed: House) -> None:
+    app = TerminalApp(alarmed.socket)
+    rules = alarmed.state.alerts.rules
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("right_square_bracket", "right_square_bracket", "o", *["k"] * 5)
+        cursor = app.trade.ladder.cursor_price
+        assert cursor is not None
+        await pilot.press("P")
+        await until(pilot, lambda: isinstance(app.screen, AskAlert) and "speaks above ▲" in picture(app))
+        assert f"{cursor:.1f}" in picture(app)
+        await pilot.press("tab", *"half off", "tab", "space", "enter")
+        await until(pilot, lambda: len(rules) == 1)
+        (rule,) = rules.values()
+        assert (rule.kind, rule.instrument, rule.above, float(rule.bound)) == (a.AlertKind.PRICE, BTC, True, cursor)
+        assert (rule.note, rule.again) == ("half off", True)
+        await until(pilot, lambda: "alert BTC-USDT.P price above" in screen_lines(app)[-1])
+        await pilot.press("9", "tab")
+        await until(pilot, lambda: "half off" in picture(app) and "again" in picture(app))
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, AskAlert) and "price alert  BTC-USDT.P  a1" in picture(app))
+        await pilot.press(*["backspace"] * 12, *"1000", "enter")
+        await until(pilot, lambda: float(rules["a1"].bound) == 1000.0)
+        assert not rules["a1"].above
+        assert len(rules) == 1
+        await pilot.press("x")
+        await asked(app, pilot)
+        assert "a1  BTC-USDT.P price below 1000, again and again" in picture(app)
+        await pilot.press("enter")
+        assert len(rules) == 1
+        await pilot.press("y")
+        await until(pilot, lambda: not rules)
+        await pilot.press("x")
+        await until(pilot, lambda: "no rules: P on an instrument sets one" in picture(app))
+
+
+def _still() -> TerminalApp:
+    return TerminalApp(Path("/nowhere"), feed=moment(), wall=lambda: NOW)
+
+
+async def test_the_arrows_move_the_bound_and_what_cannot_be_is_said() -> None:
+    app = _still()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.trade.instrument == BTC)
+        app.trade.watch_list.focus()
+        await pilot.press("P")
+        await until(pilot, lambda: "that is the last price" in picture(app))
+        await pilot.press("enter")
+        assert isinstance(app.screen, AskAlert)
+        await pilot.press("up")
+        await until(pilot, lambda: "speaks above ▲ 61 850.0   now 61 800.3, +0.08% away" in picture(app))
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "speaks below ▼ 61 750.0" in picture(app))
+        await pilot.press("pagedown")
+        await until(pilot, lambda: "speaks below ▼ 61 250.0" in picture(app))
+        for text, words in (("x", "a number is expected"), ("0", "greater than 0"), ("nan", "greater than 0")):
+            await pilot.press(*["backspace"] * 12, *text, "enter")
+            await until(pilot, lambda words=words: words in picture(app))  # type: ignore[misc]
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.trade)
+
+
+async def test_rules_that_are_not_of_a_price_keep_their_side() -> None:
+    app = _still()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.trade.instrument == BTC)
+        await pilot.press("9", "tab", "j", "e")
+        await until(pilot, lambda: "profit alert  account  a3" in picture(app))
+        assert "speaks when it is below ▼ -500" in picture(app)
+
+
+def test_price_alerts_are_marks_of_the_chart_that_leave_its_range_alone() -> None:
+    state = moment().state
+    chart = chart_of(state, state.markets[BTC], Interval.M15, ())
+    (mark,) = [mark for mark in chart.marks if mark.kind == "alert"]
+    assert (mark.price, mark.label) == (60900.0, "alert ▼")
+    near = replace(chart, marks=(Mark(chart.bars[-1].close, "alert ▲", "alert"),))
+    assert any("alert ▲" in plain(line) for line in render_candles(near, 90, 30, lambda ts, pattern: ""))
+    bare = render_candles(replace(chart, marks=()), 90, 30, lambda ts, pattern: "")
+    far = render_candles(replace(chart, marks=(mark,)), 90, 30, lambda ts, pattern: "")
+    assert [plain(line)[:60] for line in far] == [plain(line)[:60] for line in bare]
+
+
+def test_plans_of_rules() -> None:
+    state = moment().state
+    rule = state.alerts.rules["a2"]
+    assert set_alert(rule).commands == (a.SetAlert(rule, "terminal"),)
+    assert remove_alert(state, "a2").commands == (a.RemoveAlert("a2", "terminal"),)
+    assert remove_alert(state, "a2").lines == ("a2  BTC-USDT.P price below 60900", "the stop is near")
+    with pytest.raises(Nothing):
+        remove_alert(state, "a9")

@@ -128,6 +128,20 @@ async def test_many_rows_scroll_under_the_cursor() -> None:
         assert grid.cursor == "row 006"
 
 
+async def test_the_mark_of_the_sorted_column_is_never_cut_off() -> None:
+    grid = Grid((Column("name", "instrument", 10), COLUMNS[1]))
+    app = Harness(grid)
+    async with app.run_test(size=(27, 10)) as pilot:
+        grid.set_rows(_rows())
+        grid.focus()
+        await pilot.press("S")
+        await pilot.pause()
+        assert "instrume…↑" in screen_lines(app)[1]
+        await pilot.press("S")
+        await pilot.pause()
+        assert "instrume…↓" in screen_lines(app)[1]
+
+
 async def test_the_filter_shows_matches_and_says_when_there_are_none() -> None:
     grid = Grid(COLUMNS, empty="no instruments")
     app = Harness(grid)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.pictures import MOMENTS, SIZES, draw
+from tests.tui.pictures import MOMENTS, OPENED, SIZES, draw
 from tui.format import width_of
 from tui.screens.deck import DECK
 
@@ -51,7 +51,7 @@ async def test_the_narrow_ticket_stands_beside_the_ladder() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("screen", [*(kind.NAME for kind in DECK), "ticket"])
+@pytest.mark.parametrize("screen", [*(kind.NAME for kind in DECK), *OPENED])
 async def test_the_projects_pictures_are_up_to_date(screen: str, size: tuple[int, int]) -> None:
     file = PICTURES / f"{screen}-{size[0]}x{size[1]}.txt"
     if not file.exists():

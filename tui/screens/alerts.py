@@ -2,14 +2,17 @@
 
 import textwrap
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.message import Message
 
 from core.domain.alerts import Alert, AlertRule
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.state import State
+from tui.actions import bindings
 from tui.feed import NOTICES, Dirty
 from tui.format import clock, fit
 from tui.grid import Cell, Column, Grid, Row
@@ -25,7 +28,7 @@ RULE_COLUMNS = (
     Column("how", "how", 5, drop=2),
     Column("note", "note", 6, flex=1, drop=1),
 )
-NO_RULES = "no rules: tradedeck alert add BTC-USDT.P above 64000"
+NO_RULES = "no rules: P on an instrument sets one"
 
 
 def rule_row(rule: AlertRule) -> Row:
@@ -82,6 +85,35 @@ def channel_lines(state: State, now: int, width: int, *, local: bool) -> list[Li
     return lines
 
 
+class RuleGrid(Grid):
+    """A grid whose rows are the rules: one key changes one, one takes it away."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("rules"), *bindings("lists")]
+
+    class Edit(Message):
+        """The rule under the cursor is to be changed."""
+
+        def __init__(self, rule: str) -> None:
+            super().__init__()
+            self.rule = rule
+
+    class Remove(Edit):
+        """The rule under the cursor is to go."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(RULE_COLUMNS, "rules", "P sets · e edit · x remove", empty=NO_RULES, **options)
+
+    def action_edit(self) -> None:
+        """Ask for another bound."""
+        if self.cursor is not None:
+            self.post_message(self.Edit(self.cursor))
+
+    def action_remove(self) -> None:
+        """Ask for it to be taken away."""
+        if self.cursor is not None:
+            self.post_message(self.Remove(self.cursor))
+
+
 class AlertsScreen(DeckScreen):
     """Acknowledge, mute, and look back."""
 
@@ -89,13 +121,13 @@ class AlertsScreen(DeckScreen):
     AUTO_FOCUS = "#alerts"
     NAME = "alerts"
     TAB_ORDER = ("alerts", "rules", "channels")
-    SCOPES: ClassVar[Mapping[str, str]] = {"alerts": "alerts"}
+    SCOPES: ClassVar[Mapping[str, str]] = {"alerts": "alerts", "rules": "rules lists"}
 
     def body(self) -> ComposeResult:
         """Place the list above what belongs to one alert and to all."""
         self.alerts = AlertGrid(id="alerts")
         self.detail = Pane("alert", "", id="detail")
-        self.rules = Grid(RULE_COLUMNS, "rules", "tradedeck alert add", empty=NO_RULES, id="rules")
+        self.rules = RuleGrid(id="rules")
         self.channels = ChannelPane("muted and outside", "", id="channels", classes="-wide-only")
         yield self.alerts
         yield self.detail

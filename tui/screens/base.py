@@ -25,6 +25,8 @@ from tui.widgets.header import Header, Hints, Standing
 
 WIDE = (140, 36)
 LAYOUTS = ("auto", "narrow", "wide")
+OBVIOUS = frozenset({"up", "down", "pageup", "pagedown"})
+"""Keys that need no hint."""
 SLOW_S = 0.5
 """How often what needs no haste is drawn: header, charts, ages."""
 
@@ -44,7 +46,9 @@ class DeckScreen(Screen[None]):
     TAB_ORDER: ClassVar[tuple[str, ...]] = ()
     """The ids of the panes, in the order of Tab."""
     SCOPES: ClassVar[Mapping[str, str]] = {}
-    """Whose keys work in which pane; a grid's own keys work in every grid."""
+    """Whose keys work in which pane, separated by blanks; a grid's own keys work in every grid."""
+    OWN_SCOPE: ClassVar[str] = ""
+    """Whose keys work in every pane."""
 
     def __init__(
         self,
@@ -61,6 +65,8 @@ class DeckScreen(Screen[None]):
         self._wanted_layout = layout
         self._slow_at = 0.0
         self._zoomed_by_tab = False
+        self.chosen_keys: Mapping[str, Sequence[str]] = {}
+        """The keys of each action as the config has them."""
         self.header, self.hints = Header(id="header"), Hints(id="hints")
 
     # -- what a screen says of itself --------------------------------------------------------------------------
@@ -100,13 +106,17 @@ class DeckScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Choose the layout for the new size, and draw in it."""
-        width, height = self.app.size
-        wide = self._wanted_layout == "wide" or (
-            self._wanted_layout == "auto" and width >= WIDE[0] and height >= WIDE[1]
-        )
+        wide = self.is_wide()
         self.set_class(wide, "-wide")
         self.set_class(not wide, "-narrow")
         self.call_after_refresh(self.refresh_from, Dirty())  # once the panes have their new sizes
+
+    def is_wide(self) -> bool:
+        """Tell whether all panes stand side by side."""
+        width, height = self.app.size
+        return self._wanted_layout == "wide" or (
+            self._wanted_layout != "narrow" and width >= WIDE[0] and height >= WIDE[1]
+        )
 
     def on_screen_resume(self) -> None:
         """Draw everything: much may have happened while another screen was shown."""
@@ -139,10 +149,12 @@ class DeckScreen(Screen[None]):
     def scopes(self) -> tuple[str, ...]:
         """The places whose keys work now, the focused pane first."""
         focused = self.focused
-        own = None if focused is None else self.SCOPES.get(focused.id or "")
-        found = [own] if own else []
+        own = "" if focused is None else self.SCOPES.get(focused.id or "", "")
+        found = own.split()
         if isinstance(focused, Grid):
             found.append("grid")
+        if self.OWN_SCOPE:
+            found.append(self.OWN_SCOPE)
         return (*dict.fromkeys(found), "app")
 
     def panes(self) -> list[str]:
@@ -184,7 +196,7 @@ class DeckScreen(Screen[None]):
         target = self.query_one(f"#{names[(place + steps) % len(names)]}", Pane)
         if self.has_class("-zoom"):
             self.zoom(None if self._zoomed_by_tab else target)
-        if self.has_class("-narrow") and not self.has_class("-zoom") and not self.fits(target):
+        if not self.has_class("-zoom") and not self.fits(target):
             self.zoom(target)
             self._zoomed_by_tab = True
         elif not self.has_class("-zoom"):
@@ -192,8 +204,8 @@ class DeckScreen(Screen[None]):
         target.focus()
 
     def fits(self, pane: Pane) -> bool:
-        """Tell whether a pane has room beside the others in the narrow layout."""
-        return not pane.has_class("-wide-only")
+        """Tell whether a pane has room beside the others."""
+        return not (self.has_class("-narrow") and pane.has_class("-wide-only"))
 
     def copied(self) -> str:
         """Give the text that a copy of the focused pane means."""
@@ -211,6 +223,9 @@ class DeckScreen(Screen[None]):
             return
         self.header.set_standing(standing)
         offered = [action for action in ready_actions() if action.kind in kinds]
-        here = [action for action in offered if action.scope == self.scopes[0] and action.scope != "app"]
+        chosen = self.chosen_keys
+        here = [a for scope in self.scopes[:-1] for a in offered if a.scope == scope and a.keys[0] not in OBVIOUS]
         always = sorted((action for action in offered if action.footer), key=lambda action: action.footer)
-        self.hints.set_hints(tuple((shown_key(action.keys[0]), action.label) for action in (*always, *here)))
+        self.hints.set_hints(
+            tuple((shown_key(chosen.get(action.id, action.keys)[0]), action.label) for action in (*always, *here))
+        )

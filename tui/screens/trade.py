@@ -1,22 +1,25 @@
-"""The trade screen: watchlist, ladder, candles, positions, orders, ticket, tape, in two layouts."""
+"""The trade screen: watchlist, ladder, candles, positions, orders, ticket, tape, in the layout that one likes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.binding import BindingType
 
+from core.config import LayoutSettings
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.market import Interval
 from core.domain.order import OrderRecord
-from core.markets import Market
+from core.markets import KEPT_BARS, Market
 from tui import views
-from tui.feed import ORDERS, Dirty, Feed
+from tui.actions import bindings
+from tui.feed import BARS_WANTED, ORDERS, Dirty, Feed
 from tui.grid import Grid
 from tui.lines import Pane
 from tui.memory import Memory
 from tui.notices import notice_lines
-from tui.screens.base import DeckScreen
+from tui.placing import NARROW, NARROW_TICKET, WIDE, Desk, plan_of, with_ticket
+from tui.screens.watching import Watching
 from tui.trading import orders_at
 from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
@@ -26,6 +29,8 @@ from tui.widgets.tape import Tape
 from tui.widgets.ticket import Ticket
 
 INTERVALS = tuple(Interval)
+BARS = 3
+"""Lines of header and hints around the panes."""
 
 
 def wanted_of(memory: Memory) -> tuple[InstrumentId | None, Interval]:
@@ -34,14 +39,17 @@ def wanted_of(memory: Memory) -> tuple[InstrumentId | None, Interval]:
     return InstrumentId(memory.instrument) if memory.instrument else None, known.get(memory.interval, Interval.M15)
 
 
-class TradeScreen(DeckScreen):
+class TradeScreen(Watching):
     """Show one instrument in depth and all of them at a glance."""
 
     CSS_PATH = "trade.tcss"
     AUTO_FOCUS = "#ladder"
     NAME = "trade"
     TAB_ORDER = ("watch", "ladder", "candles", "positions", "orders", "alerts", "ticket", "tape")
+    OWN_SCOPE = "trade"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("trade")
     SCOPES: ClassVar[Mapping[str, str]] = {
+        "watch": "lists",
         "ladder": "ladder",
         "candles": "candles",
         "ticket": "ticket",
@@ -55,7 +63,8 @@ class TradeScreen(DeckScreen):
         """The instrument to begin with, once the engine has named it."""
         self.interval = Interval.M15
         self._painted: dict[InstrumentId, int] = {}
-        self.watch_list = Grid(views.WATCH_COLUMNS, "watch", "i find", empty="no instruments yet", id="watch")
+        self.layouts: Mapping[str, LayoutSettings] = {}
+        """The layouts of the config."""
         self.position = Pane("position", "f flatten", id="position")
         self.alerts = AlertGrid(short=True, id="alerts")
         self.notices = Pane("events", "", id="notices")
@@ -66,23 +75,35 @@ class TradeScreen(DeckScreen):
         self.ticket = Ticket(id="ticket")
         self.ticket.look = self._look
         self.tape = Tape(id="tape")
+        panes = (self.watch_list, self.position, self.alerts, self.notices, self.candles, self.positions, self.orders,
+                 self.ladder, self.ticket, self.tape)  # fmt: skip
+        self._desk = Desk(*panes, id="desk")
 
     def body(self) -> ComposeResult:
-        """Place the panes; the style sheet says how large each is in which layout."""
-        with Horizontal(id="columns"):
-            with Vertical(id="left"):
-                yield self.watch_list
-                yield self.position
-                yield self.alerts
-                yield self.notices
-            with Vertical(id="middle"):
-                yield self.candles
-                yield self.positions
-                yield self.orders
-            with Vertical(id="right"):
-                yield self.ladder
-                yield self.ticket
-                yield self.tape
+        """Place the panes; the plan of the layout says where each stands."""
+        yield self._desk
+
+    # -- layout ----------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """Choose the plan for the size and the wanted layout."""
+        super().on_resize()
+        self._place()
+
+    def _place(self) -> None:
+        """Place the panes; a layout that the terminal is too small for waits until it is large enough."""
+        room, shown, own = self.app.size, self.ticket.open, self.layouts.get(self._wanted_layout)
+        plan = WIDE if self.is_wide() else NARROW
+        if own is not None and plan_of(own).fits(room.width, room.height - BARS):
+            plan = plan_of(own)
+        elif own is not None:
+            width, height = plan_of(own).size
+            words = f"layout {self._wanted_layout} needs {width}×{height + BARS}, the terminal has"
+            self.hints.say(f"{words} {room.width}×{room.height}: another is shown", "warn")
+        plan = with_ticket(plan, shown)
+        if shown and not plan.fits(room.width, room.height - BARS):
+            plan = NARROW_TICKET
+        self._desk.plan = plan
 
     # -- choices ---------------------------------------------------------------------------------------------
 
@@ -98,7 +119,7 @@ class TradeScreen(DeckScreen):
 
     def choose(self, instrument: InstrumentId) -> None:
         """Show another instrument in depth."""
-        if instrument == self._instrument:
+        if instrument == self._instrument or instrument not in self.feed.state.markets:
             return
         self._instrument = instrument
         self.feed.watch((instrument,))
@@ -140,7 +161,7 @@ class TradeScreen(DeckScreen):
 
     def show_ticket(self, shown: bool) -> None:
         """Make room for the ticket, or give it back."""
-        self.set_class(shown, "-ticket")
+        self._place()
         if shown:
             self.zoom(None)
             self.ticket.focus()
@@ -152,10 +173,8 @@ class TradeScreen(DeckScreen):
         return self.ladder.let_go() or super().step_back()
 
     def fits(self, pane: Pane) -> bool:
-        """Tell whether a pane has room beside the others in the narrow layout."""
-        if self.has_class("-ticket"):
-            return pane.id in ("ladder", "ticket")
-        return pane.id in ("watch", "ladder", "tape")
+        """Tell whether a pane has a place beside the others."""
+        return pane.id in self._desk.plan.panes
 
     def chosen_orders(self) -> Sequence[OrderRecord]:
         """List the orders that a key would act on: at the ladder's cursor, or under the list's."""
@@ -176,7 +195,13 @@ class TradeScreen(DeckScreen):
         grid = event.grid
         if event.key != grid.cursor:  # it has moved on meanwhile
             return
-        if event.key is not None and (grid is self.watch_list or (grid is self.positions and grid.has_focus)):
+        watched = grid is self.watch_list and event.by_hand  # an edit elsewhere must not change what is in depth
+        if event.key is not None and (watched or (grid is self.positions and grid.has_focus)):
+            self.choose(InstrumentId(event.key))
+
+    def on_grid_chosen(self, event: Grid.Chosen) -> None:
+        """Show the instrument of a row in depth, where the cursor came to it without a key."""
+        if event.key is not None and event.grid in (self.watch_list, self.positions):
             self.choose(InstrumentId(event.key))
 
     def on_candles_interval_wanted(self) -> None:
@@ -190,10 +215,10 @@ class TradeScreen(DeckScreen):
         if self._instrument is None and self.feed.state.markets:
             known = self.feed.state.markets
             first = views.in_order(known)[0].instrument.id
-            self._draw_watch(dirty, now, True)  # the cursor can only stand on a row that is there
+            self.draw_watch(dirty, now, True)  # the cursor can only stand on a row that is there
             self.choose(self.wanted if self.wanted is not None and self.wanted in known else first)
             return
-        self._draw_watch(dirty, now, slow)
+        self.draw_watch(dirty, now, slow)
         orders = dirty.everything or ORDERS in dirty.topics
         market = self.market
         if market is not None:
@@ -205,15 +230,6 @@ class TradeScreen(DeckScreen):
         if orders or slow:
             self._draw_account(now)
 
-    def _draw_watch(self, dirty: Dirty, now: int, slow: bool) -> None:
-        markets = self.feed.state.markets
-        if dirty.everything or slow:
-            self.watch_list.set_rows(views.watch_row(market, now) for market in views.in_order(markets))
-            for id_ in markets:
-                self.feed.want_bars(id_, Interval.M15, 120)
-        elif dirty.quotes:
-            self.watch_list.update_rows(views.watch_row(markets[id_], now) for id_ in dirty.quotes if id_ in markets)
-
     def _draw_depth(self, market: Market, now: int) -> None:
         instrument = market.instrument
         self.ladder.set_title(f"ladder  {symbol_of(instrument.id)}")
@@ -222,7 +238,8 @@ class TradeScreen(DeckScreen):
         self._painted[instrument.id] = market.ts
 
     def _draw_candles(self, market: Market) -> None:
-        self.feed.want_bars(market.instrument.id, self.interval)
+        wanted = max(BARS_WANTED, min(KEPT_BARS[self.interval], -(-self.candles.reach // 250) * 250))
+        self.feed.want_bars(market.instrument.id, self.interval, wanted)
         self.candles.set_title(f"{symbol_of(market.instrument.id)}  {self.interval.value}")
         if self.candles.content_size.width > 0:
             self.candles.set_chart(views.chart_of(self.feed.state, market, self.interval, self.feed.fills))

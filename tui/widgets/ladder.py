@@ -1,5 +1,6 @@
 """Show a book by price, with own orders, depth bars and a cursor that stays at its price."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from textual.binding import BindingType
@@ -163,6 +164,18 @@ class Ladder(Pane, can_focus=True):
             self.post_message(self.OrderMove(self._carried_prices, self.cursor_price))
         self.repaint()
 
+    def action_own(self) -> None:
+        """Put the cursor on the next own order below it, round from the top, and stay there."""
+        if self._depth is None or not self._depth.own:
+            self.post_message(self.Refused("no order of yours rests in this instrument"))
+            return
+        prices = sorted(self._depth.own, reverse=True)
+        here = self._cursor
+        self._cursor = next((price for price in prices if here is not None and price < here), prices[0])
+        self.following, self._line = False, self._room // 2
+        self._gather()
+        self.repaint()
+
     def let_go(self) -> bool:
         """Drop a carried order where it was; tell whether there was one."""
         carried, self._carried = self._carried, None
@@ -192,13 +205,21 @@ class Ladder(Pane, can_focus=True):
             self.show([((fit(" no book yet", width), "dim"),)])
             return
         step_text = number(self.step * view.tick, view.price_decimals)
-        self.set_title(self._pane_title, step_text if self.following else f"{step_text} fixed")
         rows = depth.rows(self._spread_line(depth), self._room)
+        self.set_title(self._pane_title, self._corner(step_text, rows, depth))
         self._size_width = max(
             [self._size_width] + [len(number(size, view.size_decimals)) for r in rows for size in (r.bid, r.ask)]
         )
         largest = max((max(row.bid, row.ask) for row in rows), default=0.0)
         self.show([self._header(width), *(self._row(row, largest, width) for row in rows)])
+
+    def _corner(self, step_text: str, rows: Sequence[Step], depth: Depth) -> str:
+        """Write the step, whether the ladder stands still, and how many own orders lie above and below the view."""
+        prices = [row.ticks for row in rows if not row.spread]
+        above = sum(price > max(prices) for price in depth.own) if prices else 0
+        below = sum(price < min(prices) for price in depth.own) if prices else 0
+        words = "".join(f"{arrow}{count} " for arrow, count in (("↑", above), ("↓", below)) if count)
+        return f"{'mine ' if words else ''}{words}{step_text}{'' if self.following else ' fixed'}"
 
     def _spread_line(self, depth: Depth) -> int:
         cursor = depth.best_bid if self._cursor is None else self._cursor
@@ -215,12 +236,10 @@ class Ladder(Pane, can_focus=True):
 
     def _widths(self, width: int) -> tuple[int, int, int]:
         view = self._view
-        price = 9 if view is None else len(number((self._depth_top() + 1) * view.tick, view.price_decimals))
+        top = 0 if self._depth is None else self._depth.best_ask
+        price = 9 if view is None else len(number((top + 1) * view.tick, view.price_decimals))
         fixed = MINE_WIDTH + 2 * (self._size_width + 1) + price + 2
         return price, max(0, min(MAX_BAR, width - fixed - 1)), fixed
-
-    def _depth_top(self) -> int:
-        return 0 if self._depth is None else self._depth.best_ask
 
     def _header(self, width: int) -> Line:
         price, _, _ = self._widths(width)

@@ -5,10 +5,11 @@ from tui.widgets.depth import LadderView
 from tui.widgets.ladder import Ladder
 
 
-def _view(middle: float = 61800.3, **options: object) -> LadderView:
+def _view(middle: float = 61800.3, *, own_far: bool = False, **options: object) -> LadderView:
     bids = [(round(middle - 0.1 - 0.2 * i, 2), 1.0 + i) for i in range(40)]
     asks = [(round(middle + 0.1 + 0.2 * i, 2), 2.0 + i) for i in range(40)]
     own = {round(middle + 0.5, 2): -0.1, round(middle - 0.5, 2): 0.08}
+    own |= {round(middle + 5.7, 2): -0.1, round(middle - 4.3, 2): 0.1} if own_far else {}
     return LadderView(bids, asks, 0.2, own, **options)  # type: ignore[arg-type]
 
 
@@ -190,3 +191,34 @@ async def test_old_and_broken_books_say_so() -> None:
         ladder.set_view(LadderView([(11.0, 4.0)], [], 1.0))
         await pilot.pause()
         assert "no asks" in picture(app)
+
+
+async def test_a_key_goes_from_own_order_to_own_order_and_stays_there() -> None:
+    ladder = Ladder("ladder")
+    app = Listener(ladder)
+    async with app.run_test(size=(46, 16)) as pilot:
+        view = _view(own_far=True)
+        ladder.set_view(view, "BTC")
+        ladder.focus()
+        await pilot.pause()
+        assert "mine ↑1 ↓1 0.20" in screen_lines(app)[0]
+        visited = []
+        for _ in range(5):
+            await pilot.press("n")
+            visited.append(ladder.cursor_price)
+        assert visited == [61799.8, 61796.0, 61806.0, 61800.8, 61799.8]
+        assert not ladder.following
+        assert ladder.own_prices == (61799.8,)
+        await pilot.pause()
+        assert "fixed" in screen_lines(app)[0]
+
+
+async def test_without_an_own_order_the_key_says_so() -> None:
+    ladder = Ladder("ladder")
+    app = Listener(ladder)
+    async with app.run_test(size=(46, 16)) as pilot:
+        ladder.set_view(LadderView(((10.0, 1.0),), ((11.0, 1.0),), 1.0), "X")
+        ladder.focus()
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.heard == ["no order of yours rests in this instrument"]

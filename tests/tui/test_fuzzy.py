@@ -61,8 +61,13 @@ def test_typing_and_deleting_find_what_a_fresh_search_finds() -> None:
     rng, names = random.Random(7), _names()
     searched = Names(names)
     query = ""
-    for _ in range(400):
-        query = query[:-1] if rng.random() < 0.35 else query + rng.choice("btcehxrpuw. -o")
+    for _ in range(60):
+        meant = rng.choice(("btcp", "eth bin", "xrp.p", "perp eth", "ethw spot", "b zz"))
+        query = query[: rng.randrange(len(query) + 1)]  # delete some of it, then type another
+        for letter in meant:
+            query = (query + letter)[-9:]
+            assert searched.find(query) == Names(names).find(query), query
+        query = meant[: rng.randrange(len(meant) + 1)]
         assert searched.find(query) == Names(names).find(query), query
 
 

@@ -15,9 +15,12 @@ from tui.screens.trade import TradeScreen
 
 SCALP = LayoutSettings(left=("ladder", "tape:9"), middle=("candles",), right=("watch", "position:9"), left_width=46)
 PAIR = LayoutSettings(left=("ladder",), right=("candles", "tape:6"), left_width=44, right_width=90)
+FIXED = LayoutSettings(left=("ladder:5", "tape:4"), right=("candles:6", "orders:3"))
 
 
-@pytest.mark.parametrize("plan", [NARROW, NARROW_TICKET, WIDE, plan_of(SCALP), plan_of(PAIR), with_ticket(WIDE, False)])
+@pytest.mark.parametrize(
+    "plan", [plan_of(FIXED), NARROW, NARROW_TICKET, WIDE, plan_of(SCALP), plan_of(PAIR), with_ticket(WIDE, False)]
+)
 @pytest.mark.parametrize("size", [(80, 21), (81, 22), (140, 33), (200, 47), (317, 90), (60, 12)])
 def test_a_plan_covers_the_room_once(plan: Plan, size: tuple[int, int]) -> None:
     regions = regions_of(plan, *size)

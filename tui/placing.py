@@ -180,4 +180,4 @@ class Desk(Container):
         self._plan_layout.plan = plan
         for child in self.children:
             child.set_class(child.id not in plan.panes, "-off")
-        self.refresh(layout=True)
+            child.refresh(layout=True)  # a child's wish makes its container forget where everything stood

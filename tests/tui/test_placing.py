@@ -105,3 +105,15 @@ async def test_a_terminal_that_is_too_small_says_so_and_comes_back(tmp_path: Pat
         await until(pilot, lambda: "ticket" in _tops(app) and "candles" not in picture(app))
         await pilot.press("escape")
         await until(pilot, lambda: "ticket" not in picture(app) and "watch" in _tops(app))
+
+
+async def test_an_open_ticket_takes_its_room_from_the_ladder_and_gives_it_back(tmp_path: Path) -> None:
+    app = _app(tmp_path)
+    async with app.run_test(size=(200, 50)) as pilot:
+        ticket, ladder = app.trade.ticket, app.trade.ladder
+        await until(pilot, lambda: ticket.region.height == 3)
+        before = ladder.region.height
+        await pilot.press("b")
+        await until(pilot, lambda: ticket.region.height == 22 and ladder.region.height == before - 19)
+        await pilot.press("escape")
+        await until(pilot, lambda: ticket.region.height == 3 and ladder.region.height == before)

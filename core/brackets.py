@@ -14,6 +14,7 @@ from core.domain.events import BracketEnded, OrderAmended, OrderFilled, StopTrai
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.order import Order, OrderRecord, Side, StopLoss, TakeProfit
+from core.domain.watch import BracketBegun
 
 STOP, TARGET = "stop_loss", "take_profit"
 """The ``strategy_intent`` of an exit that a bracket has made; its ``parent`` is the entry."""
@@ -153,6 +154,12 @@ class Brackets:
         bracket = self.find(event.client_order_id)
         if bracket is not None and bracket.stop is not None:
             bracket.stop = StopLoss(event.trigger, bracket.stop.trail)
+
+    def begun(self, event: BracketBegun) -> None:
+        """Protect what nobody protected: a bracket without an entry order."""
+        stop = StopLoss(event.trigger)
+        bracket = Bracket(event.client_order_id, event.instrument, event.side, stop, (), event.quantity)
+        self.by_instrument.setdefault(event.instrument, []).append(bracket)
 
     def ended(self, event: BracketEnded) -> None:
         """Protect this entry's position no more."""

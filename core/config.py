@@ -63,6 +63,47 @@ class GuardianSettings(Section, frozen=True):
     max_orders_per_second: Annotated[int, about("orders let through in one second", ge=1)] = 10
     max_open_orders: Annotated[int, about("orders that may rest at once", ge=1)] = 200
     stale_after_ms: Annotated[int, about("entries are denied when a price is older than this (ms)", ge=1)] = 2000
+    forced_stop_frac: Annotated[
+        float,
+        about("exit when a price is this near to a stop, as a fraction of it; 0 leaves it to the stop", ge=0, lt=1),
+    ] = 0.001
+    max_position_loss_frac: Annotated[
+        float, about("open loss of one position, of equity: it is closed", gt=0, le=1)
+    ] = 0.02
+    max_daily_loss_frac: Annotated[
+        float, about("loss since the day's start, of its equity: all is closed and HALTED", gt=0, le=1)
+    ] = 0.05
+    drawdown_steps: Annotated[
+        tuple[tuple[float, float], ...],
+        about("[drawdown from the peak, what may be held of what was held then]; 0 is flat and HALTED"),
+    ] = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
+    drawdown_recovery_frac: Annotated[
+        float, about("a step is left when the drawdown is this much less than where it begins", gt=0, lt=1)
+    ] = 0.02
+    max_age_s: Annotated[
+        dict[str, float],
+        about('a position this old is closed (s), by strategy, by horizon, or "*" for every position'),
+    ] = msgspec.field(default_factory=lambda: {"scalp": 300.0})
+    stale_act_after_s: Annotated[
+        float, about("a held instrument's price that is unfit for so long (s) makes stale_policy act", gt=0)
+    ] = 30.0
+    stale_policy: Annotated[
+        str, about("hold (alarm only) or exit, on the last price known", pattern="^(hold|exit)$")
+    ] = "hold"
+    min_liquidation_distance_frac: Annotated[
+        float, about("mark against liquidation price; nearer is reduced until it is not", ge=0, lt=1)
+    ] = 0.10
+    protective_stop: Annotated[
+        str,
+        about(
+            "who must have a stop: brackets, alert (all, else no entries there), place (all, by the guardian) or off",
+            pattern="^(brackets|alert|place|off)$",
+        ),
+    ] = "brackets"
+    protective_stop_within_s: Annotated[
+        float, about("a stop must be confirmed by its venue within this time of its fill (s)", gt=0)
+    ] = 2.0
+    max_exits_per_second: Annotated[int, about("exits sent in one second, counted apart from orders", ge=1)] = 20
 
 
 class PaperSettings(Section, frozen=True):

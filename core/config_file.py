@@ -100,6 +100,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
     _refuse_endless(tree, name, lines)
     _refuse_targets(tree, name, lines)
     _refuse_layouts(tree, name, lines)
+    _refuse_steps(tree, name, lines)
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -219,6 +220,24 @@ def _tables(
             raise ConfigError(f"{place} [{section}] {key}: {_expectation(what)}{got}") from error
 
 
+def _refuse_steps(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Refuse a drawdown ladder that would let more be held the more is lost, and an age that is none."""
+    section = tree.get("guardian", {})
+    steps, depth, factor = section.get("drawdown_steps", ()), 0.0, 1.0
+    for step in steps if isinstance(steps, list) else ():
+        pair = isinstance(step, list) and len(step) == 2 and all(type(value) in (int, float) for value in step)
+        if not pair or not depth < step[0] < 1.0 or not 0.0 <= step[1] < factor:
+            text = "must be [drawdown, factor] pairs: drawdowns rise between 0 and 1, factors fall from below 1 to 0"
+            place = _at(name, lines, "guardian.drawdown_steps")
+            raise ConfigError(f"{place} [guardian] drawdown_steps: {text} (got {toml_value(step)})")
+        depth, factor = step
+    ages = section.get("max_age_s", {})
+    for who, age in ages.items() if isinstance(ages, dict) else ():
+        if type(age) not in (int, float) or not age > 0:
+            text = f"{who} must be seconds greater than 0 (got {toml_value(age)})"
+            raise ConfigError(f"{_at(name, lines, 'guardian.max_age_s')} [guardian] max_age_s: {text}")
+
+
 def _flat(tree: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of nested tables under dotted names: ``ticket.buy = "b"`` without quotes is a table in TOML."""
     for key, value in tree.items():
@@ -306,7 +325,7 @@ def _name(key: str) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML writes it; lists of more than two go over several lines."""
+    """Return a value as TOML writes it; lists of more than two go over several lines, unless they are of pairs."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -318,6 +337,7 @@ def toml_value(value: Any) -> str:
         return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list | tuple):
         items = [toml_value(item) for item in value]
-        return "[" + ", ".join(items) + "]" if len(items) < 3 else "[\n    " + ",\n    ".join(items) + ",\n]"
+        short = len(items) < 3 or isinstance(value[0], list | tuple)
+        return "[" + ", ".join(items) + "]" if short else "[\n    " + ",\n    ".join(items) + ",\n]"
     escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

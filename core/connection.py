@@ -70,6 +70,7 @@ class VenueLink:
         self._connecting = False
         self._again = False
         self._resolving = False
+        self._confirming = False
         self._up = False
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
@@ -244,6 +245,20 @@ class VenueLink:
             log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: the orders stay UNKNOWN and are asked about again
             log.exception("unknown orders not resolved", venue=self.venue.id)
+
+    async def confirm(self) -> None:
+        """Ask what the venue holds, one question at a time; what is not answered is asked again by whoever wants it."""
+        if self._confirming or not self._view.connected:
+            return
+        self._confirming = True
+        try:
+            await self.reconcile()
+        except VenueError as error:
+            log.warning("venue did not confirm", venue=self.venue.id, error=str(error))
+        except Exception:  # task boundary: who wants to know asks again
+            log.exception("venue did not confirm", venue=self.venue.id)
+        finally:
+            self._confirming = False
 
     async def stop(self) -> None:
         """Close the connection; a venue that fails to must not keep the journal from being closed."""

@@ -19,6 +19,7 @@ from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
 from core.execution.brackets import Protection
 from core.execution.exits import Exits
+from core.execution.guard import Guard
 from core.execution.orders import Orders
 from core.feeds import Feeds
 from core.guardian.guardian import Guardian
@@ -60,6 +61,7 @@ class Engine:
         self._orders = Orders(self._outbox, self.guardian, prefix, abilities)
         self._protection = Protection(self._outbox, self._orders)
         self._exits = Exits(self._outbox, self._orders)
+        self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
         self._strategies = tuple(strategies)
         self._day_start = day_start
         """How long after 00:00 UTC the account's day begins."""
@@ -174,6 +176,8 @@ class Engine:
 
     def _price(self, message: m.Quote | m.MarkPrice) -> None:
         self._outbox.state.handlers[type(message)](message)
+        if message.instrument in self._guard.held:  # the guardian first
+            self._guard.moved(message.instrument)
         if self._protection.watched and message.instrument in self._protection.watched:
             self._protection.moved(message.instrument)
         if self._orders.held and message.instrument in self._orders.held:
@@ -203,6 +207,8 @@ class Engine:
         market = state.markets.get(delta.instrument)
         if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._resyncing:
             self._resync(market, delta.ts)
+        if delta.instrument in self._guard.held:
+            self._guard.moved(delta.instrument)
         if self._protection.watched and delta.instrument in self._protection.watched:
             self._protection.moved(delta.instrument)
         if self._orders.held and delta.instrument in self._orders.held:
@@ -222,6 +228,8 @@ class Engine:
 
     def _timer(self, timer: m.Timer) -> None:
         self.state.apply(timer)
+        self._guard.timer()
+        self._exits.go_on()
         for builder in self.bars.values():
             for bar in builder.on_time(timer.ts):
                 self._emit(bar)
@@ -233,8 +241,6 @@ class Engine:
         if self._orders.held:
             self._orders.expire()
         mark_account(self._outbox, timer.ts, self._day_start)
-        if self._outbox.state.exits.flattening:
-            self._exits.go_on()
         self._protection.timer()
         self._alerts.look(timer.ts)
         if self._strategies:
@@ -247,6 +253,8 @@ class Engine:
         if isinstance(verdict, str):
             self._outbox.put(e.CommandRefused("trading state", ClientOrderId(""), verdict, self.state.now))
         else:
+            if self.guardian.loosens(self.state, command):
+                self._guard.resumed(command.who)
             self._outbox.record(verdict)
 
     def _stop(self, command: c.StopEngine) -> None:
@@ -283,7 +291,8 @@ class Engine:
         self._follow(event)
 
     def _follow(self, event: Event) -> None:
-        """Do what an event may call for: the next step of a flatten, a strategy's answer."""
+        """Do what an event may call for: the guardian's answer first, the next step of a flatten, a strategy's."""
+        self._guard.follow(event)
         state = self._outbox.state
         flattening = state.exits.flattening
         if flattening:

@@ -1,20 +1,37 @@
-"""What is being closed: part of the state, so that a restarted engine goes on where a killed one stopped."""
+"""What is being closed or reduced: part of the state, so that a restarted engine goes on where a killed one stopped."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from core.domain.events import ExitUnjournalled, FlattenEnded, FlattenStarted
 from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
+from core.domain.watch import ExitEscalated
+
+GUARDIAN = "guardian"
+"""How the origin of what the guardian does by itself begins."""
 
 
 class Closing(msgspec.Struct, frozen=True, array_like=True):
-    """One instrument that is being closed: who asked, and since when."""
+    """One instrument that is being closed: who asked, since when, and how much may be left (unsigned; 0 is flat)."""
 
     origin: str
     since: Nanoseconds
+    target: Decimal = ZERO
+    entry: ClientOrderId = ClientOrderId("")
+    """The bracket that the exits belong to, where it is one alone."""
+    escalated: Nanoseconds = 0
+    """When a human was called, for it had not done within its time."""
+
+    @property
+    def guarded(self) -> bool:
+        """Tell whether the guardian began it: then it goes on until the venue has confirmed the end."""
+        return self.origin.startswith(GUARDIAN)
 
 
 class Exiting(msgspec.Struct):
@@ -32,17 +49,34 @@ class Exiting(msgspec.Struct):
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns exits."""
-        return {FlattenStarted: self.started, FlattenEnded: self.ended, ExitUnjournalled: self.unrecorded}
+        return {
+            FlattenStarted: self.started,
+            FlattenEnded: self.ended,
+            ExitEscalated: self.escalated,
+            ExitUnjournalled: self.unrecorded,
+        }
 
     def started(self, event: FlattenStarted) -> None:
-        """An instrument is being closed."""
-        self.flattening[event.instrument] = Closing(event.origin, event.ts)
+        """An instrument is being closed; what closes it already gets a nearer target, never a further one."""
+        before = self.flattening.get(event.instrument)
+        if before is None:
+            self.flattening[event.instrument] = Closing(event.origin, event.ts, event.target, event.entry)
+            return
+        origin = before.origin if before.guarded else event.origin
+        target, entry = min(before.target, event.target), event.entry if event.target else ClientOrderId("")
+        self.flattening[event.instrument] = replace(before, origin=origin, target=target, entry=entry)
 
     def ended(self, event: FlattenEnded) -> None:
         """An instrument is being closed no more."""
-        self.flattening.pop(event.instrument, None)
-        if event.flat:
+        closing = self.flattening.pop(event.instrument, None)
+        if event.flat and not (closing is not None and closing.target):
             self.flattened[event.instrument] = event.ts
+
+    def escalated(self, event: ExitEscalated) -> None:
+        """An exit takes too long."""
+        closing = self.flattening.get(event.instrument)
+        if closing is not None:
+            self.flattening[event.instrument] = replace(closing, escalated=event.ts)
 
     def unrecorded(self, event: ExitUnjournalled) -> None:
         """An exit left without its record."""

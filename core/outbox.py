@@ -6,7 +6,7 @@ import msgspec
 
 from core.domain import events as e
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message
 from core.errors import IllegalTransition
 from core.state import State
@@ -18,8 +18,14 @@ class Resync(msgspec.Struct, frozen=True):
     instrument: InstrumentId
 
 
-Effect = Message | Approved[Any] | Resync
-"""An event to record, data of our own to publish, an approved command to send, or a book to ask for again."""
+class Confirm(msgspec.Struct, frozen=True):
+    """Ask a venue what it holds: what our record says is to be confirmed."""
+
+    venue: VenueId
+
+
+Effect = Message | Approved[Any] | Resync | Confirm
+"""An event to record, data of our own to publish, an approved command to send, or a question to a venue."""
 
 
 class Outbox:

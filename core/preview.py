@@ -9,9 +9,10 @@ from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderType
 from core.domain.position import Position
+from core.guardian.backing import backing_of
 from core.guardian.guardian import Guardian
 from core.guardian.proposal import Proposal, marketable, unit_value
-from core.margin import Backing, Contract
+from core.margin import Contract
 from core.markets import Market
 from core.protocol import PreviewView
 from core.state import State
@@ -87,21 +88,6 @@ def _liquidation(state: State, order: Order, market: Market, price: float, rate:
         return None
     wallet = state.ledger.balances.get(market.venue, {}).get(instrument.settle, ZERO) + earned
     contract = Contract(instrument.brackets, instrument.contract_size, instrument.inverse)
-    side, backing = (1 if after.quantity > 0 else -1), _backing(state, market, wallet)
+    side, backing = (1 if after.quantity > 0 else -1), backing_of(state, market, wallet)
     found = margin.liquidation_price(contract, side, abs(after.quantity), after.entry_price, backing)
     return instrument.quantise_price(found) if found is not None else None
-
-
-def _backing(state: State, market: Market, wallet: Decimal) -> Backing:
-    """Return what stands behind a position when the venue's wallet stands behind all of that asset (cross margin)."""
-    needed, profit = ZERO, ZERO
-    for position in state.ledger.positions.values():
-        other = state.markets.get(position.instrument)
-        if other is None or other is market or other.venue != market.venue or not position.quantity:
-            continue
-        if position.settle != market.instrument.settle or other.mark <= 0.0:
-            continue
-        mark = Decimal(repr(other.mark))
-        profit += position.unrealised(mark)
-        needed += margin.maintenance(other.instrument.brackets, abs(other.instrument.notional(position.quantity, mark)))
-    return Backing(wallet, needed, profit)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentType, VenueId
+from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
@@ -57,7 +57,16 @@ def reconcile(
             yield from _closed_order(record, answer, now)
     yield from _positions(state, snapshot, now)
     yield from _balances(state, snapshot, now)
-    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now)
+    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now, asked, _reported(state, snapshot))
+
+
+def _reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
+    """Name what the venue told the amount of, a zero too: what is missing there is not flat."""
+    told = {report.instrument for report in snapshot.positions}
+    wallets = {report.asset for report in snapshot.balances}
+    spot = (market for market in state.markets.values() if market.kind is InstrumentType.SPOT_PAIR)
+    told |= {one.holding for one in spot if one.venue == snapshot.venue and one.instrument.base in wallets}
+    return tuple(sorted(told))
 
 
 def _open_order(state: State, snapshot: VenueSnapshot, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:

@@ -17,10 +17,10 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.identifiers import VenueId
 from core.domain.message import Command, Data, Event, Message
 from core.engine import Engine
-from core.outbox import Effect, Resync
+from core.outbox import Confirm, Effect, Resync
 from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
 from core.recording import Recording, Reply, Turn, order_id
@@ -192,8 +192,8 @@ class Runtime:
                 self._publish(effect)
                 if self._on_event is not None:
                     self._on_event(effect)
-            elif isinstance(effect, Resync):
-                self._resync(effect.instrument)
+            elif isinstance(effect, Resync | Confirm):
+                self._ask_venue(effect)
             elif isinstance(effect, m.FeedReport):
                 self._publish(effect)
                 if effect.health is m.Health.DOWN:
@@ -236,10 +236,12 @@ class Runtime:
         record = self.engine.state.blotter.orders.get(order_id(command))
         return record.venue if record is not None else VenueId("")
 
-    def _resync(self, instrument: InstrumentId) -> None:
-        link = self.links.get(self.engine.state.markets[instrument].instrument.venue)
+    def _ask_venue(self, effect: Resync | Confirm) -> None:
+        """Ask a venue for a book, or for what it holds."""
+        venue = effect.venue if isinstance(effect, Confirm) else self.engine.state.markets[effect.instrument].venue
+        link = self.links.get(venue)
         if link is not None:
-            self.spawn(link.resubscribe(instrument))
+            self.spawn(link.confirm() if isinstance(effect, Confirm) else link.resubscribe(effect.instrument))
 
     def _venue_changed(self, status: m.VenueStatus) -> None:
         link = self.links.get(status.venue)

@@ -12,6 +12,7 @@ from core.brackets import Bracket, Brackets, is_bracketed
 from core.capital import Capital
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, InstrumentId, VenueId
 from core.domain.instrument import ZERO, Instrument
@@ -21,6 +22,7 @@ from core.domain.position import BetPosition, Position
 from core.exiting import Exiting
 from core.ledger import Ledger
 from core.markets import Market, Markets
+from core.watched import Watched
 
 DEFAULT_CURRENCY = Asset("USDT")
 CLIENT_ORDERS = 200
@@ -84,6 +86,7 @@ class StateImage(msgspec.Struct, frozen=True):
     exits: Exiting = msgspec.field(default_factory=Exiting)
     alerts: AlertImage = AlertImage()
     capital: dict[Asset, Decimal] = {}
+    watched: Watched = msgspec.field(default_factory=Watched)
 
 
 class State:
@@ -108,6 +111,7 @@ class State:
         self.store_trouble = ""
         self.exits = Exiting()
         self.capital = Capital()
+        self.watched = Watched()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -126,6 +130,7 @@ class State:
             **self.blotter.handlers(),
             **self.exits.handlers(),
             **self.capital.handlers(),
+            **self.watched.handlers(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
@@ -139,7 +144,9 @@ class State:
             e.TradingStateChanged: self._trading_state,
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
+            w.LossAccepted: self._peak_raised,
             e.StopTrailed: self.brackets.trailed,
+            w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
             **self.alerts.handlers(),
         }
@@ -222,6 +229,9 @@ class State:
         if event.ts_exchange > view.last_fill:  # noqa: PLR1730  a call of max on every fill
             view.last_fill = event.ts_exchange
         record = self.blotter.filled(event, key)
+        if record is not None and (record.order.strategy_id or self.watched.owners):
+            position = self.ledger.positions.get(market.holding)
+            self.watched.filled(market.holding, record.order.strategy_id, position.quantity if position else ZERO)
         if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
             held = self.ledger.positions.get(market.holding)
             self.brackets.filled(event, record, held.quantity if held is not None else ZERO)
@@ -259,7 +269,9 @@ class State:
     def _day_started(self, event: e.DayStarted) -> None:
         self.day_start, self.day_started = event.equity, event.ts
 
-    def _peak_raised(self, event: e.PeakRaised) -> None:
+    def _peak_raised(self, event: e.PeakRaised | w.LossAccepted) -> None:
+        if isinstance(event, w.LossAccepted):
+            self.watched.accept(event, self.day_start, self.day_started)
         self.peak = event.equity
 
     # --- views ------------------------------------------------------------------------------------------------------
@@ -321,6 +333,7 @@ class State:
             self.exits.copy(),
             self.alerts.image(client=client),
             dict(self.capital.waiting),
+            self.watched.copy(),
         )
 
     @classmethod
@@ -341,6 +354,7 @@ class State:
         state.exits.restore(image.exits)
         state.alerts.restore(image.alerts)
         state.capital.waiting = dict(image.capital)
+        state.watched.restore(image.watched)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

@@ -140,10 +140,10 @@ def orders(state: State, open_only: bool, limit: int) -> tuple[OrderRecord, ...]
 
 
 def limits(state: State, guardian: Guardian, now: Nanoseconds) -> tuple[LimitView, ...]:
-    """Return every limit with its use, as it stands with the largest position."""
+    """Return every limit with its use, as it stands with the largest position, and every rule of the watch."""
     held = positions(state)
     market = state.ledger.mark_of(held[0].instrument) if held else next(iter(state.markets.values()), None)
     if market is None:
         return ()
     order = Order(market.instrument.id, Side.BUY, ZERO)
-    return tuple(guardian.views(state, market, order, now))
+    return (*guardian.views(state, market, order, now), *guardian.watch_views(state, now))

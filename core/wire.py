@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.domain import alerts, commands, events, market
+from core.domain import alerts, commands, events, market, watch
 from core.domain.message import Command, Data, Event, Message
 from core.errors import ClientError, JournalDamaged, JournalTooNew, StoreError
 from core.ports import Record
@@ -22,7 +22,7 @@ def _members(family: type[Message], *modules: Any) -> tuple[type[Message], ...]:
 
 DATA = _members(Data, market, alerts)
 COMMANDS = _members(Command, commands, alerts)
-EVENTS: tuple[type[Message], ...] = (*_members(Event, events, alerts), market.InstrumentDefined)
+EVENTS: tuple[type[Message], ...] = (*_members(Event, events, alerts, watch), market.InstrumentDefined)
 
 
 def union(*types: type) -> Any:

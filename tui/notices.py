@@ -6,6 +6,7 @@ from typing import Any
 
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.identifiers import symbol_of
 from core.domain.message import Message
 from tui.format import clock, fit
@@ -48,6 +49,9 @@ _WORDS: dict[type, Callable[[Any], Words]] = {
     e.ChangeDenied: lambda event: (f"{event.what} denied: {event.reason}", "warn"),
     e.CommandRefused: lambda event: (f"refused: {event.reason}", "warn"),
     e.FlattenStarted: lambda event: (f"closing {symbol_of(event.instrument)} ({event.origin})", "warn"),
+    w.GuardianActed: lambda event: (f"guardian {event.act}: {event.reason}", "warn" if event.act == "ease" else "bad"),
+    w.ExitEscalated: lambda event: (f"NOT FLAT: {event.reason}", "bad"),
+    w.LossAccepted: lambda event: (f"losses count from {event.equity:,.2f} now ({event.who})", "warn"),
     e.FlattenEnded: _ended,
     e.ExitUnjournalled: lambda event: (f"{event.client_order_id} sent UNJOURNALLED: {event.reason}", "bad"),
     e.PositionLiquidated: lambda event: (f"LIQUIDATED {symbol_of(event.instrument)}", "bad"),

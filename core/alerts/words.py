@@ -7,14 +7,14 @@ import msgspec
 
 from core.config import AlertSettings
 from core.domain import events as e
+from core.domain import watch as w
 from core.domain.alerts import AlertKind, Severity
 from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
+from core.exiting import GUARDIAN
 from core.state import State
 
-GUARDIAN = "guardian"
-"""How the origin of what the guardian does by itself begins."""
 NOWHERE = InstrumentId("")
 _CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -80,7 +80,8 @@ def _liquidated(_: State, event: e.PositionLiquidated) -> Finding:
 def _flatten_started(_: State, event: e.FlattenStarted) -> Finding:
     name = symbol_of(event.instrument)
     if event.origin.startswith(GUARDIAN):
-        severity, text = _CRITICAL, f"the guardian closes {name}: {event.origin}"
+        what = f"reduces {name} to {event.target.normalize():f}" if event.target else f"closes {name}"
+        severity, text = _CRITICAL, f"the guardian {what}: {event.origin}"
     else:
         severity, text = _INFO, f"{name} is being closed ({event.origin or 'asked for'})"
     return Finding(f"exit:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument, lasts=True)
@@ -91,6 +92,27 @@ def _flatten_ended(_: State, event: e.FlattenEnded) -> Finding:
     return Finding(
         f"exit:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True, over=event.flat
     )
+
+
+def _escalated(_: State, event: w.ExitEscalated) -> Finding:
+    text = f"NOT FLAT: {event.reason}"
+    return Finding(f"exit:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True)
+
+
+def _acted(_: State, event: w.GuardianActed) -> Finding:
+    """Describe what the guardian did; an exit's alert is cleared when the exit has ended."""
+    text = f"guardian {event.rule.replace('_', ' ')}: {event.reason} ({event.setting})"
+    severity = _INFO if event.act == "ease" else _CRITICAL
+    if event.act in ("exit", "reduce") and event.instrument:
+        return Finding(f"exit:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument, lasts=True)
+    return Finding(f"guardian:{event.rule}:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument)
+
+
+def _protection(_: State, event: w.ProtectionChanged) -> Finding:
+    name = symbol_of(event.instrument)
+    text = f"{name} is UNPROTECTED: {event.missing}; entries there are denied"
+    key = f"unprotected:{event.instrument}"
+    return Finding(key, AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True, over=not event.missing)
 
 
 def _unjournalled(_: State, event: e.ExitUnjournalled) -> Finding:
@@ -104,6 +126,9 @@ ALWAYS: dict[type[Message], Describe] = {
     e.FlattenStarted: _flatten_started,
     e.FlattenEnded: _flatten_ended,
     e.ExitUnjournalled: _unjournalled,
+    w.ExitEscalated: _escalated,
+    w.GuardianActed: _acted,
+    w.ProtectionChanged: _protection,
 }
 """What nobody switches off; muting is for those who must."""
 

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
+from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Liquidity, Order, Side
 
@@ -195,15 +196,20 @@ class ExitUnjournalled(Event, frozen=True):
 
 
 class FlattenStarted(Event, frozen=True):
-    """An instrument is being closed until it is flat; a restarted engine goes on with it."""
+    """An instrument is being closed until no more than ``target`` is held; a restarted engine goes on with it.
+
+    ``target`` is unsigned, 0 is flat. ``entry`` names the bracket that the exits belong to, where it is one alone.
+    """
 
     instrument: InstrumentId
     origin: str
     ts: Nanoseconds
+    target: Decimal = ZERO
+    entry: ClientOrderId = ClientOrderId("")
 
 
 class FlattenEnded(Event, frozen=True):
-    """The closing of an instrument is over: it is flat, or it would not get flat and ``reason`` says why."""
+    """The closing of an instrument is over: its target is reached, or would not be and ``reason`` says why."""
 
     instrument: InstrumentId
     flat: bool
@@ -292,11 +298,16 @@ class PositionSet(Event, frozen=True):
 
 
 class VenueReconciled(Event, frozen=True):
-    """Our record and the venue's agree; entries are allowed there."""
+    """Our record and the venue's agree; entries are allowed there.
+
+    ``asked`` is when the venue was asked (our clock); ``reported`` are the held instruments that it told the amount of.
+    """
 
     venue: VenueId
     since: Nanoseconds
     ts: Nanoseconds
+    asked: Nanoseconds = 0
+    reported: tuple[InstrumentId, ...] = ()
 
 
 class TradingStateChanged(Event, frozen=True):

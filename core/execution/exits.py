@@ -1,19 +1,59 @@
-"""Exits: closing goes on until an instrument is flat, over restarts of the engine too."""
+"""Exits: an instrument is brought to a target until it is there, over restarts of the engine too.
 
+What a trader closes goes at the market. What the guardian closes goes by a ladder: a limit through the market that ends
+at once, then market orders, and behind its time a human is called while it goes on; it ends when the venue has said
+explicitly that nothing is held.
+"""
+
+from collections import deque
 from collections.abc import Iterable
+from decimal import Decimal
 
 from core.domain import commands as c
 from core.domain import events as e
+from core.domain import watch as w
 from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
+from core.domain.order import OrderType, TimeInForce
 from core.execution import flatten
-from core.execution.flatten import Pace
+from core.execution.flatten import Pace, Way
 from core.execution.orders import Orders
-from core.outbox import Outbox
+from core.exiting import GUARDIAN, Closing
+from core.markets import Market
+from core.outbox import Confirm, Outbox
 from core.state import State
 
 GRACE_NS: Nanoseconds = 3_000_000_000
 """A resumed flatten waits this long for a connected venue to be reconciled; then it goes on with what is known."""
+ESCALATE_NS: Nanoseconds = 30_000_000_000
+"""An exit of the guardian's that is not confirmed by then calls a human; it goes on."""
+SLOW_NS: Nanoseconds = 5_000_000_000
+"""The time between two tries of an exit that a human was called for."""
+CONFIRM_NS: Nanoseconds = 2_000_000_000
+"""The time between two questions to a venue whether it holds nothing any more."""
+
+
+NOBODY = ClientOrderId("")
+
+
+class Budget:
+    """Let so many exits leave in one second, counted apart from everything else: busy entries take them no place."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sent: deque[Nanoseconds] = deque()
+
+    def has_room(self, now: Nanoseconds) -> bool:
+        """Tell whether one more may leave now."""
+        sent = self._sent
+        while sent and now - sent[0] >= flatten.RETRY_NS:
+            sent.popleft()
+        return len(sent) < self._most
+
+    def take(self, now: Nanoseconds) -> None:
+        """Count one that leaves."""
+        self._sent.append(now)
 
 
 class Exits:
@@ -21,6 +61,8 @@ class Exits:
 
     def __init__(self, outbox: Outbox, orders: Orders) -> None:
         self._outbox, self._orders = outbox, orders
+        settings = orders.guardian.settings
+        self._collar, self._budget = settings.price_collar_frac, Budget(settings.max_exits_per_second)
         self._paces: dict[InstrumentId, Pace] = {}
 
     @property
@@ -37,13 +79,26 @@ class Exits:
                 self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
                 continue
             self._begin(instrument, command.origin)
-            for bracket in tuple(self.state.brackets.of(instrument)):
-                self._orders.unprotect(bracket.entry, "its position is flattened")
             self.step(instrument)
 
-    def _begin(self, instrument: InstrumentId, origin: str) -> None:
-        self._paces[instrument] = Pace()
-        self._outbox.record(e.FlattenStarted(instrument, origin, self.state.now))
+    def bring(self, instrument: InstrumentId, target: Decimal, origin: str, entry: ClientOrderId = NOBODY) -> None:
+        """Bring a position to ``target`` (unsigned) at most; what closes it already gets the nearer of both."""
+        closing = self.state.exits.flattening.get(instrument)
+        if closing is not None and closing.target <= target:
+            return
+        self._begin(instrument, origin, target, entry)
+        self.step(instrument)
+
+    def _begin(
+        self, instrument: InstrumentId, origin: str, target: Decimal = ZERO, entry: ClientOrderId = NOBODY
+    ) -> None:
+        venue = self.state.venue(self.state.markets[instrument].venue)
+        guarded = origin.startswith(GUARDIAN)
+        self._paces[instrument] = Pace(resumed=guarded and not venue.reconciled)
+        self._outbox.record(e.FlattenStarted(instrument, origin, self.state.now, target, entry))
+        if not target:
+            for bracket in tuple(self.state.brackets.of(instrument)):
+                self._orders.unprotect(bracket.entry, "its position is flattened")
 
     def at_risk(self) -> list[InstrumentId]:
         """Return the instruments with something open or held, the biggest position first."""
@@ -71,22 +126,87 @@ class Exits:
             pace = self._paces[instrument] = Pace(resumed=True)
         if pace.resumed and self._awaits_venue(instrument, pace):
             return
-        if self.is_flat(instrument):
-            self._end(instrument, "flat", flat=True)
+        state, closing, market = self.state, self.state.exits.flattening[instrument], self.state.markets[instrument]
+        if closing.guarded:
+            self._escalate_if_late(instrument, closing, pace)
+        if flatten.is_reached(state, market, closing, self._orders.ours):
+            self._reached(instrument, closing, pace)
             return
-        state, now, origin = self.state, self.state.now, self.state.exits.flattening[instrument].origin
-        for command in list(flatten.steps(state, state.markets[instrument], origin, self._orders.ours)):
-            if isinstance(command, c.CancelOrder):
-                if pace.may_cancel(state.blotter.orders[command.client_order_id], now):
-                    self._orders.cancel(command, urgent=True)
-            elif now - pace.last < flatten.RETRY_NS:
-                return
-            elif pace.tries >= flatten.MAX_TRIES:
-                self._give_up(instrument, pace)
-                return
+        pace.reached = 0
+        for command in list(flatten.steps(state, market, closing, self._orders.ours, self._way(market, closing, pace))):
+            if isinstance(command, c.SubmitOrder):
+                self._exit(command, closing, pace)
             else:
-                pace.last, pace.tries = now, pace.tries + 1
-                self._orders.submit(command, urgent=True)
+                self._clear(command, pace)
+
+    def _clear(self, command: c.CancelOrder | c.AmendOrder, pace: Pace) -> None:
+        """Take away what stands in the way; what reduces stays for as long as no exit may leave."""
+        record, now = self.state.blotter.orders[command.client_order_id], self.state.now
+        if record.order.reduce_only and not self._budget.has_room(now):
+            return
+        if pace.may_cancel(record, now):
+            if isinstance(command, c.CancelOrder):
+                self._orders.cancel(command, urgent=True)
+            else:
+                self._orders.amend(command, urgent=True)
+
+    def _exit(self, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
+        """Send an exit when it is time: at once behind the ladder's first step, which ends at once."""
+        now, instrument = self.state.now, command.order.instrument
+        wait = SLOW_NS if closing.escalated else 0 if closing.guarded and pace.tries == 1 else flatten.RETRY_NS
+        if now - pace.last < wait or not self._budget.has_room(now):
+            return
+        if closing.guarded:
+            if pace.tries and not self.state.venue(self.state.markets[instrument].venue).connected:
+                return  # said once; it goes on with the link
+        elif pace.tries >= flatten.MAX_TRIES:
+            self._give_up(instrument, pace)
+            return
+        pace.last, pace.tries = now, pace.tries + 1
+        self._budget.take(now)
+        self._orders.submit(command, urgent=True)
+
+    def _way(self, market: Market, closing: Closing, pace: Pace) -> Way:
+        """Choose the step of the ladder: a collared limit first for what the guardian closes, then market orders."""
+        able = self._orders.abilities.get(market.venue)
+        limits = able is None or (OrderType.LIMIT in able.order_types and TimeInForce.IOC in able.time_in_force)
+        collar = self._collar if closing.guarded and not pace.tries and limits else None
+        return Way(collar, able is None or able.reduce_only, able is None or able.amend)
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def _reached(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:
+        """End where our record says so; a flat of the guardian's only when its venue has said so too."""
+        if closing.target:
+            self._end(instrument, "reduced", flat=True)
+        elif not closing.guarded:
+            self._end(instrument, "flat", flat=True)
+        else:
+            now = self.state.now
+            pace.reached = pace.reached or now
+            if now - pace.asked >= CONFIRM_NS:
+                pace.asked = now
+                self._outbox.put(Confirm(self.state.markets[instrument].venue))
+
+    def confirmed(self, event: e.VenueReconciled) -> None:
+        """End what a venue has said explicitly to be flat, asked since our record said so."""
+        for instrument, pace in tuple(self._paces.items()):
+            market = self.state.markets[instrument]
+            if market.venue != event.venue or instrument not in self.state.exits.flattening:
+                continue
+            told = 0 < pace.reached <= event.asked and market.holding in event.reported
+            if told and self.is_flat(instrument):
+                self._end(instrument, "flat, confirmed by the venue", flat=True)
+
+    def _escalate_if_late(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:
+        if closing.escalated or self.state.now - closing.since < ESCALATE_NS:
+            return
+        seconds = (self.state.now - closing.since) // flatten.RETRY_NS
+        what = "its venue has not confirmed it flat" if pace.reached else "it is not done"
+        reason = (
+            f"{instrument}: {seconds} s and {pace.tries} exits after {closing.origin} {what}; it goes on, look at it"
+        )
+        self._outbox.record(w.ExitEscalated(instrument, reason, self.state.now))
 
     def _awaits_venue(self, instrument: InstrumentId, pace: Pace) -> bool:
         """Tell whether the venue has yet to say what became of the orders of the run before."""

@@ -1,14 +1,16 @@
-"""Closing positions: cancel what rests, exit what is held, until the position is flat and nothing is open."""
+"""Bringing positions to a target: cancel what stands in the way, exit what is too much; target 0 is flat."""
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 
-from core.domain.commands import CancelOrder, SubmitOrder
+from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
+from core.exiting import GUARDIAN, Closing
 from core.markets import Market
 from core.state import State
 
@@ -17,8 +19,11 @@ RETRY_NS: Nanoseconds = 1_000_000_000
 ASK_NS: Nanoseconds = 5_000_000_000
 """The least time between two cancels of an order whose outcome is unknown: the venue is asked about it in between."""
 MAX_TRIES = 20
-"""Exits of one instrument before the trader is told that it does not get flat."""
+"""Exits of one instrument before the trader is told that it does not get flat; the guardian's own never give up."""
+_FAR = Decimal("Infinity")
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
+_CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
+_RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
 
 class Pace(msgspec.Struct):
@@ -31,6 +36,10 @@ class Pace(msgspec.Struct):
     last: Nanoseconds = 0
     tries: int = 0
     cancelled: dict[ClientOrderId, Nanoseconds] = {}
+    reached: Nanoseconds = 0
+    """Since when our record has said that the target is reached; the venue has not confirmed it yet."""
+    asked: Nanoseconds = 0
+    """When the venue was last asked to confirm it."""
 
     def may_cancel(self, record: OrderRecord, now: Nanoseconds) -> bool:
         """Tell whether a cancel may leave (again), and note that it does."""
@@ -44,49 +53,165 @@ class Pace(msgspec.Struct):
 
 Ours = Callable[[OrderRecord], bool]
 """Tell whether an order is this engine's: others' orders are left alone."""
+Step = CancelOrder | AmendOrder | SubmitOrder
 
 
-def steps(state: State, market: Market, origin: str, ours: Ours) -> Iterator[CancelOrder | SubmitOrder]:
-    """Yield what brings an instrument closer to flat now: cancels first, then an exit of what nothing else closes.
+class Way(msgspec.Struct, frozen=True):
+    """How exits of one instrument go: ``collar`` makes them limits this far through the market, None market orders.
 
-    Resting exits count until their cancel is confirmed, so two exits never exceed the position.
+    ``capped``: the venue lets no reduce-only order exceed the position; where it does not, entries that rest on the
+    exit's side count as exits until their cancel is confirmed. ``amend``: the venue changes orders in place.
     """
-    instrument = market.instrument
-    for record in state.blotter.of(instrument.id):
-        leaving = record.status in _LEAVING
-        exit_on_its_way = record.order.reduce_only and record.order.type is OrderType.MARKET
-        if not leaving and not exit_on_its_way and ours(record):
-            yield CancelOrder(record.order.client_order_id, origin)
-    room = exit_quantity(state, market)
+
+    collar: float | None = None
+    capped: bool = True
+    amend: bool = False
+
+
+MARKET_WAY = Way()
+
+
+def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way = MARKET_WAY) -> Iterator[Step]:
+    """Yield what brings an instrument closer to its target now: cancels first, then an exit of what no other closes.
+
+    Resting exits count until their cancel is confirmed, so two exits never exceed the position. Where a part is to be
+    left, what rests to reduce it stays, as far as it leaves room for the exit.
+    """
+    resting = state.blotter.of(market.instrument.id)
+    if closing.target:
+        yield from _make_room(state, market, closing, ours, way)
+        resting = [record for record in resting if not record.order.reduce_only]
+    for record in resting:
+        if record.status not in _LEAVING and not is_on_its_way(record, state.now) and ours(record):
+            yield CancelOrder(record.order.client_order_id, closing.origin)
+    room = exit_quantity(state, market, closing.target, capped=way.capped)
     if room > 0:
-        position = state.ledger.positions[instrument.holding].quantity
-        side = Side.SELL if position > 0 else Side.BUY
-        order = Order(
-            instrument.id,
-            side,
-            room,
-            OrderType.MARKET,
-            time_in_force=TimeInForce.IOC,
-            reduce_only=True,
-            strategy_intent="flatten",
-        )
-        yield SubmitOrder(order, origin)
+        yield SubmitOrder(exit_order(state, market, room, closing, way), closing.origin)
 
 
-def exit_quantity(state: State, market: Market) -> Decimal:
-    """Return what an exit may still close: the position less resting exits, on the size step; 0 for dust."""
+def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: Way) -> Iterator[Step]:
+    """Yield changes of what rests to reduce the position, where it stands in the way of an exit of a part."""
+    blocked = _blocked(state, market, closing.target)
+    for record in _nearest_first(state.blotter.of(market.instrument.id)):
+        if blocked <= ZERO:
+            return
+        if not record.order.reduce_only or _is_immediate(record.order) or not ours(record):
+            continue
+        blocked -= record.may_fill
+        if record.status in _CHANGING:
+            continue
+        if -blocked >= market.instrument.min_size and _is_amendable(record, way):
+            yield AmendOrder(record.order.client_order_id, record.filled - blocked, origin=closing.origin)
+        else:
+            yield CancelOrder(record.order.client_order_id, closing.origin)
+
+
+def exit_order(state: State, market: Market, quantity: Decimal, closing: Closing, way: Way) -> Order:
+    """Return an exit: a limit through the market as far as the collar, or a market order where no price is known."""
+    side = Side.SELL if state.ledger.positions[market.holding].quantity > 0 else Side.BUY
+    price = _collared(market, side, way.collar) if way.collar is not None else None
+    return Order(
+        market.instrument.id,
+        side,
+        quantity,
+        OrderType.MARKET if price is None else OrderType.LIMIT,
+        price,
+        time_in_force=TimeInForce.IOC,
+        reduce_only=True,
+        strategy_intent=GUARDIAN if closing.guarded else "flatten",
+        parent=closing.entry,
+    )
+
+
+def _collared(market: Market, side: Side, collar: float) -> Decimal | None:
+    """Return the price a collar through the side that the exit meets, the last one known; None where there is none."""
+    touch = (market.bid if side is Side.SELL else market.ask) or market.mark or market.last
+    if touch <= 0.0:
+        return None
+    rounding = ROUND_FLOOR if side is Side.SELL else ROUND_CEILING
+    price = market.instrument.quantise_price(Decimal(repr(touch * (1.0 + side.sign * collar))), rounding)
+    return price if price > ZERO else None
+
+
+def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, capped: bool = True) -> Decimal:
+    """Return what an exit may still close: the position above the target less what closes it already, on the size step.
+
+    0 for dust. Never more than the position less every resting exit.
+    """
     instrument = market.instrument
     position = state.ledger.positions.get(instrument.holding)
     if position is None or not position.quantity:
-        return Decimal(0)
-    side = Side.SELL if position.quantity > 0 else Side.BUY
-    room = abs(position.quantity) - state.blotter.resting_reduction(instrument.id, side)
-    quantity = instrument.floor_size(max(room, Decimal(0)))
+        return ZERO
+    held, side = abs(position.quantity), Side.SELL if position.quantity > 0 else Side.BUY
+    room = held - state.blotter.resting_reduction(instrument.id, side)
+    if target:
+        room = min(room, held - target - _on_their_way(state, instrument.id, side))
+    if not capped:
+        room -= _against(state, instrument.id, side)
+    quantity = instrument.floor_size(max(room, ZERO))
     if quantity < instrument.min_size:
-        return Decimal(0)
+        return ZERO
     if instrument.max_size is not None:
         quantity = min(quantity, instrument.max_size)
     return quantity
+
+
+def is_on_its_way(record: OrderRecord, now: Nanoseconds) -> bool:
+    """Tell whether an order is an exit that ends by itself, and is not overdue."""
+    return record.order.reduce_only and _is_immediate(record.order) and now - record.created < ASK_NS
+
+
+def _is_immediate(order: Order) -> bool:
+    return order.type is OrderType.MARKET or (order.type is OrderType.LIMIT and order.time_in_force is TimeInForce.IOC)
+
+
+def _on_their_way(state: State, instrument: InstrumentId, side: Side) -> Decimal:
+    """Return what exits that end by themselves may still close."""
+    found = (one for one in state.blotter.of(instrument) if one.order.reduce_only and one.order.side is side)
+    return sum((one.may_fill for one in found if _is_immediate(one.order)), ZERO)
+
+
+def _against(state: State, instrument: InstrumentId, side: Side) -> Decimal:
+    """Return what resting entries of the exit's side may fill before it."""
+    found = (one for one in state.blotter.of(instrument) if one.order.side is side and not one.order.reduce_only)
+    return sum((one.may_fill for one in found), ZERO)
+
+
+def _blocked(state: State, market: Market, target: Decimal) -> Decimal:
+    """Return how much of what rests to reduce a position stands in the way of bringing it to a target."""
+    position = state.ledger.positions.get(market.holding)
+    if position is None or not position.quantity:
+        return ZERO
+    held, side = abs(position.quantity), Side.SELL if position.quantity > 0 else Side.BUY
+    wanted = held - target - _on_their_way(state, market.instrument.id, side)
+    return wanted - (held - state.blotter.resting_reduction(market.instrument.id, side)) if wanted > ZERO else ZERO
+
+
+def _nearest_first(records: list[OrderRecord]) -> list[OrderRecord]:
+    """Sort what rests so that the trigger nearest to the market comes first: it is the one that would go next."""
+
+    def distance(record: OrderRecord) -> Decimal:
+        trigger = record.trigger_now or record.order.trigger
+        if trigger is None:
+            return _FAR
+        return -trigger if record.order.side is Side.SELL else trigger
+
+    return sorted(records, key=distance)
+
+
+def _is_amendable(record: OrderRecord, way: Way) -> bool:
+    return way.amend and record.status in _RESTING and record.order.type in (OrderType.STOP, OrderType.TRAILING_STOP)
+
+
+def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bool:
+    """Tell whether our record says that an instrument is where it is to be brought."""
+    if not closing.target:
+        return is_flat(state, market.instrument.id, ours)
+    if any(one.order.reduce_only and _is_immediate(one.order) for one in state.blotter.of(market.instrument.id)):
+        return False
+    position = state.ledger.positions.get(market.holding)
+    excess = abs(position.quantity) - closing.target if position is not None else ZERO
+    return market.instrument.floor_size(max(excess, ZERO)) < market.instrument.min_size
 
 
 def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:

@@ -54,7 +54,7 @@ class Orders:
         if not venue:
             market = state.markets.get(order.instrument)
             venue = market.venue if market is not None else NO_VENUE
-        order = replace(order, client_order_id=self._next_id(state.run), venue=venue)
+        order = replace(order, client_order_id=self.new_id(), venue=venue)
         verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now, urgent=urgent)
         if not isinstance(verdict, Approved):
             outbox.record(verdict)
@@ -67,8 +67,11 @@ class Orders:
         outbox.record(e.OrderSubmitted(order, venue, now))
         outbox.put(verdict)
 
-    def amend(self, command: c.AmendOrder) -> None:
-        """Change a working order where the venue can and the guardian lets it."""
+    def amend(self, command: c.AmendOrder, *, urgent: bool = False) -> None:
+        """Change a working order where the venue can and the guardian lets it.
+
+        An ``urgent`` one makes room for an exit: it counts for no rate and leaves together with its record.
+        """
         record = self._working(command, "amend")
         if record is None:
             return
@@ -80,7 +83,8 @@ class Orders:
         if record.status in _BUSY:
             self._refuse(command, "amend", f"order is {record.status}; wait for the venue's answer")
             return
-        verdict = self.guardian.check_amend(self.state, command, record, now, follows=command.origin == BRACKET)
+        follows = urgent or command.origin == BRACKET
+        verdict = self.guardian.check_amend(self.state, command, record, now, follows=follows, urgent=urgent)
         id_, changes = command.client_order_id, (command.quantity, command.price, command.trigger)
         if not isinstance(verdict, Approved):
             self._outbox.put(self.guardian.denied_change("amend", id_, verdict, now))
@@ -91,12 +95,15 @@ class Orders:
             self._outbox.put(verdict)
 
     def cancel(self, command: c.CancelOrder, *, urgent: bool = False) -> None:
-        """Cancel a working order; one cancel at a time."""
+        """Cancel a working order; one cancel at a time.
+
+        An ``urgent`` one makes room for an exit: it ends no bracket.
+        """
         record = self._working(command, "cancel")
         if record is None:
             return
         now = self.state.now
-        if record.order.parent and command.origin != BRACKET:
+        if record.order.parent and command.origin != BRACKET and not urgent:
             self.unprotect(record.order.parent, f"its {record.order.strategy_intent} was cancelled")
         if record.status is _APPROVED:
             self._outbox.record(e.OrderCancelled(command.client_order_id, "cancelled before its trigger", now, now))
@@ -172,6 +179,7 @@ class Orders:
             record.order.instrument for record in self.state.blotter.open.values() if record.status is _APPROVED
         }
 
-    def _next_id(self, run: int) -> ClientOrderId:
+    def new_id(self) -> ClientOrderId:
+        """Return an id that no order and no bracket has had before."""
         self._sequence = number = self._sequence + 1
-        return ClientOrderId(f"{self._prefix}r{run}n{number}")
+        return ClientOrderId(f"{self._prefix}r{self._outbox.state.run}n{number}")

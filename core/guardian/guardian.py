@@ -19,6 +19,8 @@ from core.guardian.able import Able
 from core.guardian.limits import Breach, Limit
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
+from core.guardian.watch.gate import DrawdownLimit, Unprotected
+from core.guardian.watch.watch import Watch
 from core.markets import Market
 from core.protocol import LimitChange, LimitView
 from core.state import State
@@ -31,7 +33,7 @@ class Guardian:
     """Judge orders against the limits; the only maker of ``Approved``."""
 
     def __init__(self, settings: GuardianSettings | None = None, places: Places | None = None) -> None:
-        settings = settings or GuardianSettings()
+        self.settings = settings = settings or GuardianSettings()
         self._places = places or Places()
         self._duplicates = rules.Duplicates(settings)
         self._rate = rules.OrderRate(settings)
@@ -56,7 +58,10 @@ class Guardian:
             exposure.Leverage(settings),
             exposure.Gross(settings),
             exposure.Net(settings),
+            DrawdownLimit(settings),
+            Unprotected(settings),
         )
+        self.watch = Watch(settings)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -85,7 +90,8 @@ class Guardian:
             breach = judge(proposal)
             if breach is not None:
                 return self._denied(order, breach, now)
-        self._rate.passed(now)
+        if not urgent:  # exits have a budget of their own
+            self._rate.passed(now)
         if self._duplicates.window and not order.reduce_only:
             self._duplicates.passed(order, now)
         return Approved(command, urgent and order.reduce_only)
@@ -122,11 +128,19 @@ class Guardian:
         return self._exit_limits if proposal.reduces else self.limits
 
     def check_amend(
-        self, state: State, command: AmendOrder, record: OrderRecord, now: Nanoseconds, *, follows: bool = False
+        self,
+        state: State,
+        command: AmendOrder,
+        record: OrderRecord,
+        now: Nanoseconds,
+        *,
+        follows: bool = False,
+        urgent: bool = False,
     ) -> Approved[AmendOrder] | Breach:
         """Let an amend pass when the order it leads to would pass, and when there are not too many of them.
 
-        An exit that ``follows`` its bracket's fills has no rate: protection is not late because somebody is busy.
+        An exit that ``follows`` its bracket's fills has no rate: protection is not late because somebody is busy. Only
+        what makes room for an exit is ``urgent``.
         """
         order = record.order
         market = state.markets[order.instrument]
@@ -160,7 +174,7 @@ class Guardian:
             wrong = self._amends.at(now)
             if wrong is None:
                 self._amends.passed(now)
-        return wrong if wrong is not None else Approved(command)
+        return wrong if wrong is not None else Approved(command, urgent and order.reduce_only)
 
     def _grown(self, state: State, changed: Order, record: OrderRecord, now: Nanoseconds) -> Breach | None:
         """Judge the amended order as if the working one were not there: it takes its place."""
@@ -196,11 +210,19 @@ class Guardian:
 
     def change_state(self, state: State, command: SetTradingState, now: Nanoseconds) -> TradingStateChanged | str:
         """Change the trading state, or return why not: loosening takes the typed word, tightening nothing."""
-        loosens = _ORDER.index(command.state) < _ORDER.index(state.trading_state)
+        loosens = self.loosens(state, command)
         if loosens and command.word != RESUME:
             return f"leaving {state.trading_state} takes the typed word {RESUME}"
         reason = command.reason or ("resumed" if loosens else "asked for")
         return TradingStateChanged(command.state, command.who, command.origin, reason, now)
+
+    def loosens(self, state: State, command: SetTradingState) -> bool:
+        """Tell whether a command would let more through than passes now."""
+        return _ORDER.index(command.state) < _ORDER.index(state.trading_state)
+
+    def place(self, key: str) -> str:
+        """Return file:line of a setting of the guardian's."""
+        return self._places.of("guardian", key)
 
     # --- views ------------------------------------------------------------------------------------------------------
 
@@ -222,6 +244,13 @@ class Guardian:
                 limit.breach(after) is None,
                 self._places.of("guardian", limit.key) if limit.key else "",
             )
+
+    def watch_views(self, state: State, now: Nanoseconds) -> Iterator[LimitView]:
+        """Yield each rule of the watch with the highest use of all positions."""
+        for name, key, act, use in self.watch.uses(state, now):
+            used = abs(use.value / use.bound) if use is not None and use.bound else None
+            value, bound = (use.text, use.bound_text) if use is not None else ("–", "–")
+            yield LimitView(name, used, value, bound, act, self.place(key))
 
     def views(self, state: State, market: Market, order: Order, now: Nanoseconds) -> Iterator[LimitView]:
         """Yield each limit with its use, an order proposed."""

@@ -9,7 +9,10 @@ from core.state import State
 
 
 class Strategy(Protocol):
-    """Decide what to trade; reads the state, never changes it."""
+    """Decide what to trade; reads the state, never changes it.
+
+    One that has a ``horizon`` (such as ``scalp``) has its positions closed at that horizon's age (``max_age_s``).
+    """
 
     id: StrategyId
 

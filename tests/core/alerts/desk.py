@@ -24,8 +24,17 @@ from tests.core.kit import (
 
 K = a.AlertKind
 LOOSE = GuardianSettings(
-    duplicate_window_ms=0, max_position_frac=10, max_sector_frac=10, max_gross_frac=10, max_order_notional_frac=10
+    duplicate_window_ms=0,
+    max_position_frac=10,
+    max_sector_frac=10,
+    max_gross_frac=10,
+    max_order_notional_frac=10,
+    max_position_loss_frac=1,
+    max_daily_loss_frac=1,
+    drawdown_steps=(),
+    min_liquidation_distance_frac=0,
 )
+"""Nothing that the guardian would do by itself: what is told here are losses that it lets happen."""
 ALL = (BTC_SPOT, BTC_PERP, ETH_PERP)
 
 

@@ -25,6 +25,7 @@ WIDE = GuardianSettings(
     min_net_frac=-10,
     max_order_notional_frac=10,
     stale_after_ms=1_000_000,
+    forced_stop_frac=0,
 )
 ALL_TYPES = frozenset(OrderType)
 WHOLE = {PERP: Abilities(order_types=ALL_TYPES, amend=True), SPOT: Abilities(order_types=ALL_TYPES, amend=True)}

@@ -1,0 +1,259 @@
+"""Carry out what the watch decides: exits first, then the record of why, with value, bound and the setting's place."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import structlog
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import watch as w
+from core.domain.approval import TradingState
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.instrument import ONE, ZERO
+from core.domain.message import Event, Nanoseconds
+from core.domain.numbers import exact
+from core.domain.order import Side
+from core.execution.brackets import Protection
+from core.execution.exits import Exits
+from core.execution.orders import Orders
+from core.exiting import GUARDIAN
+from core.guardian.watch.rule import SECOND_NS, Act, Verdict
+from core.outbox import Confirm, Outbox
+from core.state import State
+from core.strategy.base import Strategy
+
+log = structlog.get_logger()
+SLACK = 1.05
+"""What is held may outgrow a drawdown step by this factor through prices alone before it is reduced again."""
+
+
+class Guard:
+    """Wake the watch and act on its verdicts; every exit goes the way of all exits, through the gate."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        orders: Orders,
+        exits: Exits,
+        protection: Protection,
+        strategies: Sequence[Strategy] = (),
+    ) -> None:
+        self._outbox, self._orders, self._exits, self._protection = outbox, orders, exits, protection
+        self._guardian, self.watch = orders.guardian, orders.guardian.watch
+        self.watch.ours, self.watch.protection.abilities = orders.ours, orders.abilities
+        self.watch.horizons.update({one.id: getattr(one, "horizon", "") for one in strategies})
+        self.held = self.watch.held
+        """What a price is looked at for; empty while nothing is held."""
+        self._asked: dict[VenueId, Nanoseconds] = {}
+
+    @property
+    def state(self) -> State:
+        """Return the engine's state."""
+        return self._outbox.state
+
+    # --- what wakes it ----------------------------------------------------------------------------------------------
+
+    def moved(self, instrument: InstrumentId) -> None:
+        """Take a price of something held: most leave everything as calm as it was."""
+        held, state = self.held[instrument], self._outbox.state
+        market = held.market
+        calm = held.low < market.bid and market.ask < held.high and held.low < market.mark < held.high
+        if calm and state.ledger.equity > self.watch.floor:
+            return
+        verdicts = self.watch.price(state, instrument)
+        if verdicts is None:
+            return
+        if verdicts:
+            self._carry_out(verdicts)
+        if state.ledger.equity <= self.watch.floor:
+            self._carry_out(self.watch.account_verdicts(state))
+
+    def follow(self, event: Event) -> None:
+        """Take a fill, an order's event or a balance: what is held is seen anew."""
+        state, kind = self._outbox.state, type(event)
+        if kind is e.OrderFilled:
+            self._seen(event.instrument)  # type: ignore[attr-defined]
+        elif kind is e.VenueReconciled:
+            self.watch.confirmed(event, state)  # type: ignore[arg-type]
+            self._exits.confirmed(event)  # type: ignore[arg-type]
+            self._refresh()
+        elif kind in _WALLETS:
+            self._refresh()
+            self._carry_out(self.watch.all_verdicts(state))
+        elif self.held:
+            record = state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
+            if record is not None and record.order.reduce_only and record.order.instrument in self.held:
+                self._seen(record.order.instrument)
+
+    def timer(self) -> None:
+        """Judge everything: what no price wakes any more is woken here."""
+        self._refresh()
+        state = self.state
+        if not self.held and not state.ledger.balances:
+            return
+        self._carry_out(self.watch.all_verdicts(state))
+        if state.watched.step and state.ledger.exposure()[0] > SLACK * state.watched.most:
+            self._fit(self.watch.drawdown.name)
+        for venue in self.watch.protection.asks:
+            if state.now - self._asked.get(venue, -SECOND_NS) >= SECOND_NS:
+                self._asked[venue] = state.now
+                self._outbox.put(Confirm(venue))
+        self.watch.protection.asks.clear()
+
+    def _seen(self, instrument: InstrumentId) -> None:
+        """See one position anew and judge it."""
+        state = self._outbox.state
+        market = state.markets.get(instrument)
+        if market is None:
+            return
+        if self.watch.look(state, market):
+            self._carry_out(self.watch.filled(state, instrument))
+            if state.ledger.equity <= self.watch.floor:
+                self._carry_out(self.watch.account_verdicts(state))
+        elif instrument in state.watched.unprotected:
+            self._outbox.record(w.ProtectionChanged(instrument, "", state.now))
+
+    def _refresh(self) -> None:
+        state = self.state
+        self.watch.refresh(state)
+        for instrument in [one for one in state.watched.unprotected if one not in self.held]:
+            self._outbox.record(w.ProtectionChanged(instrument, "", state.now))
+
+    # --- what it does -----------------------------------------------------------------------------------------------
+
+    def _carry_out(self, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            try:
+                self._act(verdict)
+            except Exception:  # task boundary: one verdict that fails is none that holds up the others
+                log.exception("verdict of the watch not carried out", rule=verdict.rule, instrument=verdict.instrument)
+
+    def _act(self, verdict: Verdict) -> None:
+        if verdict.act is Act.HALT:
+            self._halt(verdict)
+        elif verdict.rule == self.watch.drawdown.name:
+            self._step(verdict)
+        elif verdict.act in (Act.EXIT, Act.REDUCE):
+            closing = self.state.exits.flattening.get(verdict.instrument)
+            if closing is None or verdict.target < closing.target:
+                self._exits.bring(verdict.instrument, verdict.target, f"{GUARDIAN} {verdict.rule}", verdict.entry)
+                self._tell(verdict)
+        elif verdict.act is Act.PLACE:
+            self._place(verdict)
+        elif verdict.act in (Act.DENY, Act.EASE):
+            missing = verdict.reason if verdict.act is Act.DENY else ""
+            self._tell(verdict)
+            self._outbox.record(w.ProtectionChanged(verdict.instrument, missing, self.state.now))
+        else:
+            self._tell(verdict)
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Record what was done and why."""
+        act = verdict.act.value
+        if verdict.act is Act.REDUCE and verdict.instrument and not verdict.target:
+            act = Act.EXIT.value
+        event = w.GuardianActed(
+            verdict.rule,
+            act,
+            verdict.instrument,
+            exact(verdict.value),
+            exact(verdict.bound),
+            self._guardian.place(verdict.key),
+            verdict.reason,
+            self.state.now,
+        )
+        self._outbox.record(event)
+
+    def _halt(self, verdict: Verdict) -> None:
+        """Close everything and halt; done again for what has come in behind it."""
+        state, now, exits = self.state, self.state.now, self._exits
+        open_ = [one for one in exits.at_risk() if not exits.is_flat(one) and not self._is_closing(one)]
+        if verdict.step and verdict.step != state.watched.step:
+            self._record_step(verdict.step)
+        elif state.trading_state is TradingState.HALTED and not open_:
+            return
+        self._cancel_entries(verdict.rule)
+        for instrument in open_:
+            exits.bring(instrument, ZERO, f"{GUARDIAN} {verdict.rule}")
+        if state.trading_state is not TradingState.HALTED:
+            reason = f"{verdict.reason} ({self._guardian.place(verdict.key)})"
+            origin = f"{GUARDIAN} {verdict.rule}"
+            self._outbox.record(e.TradingStateChanged(TradingState.HALTED, GUARDIAN, origin, reason, now))
+        self._tell(verdict)
+
+    def _is_closing(self, instrument: InstrumentId) -> bool:
+        closing = self.state.exits.flattening.get(instrument)
+        return closing is not None and not closing.target
+
+    def _step(self, verdict: Verdict) -> None:
+        """Enter a step of the drawdown ladder, or leave one."""
+        self._record_step(verdict.step)
+        if verdict.act is Act.REDUCE:
+            self._fit(verdict.rule)
+        self._tell(verdict)
+
+    def _record_step(self, step: int) -> None:
+        """Put a step in force; its base is what was held when the first one was entered."""
+        state, watched = self.state, self.state.watched
+        factor = Decimal(repr(self.watch.drawdown.steps[step - 1][1])) if step else ONE
+        base = watched.base
+        if not step:
+            base = ZERO
+        elif not watched.step:
+            gross, _ = state.ledger.exposure()
+            settings = self._guardian.settings
+            base = Decimal(repr(round(gross or settings.max_gross_frac * max(state.equity, 0.0), 8)))
+        self._outbox.record(w.DrawdownStepped(step, factor, base, state.now))
+
+    def _fit(self, rule: str) -> None:
+        """Bring what is held to what the step in force leaves: all in proportion, the biggest risk first."""
+        state = self.state
+        gross, _ = state.ledger.exposure()
+        most = state.watched.most
+        if gross <= most or gross <= 0.0:
+            return
+        self._cancel_entries(rule)
+        ratio = Decimal(repr(most / gross))
+        for instrument in self._exits.at_risk():
+            market = state.markets[instrument]
+            position = state.ledger.positions.get(market.holding)
+            if position is None or not position.quantity:
+                continue
+            target = market.instrument.floor_size(abs(position.quantity) * ratio)
+            target = target if target >= market.instrument.min_size else ZERO
+            if not self._exits.is_flat(instrument):
+                self._exits.bring(instrument, target, f"{GUARDIAN} {rule}")
+
+    def _cancel_entries(self, rule: str) -> None:
+        """Cancel what would add risk; what reduces stays until its exit."""
+        for record in list(self.state.blotter.open.values()):
+            if self._orders.ours(record) and not record.order.reduce_only:
+                command = c.CancelOrder(record.order.client_order_id, f"{GUARDIAN} {rule}", self.state.now)
+                self._orders.cancel(command, urgent=True)
+
+    def _place(self, verdict: Verdict) -> None:
+        """Protect what nobody protected: as a bracket, so that its stop follows fills and restarts."""
+        held = self.held[verdict.instrument]
+        side = Side.BUY if held.sign > 0 else Side.SELL
+        id_ = self._orders.new_id()
+        event = w.BracketBegun(id_, verdict.instrument, side, verdict.target, verdict.price, self.state.now)
+        self._outbox.record(event)
+        self._protection.watched.add(verdict.instrument)
+        self._protection.step(verdict.instrument)
+        self._tell(verdict)
+
+    # --- a human lets it go on --------------------------------------------------------------------------------------
+
+    def resumed(self, who: str) -> None:
+        """Count losses from here where a rule of the account would halt again at once: the human has accepted them."""
+        state = self.state
+        scene = self.watch.revalue(state)
+        breached = any(rule.judge(scene) is not None for rule in self.watch.account)
+        if scene.blind or not (breached or state.watched.step):
+            return
+        equity = Decimal(repr(round(state.equity, 8)))
+        self._outbox.record(w.LossAccepted(equity, who, state.now))
+
+
+_WALLETS = frozenset({e.BalanceSet, e.FundingPaid, e.PositionSet, e.PositionLiquidated})

@@ -1,0 +1,205 @@
+"""The watch: which rules there are, what wakes them, what they see. Pure: others carry out what is decided."""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+
+import structlog
+
+from core.config import GuardianSettings
+from core.domain import events as e
+from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId
+from core.domain.message import Nanoseconds
+from core.domain.order import OrderRecord, Side
+from core.guardian.watch.account import DailyLoss, Drawdown
+from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDistance, PositionLoss, Stale, liquidation
+from core.guardian.watch.protection import ProtectiveStop, stops_of
+from core.guardian.watch.rule import AccountRule, Held, PositionRule, Scene, Stop, Use, Verdict, Wake
+from core.markets import Market
+from core.state import State
+
+log = structlog.get_logger()
+Judge = Callable[[Held, Scene], Verdict | None]
+
+
+class Watch:
+    """Hold what is held as the rules see it, and ask the rules."""
+
+    def __init__(self, settings: GuardianSettings, horizons: Mapping[StrategyId, str] | None = None) -> None:
+        self.settings = settings
+        self.horizons: dict[StrategyId, str] = dict(horizons or {})
+        self.ours: Callable[[OrderRecord], bool] = lambda _: True
+        self.held: dict[InstrumentId, Held] = {}
+        """Positions by the instrument whose prices move them."""
+        self.floor = 0.0
+        """The equity at or below which a rule of the account has something to say; 0.0 is never."""
+        self.protection = ProtectiveStop(settings)
+        self.drawdown = Drawdown(settings)
+        self.stale = Stale(settings)
+        self.positions: tuple[PositionRule, ...] = (
+            ForcedStop(settings),
+            PositionLoss(settings),
+            LiquidationDistance(settings),
+            self.stale,
+            Age(settings, self.horizons),
+            self.protection,
+        )
+        self.account: tuple[AccountRule, ...] = (DailyLoss(settings), self.drawdown)
+        self._judges: dict[Wake, tuple[Judge, ...]] = {
+            wake: tuple(rule.judge for rule in self.positions if wake in rule.wakes) for wake in Wake
+        }
+        self._priced = self._judges[Wake.PRICE]
+        self._scene: Scene | None = None
+
+    # --- what is held -----------------------------------------------------------------------------------------------
+
+    def refresh(self, state: State) -> list[InstrumentId]:
+        """See every position anew; return what was held and is held no more."""
+        gone = set(self.held)
+        for position in state.ledger.positions.values():
+            market = state.ledger.mark_of(position.instrument) if position.quantity else None
+            if market is not None and self.look(state, market):
+                gone.discard(market.instrument.id)
+        for instrument in gone:
+            self._drop(instrument)
+        self.revalue(state)
+        return sorted(gone)
+
+    def look(self, state: State, market: Market) -> bool:
+        """See one position anew, and tell whether it is held."""
+        position, instrument = state.ledger.positions.get(market.holding), market.instrument
+        if position is None or abs(position.quantity) < instrument.min_size:
+            self._drop(instrument.id)
+            return False
+        held = Held(state, market, position, self.settings.price_collar_frac)
+        if state.brackets.by_instrument or state.blotter.open:
+            held.stops = tuple(self._stops(state, held))
+        if held.stops and self.settings.forced_stop_frac:
+            held.nearest = max(held.stops, key=lambda stop: stop.near * held.sign).near
+        self.held[instrument.id] = held
+        if market.kind in DERIVATIVES and self._is_levered(state, held):
+            held.liquidation = liquidation(state, market, position.quantity)
+        self._calm(held, state)
+        return True
+
+    def _is_levered(self, state: State, held: Held) -> bool:
+        """Tell whether a liquidation can be near: not where the wallet is twice what everything held is worth."""
+        market = held.market
+        wallet = state.ledger.balances.get(market.venue, {}).get(market.instrument.settle)
+        if not wallet:
+            return True
+        worth = sum(one.units * (one.market.mark if not one.inverse else 1.0) for one in self.held.values())
+        return float(wallet) * state.ledger.rate(market.instrument.settle) < 2.0 * worth
+
+    def _calm(self, held: Held, state: State) -> None:
+        settings, scene = self.settings, self._scene or self.revalue(state)
+        equity = scene.equity if scene.blind else state.ledger.equity
+        held.calm(equity, settings.max_position_loss_frac, settings.min_liquidation_distance_frac)
+
+    def _drop(self, instrument: InstrumentId) -> None:
+        if self.held.pop(instrument, None) is not None:
+            self.protection.forget(instrument)
+
+    def _stops(self, state: State, held: Held) -> Iterator[Stop]:
+        """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours."""
+        for bracket in state.brackets.of(held.instrument):
+            if bracket.stop is not None and bracket.left and bracket.side.sign == held.sign:
+                yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
+        for record in stops_of(state, held.instrument, Side.SELL if held.sign > 0 else Side.BUY):
+            trigger = record.trigger_now or record.order.trigger
+            if trigger is not None and self.ours(record) and state.brackets.find(record.order.parent) is None:
+                yield self._stop(held, trigger, record.remaining, ClientOrderId(""))
+
+    def _stop(self, held: Held, price: Decimal, quantity: Decimal, entry: ClientOrderId) -> Stop:
+        """Return a stop with the price from which its exit does not wait: nearer, at most a quarter of the way."""
+        trigger = float(price)
+        band = min(self.settings.forced_stop_frac * trigger, QUARTER * abs(held.entry_price - trigger))
+        return Stop(trigger, trigger + held.sign * band, quantity, entry)
+
+    # --- asking -----------------------------------------------------------------------------------------------------
+
+    def revalue(self, state: State) -> Scene:
+        """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
+        blind = bool(state.ledger.unvalued - state.capital.waiting.keys()) or not state.ledger.balances
+        equity = state.ledger.equity if not blind else float(state.day_start)
+        self._scene = scene = Scene(state, state.now, equity, blind)
+        self.floor = 0.0 if blind else max((rule.floor(scene) for rule in self.account), default=0.0)
+        return scene
+
+    def price(self, state: State, instrument: InstrumentId) -> list[Verdict] | None:
+        """Judge one position after its price has moved; None for a price that nothing is judged by yet."""
+        held = self.held[instrument]
+        if held.is_odd():
+            return None
+        scene = self._scene
+        if scene is None or scene.state is not state:
+            scene = self.revalue(state)
+        scene.now = state.now
+        if not scene.blind:
+            scene.equity = state.ledger.equity
+        verdicts = self._ask(self._priced, held, scene)
+        self._calm(held, state)
+        return verdicts
+
+    def filled(self, state: State, instrument: InstrumentId) -> list[Verdict]:
+        """Judge one position after a fill, or after what stops it has changed."""
+        scene = self._scene
+        if scene is None or scene.state is not state:
+            scene = self.revalue(state)
+        scene.now = state.now
+        if not scene.blind:
+            scene.equity = state.ledger.equity
+        return self._ask(self._judges[Wake.FILL], self.held[instrument], scene)
+
+    def all_verdicts(self, state: State) -> list[Verdict]:
+        """Judge every position by every rule, the biggest first, and the account."""
+        scene = self.revalue(state)
+        chosen = sorted(self.held.values(), key=lambda held: -held.units * held.market.mark)
+        judges = tuple(rule.judge for rule in self.positions)
+        found = [verdict for held in chosen for verdict in self._ask(judges, held, scene)]
+        return [*found, *self.account_verdicts(state)]
+
+    def account_verdicts(self, state: State) -> list[Verdict]:
+        """Judge the account."""
+        scene, found = self.revalue(state), []
+        for rule in self.account:
+            try:
+                verdict = rule.judge(scene)
+            except Exception:  # task boundary: one rule that fails is none that hides the others
+                log.exception("rule of the watch failed", rule=rule.name)
+                continue
+            if verdict is not None:
+                found.append(verdict)
+        return found
+
+    def _ask(self, judges: tuple[Judge, ...], held: Held, scene: Scene) -> list[Verdict]:
+        found = []
+        for judge in judges:
+            try:
+                verdict = judge(held, scene)
+            except Exception:  # task boundary: one rule that fails is none that hides the others
+                log.exception("rule of the watch failed", instrument=held.instrument)
+                continue
+            if verdict is not None:
+                found.append(verdict)
+        return found
+
+    def confirmed(self, event: e.VenueReconciled, state: State) -> None:
+        """Take what a venue has confirmed."""
+        self.protection.confirmed(event, state)
+
+    # --- views ------------------------------------------------------------------------------------------------------
+
+    def uses(self, state: State, now: Nanoseconds) -> Iterator[tuple[str, str, str, Use | None]]:
+        """Yield (name, key, act, use) of every rule: the highest use of all positions, None where none uses it."""
+        scene = self.revalue(state)
+        scene.now = now
+        for rule in self.positions:
+            uses = [use for held in self.held.values() if (use := rule.use(held, scene)) is not None]
+            yield rule.name, rule.key, rule.act.value, max(uses, key=lambda use: use.value / use.bound, default=None)
+        daily = self.account[0]
+        yield daily.name, daily.key, daily.act.value, next(daily.uses(scene), None)
+        for number, (bound, factor) in enumerate(self.drawdown.steps, 1):
+            act = f"hold {factor:g}" if factor else "halt"
+            depth = None if scene.blind or not state.peak else max(0.0, self.drawdown.depth(scene))
+            use = None if depth is None else Use(depth, bound, f"{depth:.1%}", f"{bound:.1%}")
+            yield f"drawdown_{number}", self.drawdown.key, act, use

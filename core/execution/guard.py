@@ -18,7 +18,7 @@ from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.orders import Orders
 from core.exiting import GUARDIAN
-from core.guardian.watch.rule import SECOND_NS, Act, Verdict
+from core.guardian.watch.rule import ROUNDING, SECOND_NS, Act, Verdict
 from core.outbox import Confirm, Outbox
 from core.state import State
 from core.strategy.base import Strategy
@@ -214,7 +214,7 @@ class Guard:
         if gross <= most or gross <= 0.0:
             return
         self._cancel_entries(rule)
-        ratio = Decimal(repr(most / gross))
+        ratio = Decimal(repr(most / gross * (1.0 + ROUNDING)))
         for instrument in self._exits.at_risk():
             market = state.markets[instrument]
             position = state.ledger.positions.get(market.holding)

@@ -19,7 +19,7 @@ from core.guardian.able import Able
 from core.guardian.limits import Breach, Limit
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
-from core.guardian.watch.gate import DrawdownLimit, Unprotected
+from core.guardian.watch.gate import Closing, DrawdownLimit, Unprotected
 from core.guardian.watch.watch import Watch
 from core.markets import Market
 from core.protocol import LimitChange, LimitView
@@ -58,6 +58,7 @@ class Guardian:
             exposure.Leverage(settings),
             exposure.Gross(settings),
             exposure.Net(settings),
+            Closing(settings),
             DrawdownLimit(settings),
             Unprotected(settings),
         )

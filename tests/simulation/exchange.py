@@ -49,6 +49,10 @@ class Exchange:
         self.forced = False
         self.last = 0.0
         """The price that it holds triggers of sell stops against; 0 looks at none."""
+        self.depth: Decimal | None = None
+        """How much an order that ends at once finds; None is all of it."""
+        self.refuses = 0
+        """How many of the next orders it refuses."""
 
     def open(self) -> list[Held]:
         return [held for held in self.orders.values() if held.status in _OPEN]
@@ -68,14 +72,24 @@ class Exchange:
             self._amend(command)
 
     def _submit(self, order: Order) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            self.answers.append(e.OrderRejected(order.client_order_id, "too many requests", self.now, self.now))
+            self.orders[order.client_order_id] = Held(order, OrderStatus.REJECTED)
+            return
         if self._met(order.trigger):
             self.orders[order.client_order_id] = Held(order, OrderStatus.REJECTED)
             self.answers.append(e.OrderRejected(order.client_order_id, WOULD_TRIGGER, self.now, self.now))
             return
         self.orders[order.client_order_id] = held = Held(order)
         self.answers.append(e.OrderAccepted(order.client_order_id, NO_ID, self.now, self.now))
-        if order.type is OrderType.MARKET:
-            self.fill(held, held.left)
+        immediate = order.type is OrderType.LIMIT and order.time_in_force is TimeInForce.IOC
+        if order.type is OrderType.MARKET or immediate:
+            part = held.left if self.depth is None else min(held.left, self.depth)
+            if part:
+                self.fill(held, part)
+            elif order.time_in_force is TimeInForce.IOC:
+                self._end(held, OrderStatus.CANCELLED)
 
     def _amend(self, command: c.AmendOrder) -> None:
         id_, held = command.client_order_id, self.orders.get(command.client_order_id)

@@ -25,6 +25,21 @@ class DrawdownLimit(Rule):
         return (proposal.gross, watched.most) if watched.step else None
 
 
+class Closing(Rule):
+    """What is being closed or reduced gets nothing added meanwhile."""
+
+    name = "closing"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        flattening = proposal.state.exits.flattening
+        if not flattening or proposal.order.instrument not in flattening:
+            return None
+        origin = flattening[proposal.order.instrument].origin or "asked for"
+        text = f"{proposal.order.instrument} is being closed ({origin}): entries denied until it is"
+        return Breach(self.name, "closing", "open", text)
+
+
 class Unprotected(Rule):
     """A position whose stop is missing grows no further."""
 

@@ -15,7 +15,7 @@ from core.state import State
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 _INFINITY = float("inf")
-ROUNDING = 1e-12
+ROUNDING = 1e-9
 """What is right at its bound has reached it, however its double is rounded."""
 
 
@@ -130,7 +130,7 @@ class Held:
         Nearer than the rules' own bounds by a tenth, for equity moves with other prices too until this is done again.
         """
         long, believed = self.sign > 0, self.believed
-        low, high = believed * (1.0 - self.collar), believed * (1.0 + self.collar)
+        low, high = believed * (1.0 - 0.5 * self.collar), believed * (1.0 + 0.5 * self.collar)
         near = self.nearest or (0.0 if long else _INFINITY)
         if self.units > 0.0 and self.entry_price > 0.0:
             losing = self.price_losing(0.9 * loss_frac * max(equity, 0.0))

@@ -129,6 +129,7 @@ class Watch:
         """Judge one position after its price has moved; None for a price that nothing is judged by yet."""
         held = self.held[instrument]
         if held.is_odd():
+            held.low = held.high = 0.0  # the next one is looked at, whatever it is
             return None
         scene = self._scene
         if scene is None or scene.state is not state:

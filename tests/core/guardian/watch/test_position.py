@@ -1,0 +1,326 @@
+"""Rules of one position, each just before, at and behind its bound."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain import events as e
+from core.domain import market as m
+from core.domain import watch as w
+from core.domain.identifiers import StrategyId
+from core.domain.instrument import MarginBracket
+from core.domain.order import OrderType, Side, StopLoss
+from core.guardian.watch.position import liquidation
+from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
+from tests.core.kit import (
+    BTC_COINM,
+    BTC_PERP,
+    BTC_SPOT,
+    COINM,
+    ETH_PERP,
+    PERP,
+    T0,
+    D,
+    S,
+    accept,
+    fill,
+    held,
+    of,
+    opened,
+    order,
+    quote,
+    sent,
+)
+
+MS = S // 1000
+
+# --- forced stop ------------------------------------------------------------------------------------------------------
+
+
+def stopped(stop: str, **changes: Any) -> Any:
+    """Hold 1 at 60 000 with a stop of ours."""
+    engine = long(watched(forced_stop_frac=0.001, **changes))
+    id_ = sent(engine, order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(stop), reduce_only=True))
+    accept(engine, id_)
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("stop", "bid", "leaves"),
+    [
+        ("58000", 58_058.1, False),  # a tenth of a per cent of 58 000 is 58
+        ("58000", 58_058.0, True),
+        ("58000", 58_057.9, True),
+        ("59900", 59_925.1, False),  # a quarter of the way of 100
+        ("59900", 59_925.0, True),
+    ],
+)
+def test_a_price_near_a_stop_does_not_wait_for_the_touch(stop: str, bid: float, leaves: bool) -> None:
+    engine = stopped(stop)
+    effects = price(engine, bid)
+    assert acted(effects) == ([("forced_stop", "exit")] if leaves else [])
+    assert bool(engine.state.exits.flattening) is leaves
+
+
+def test_the_forced_exit_of_a_short_looks_at_the_ask() -> None:
+    engine = watched(forced_stop_frac=0.001)
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "f0"))
+    stop = order(BTC_PERP, Side.BUY, "1", type=OrderType.STOP, trigger=D(62_000), reduce_only=True)
+    accept(engine, sent(engine, stop))
+    assert not acted(price(engine, 61_900.0, 61_937.9))
+    assert acted(price(engine, 61_900.0, 61_938.0)) == [("forced_stop", "exit")]
+
+
+def test_only_what_the_stop_covers_is_closed() -> None:
+    engine = watched(forced_stop_frac=0.001, cash="1000000")
+    entries = []
+    for number, stop in enumerate(("58000", "57000")):
+        entry = sent(engine, order(BTC_PERP, Side.BUY, "1", "60000", stop_loss=StopLoss(D(stop))))
+        accept(engine, entry)
+        engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", f"e{number}", entry))
+        entries.append(entry)
+    for record in list(engine.state.blotter.open.values()):
+        accept(engine, record.order.client_order_id)
+    effects = price(engine, 58_050.0)
+    closing = engine.state.exits.flattening[BTC_PERP.id]
+    assert (closing.target, closing.entry) == (D(1), entries[0])
+    assert not exits(effects), "the stop has it until it is cancelled"
+    near = next(one for one in engine.state.blotter.open.values() if one.order.trigger == D(58_000))
+    (exit_,) = exits(list(engine.process(e.OrderCancelled(near.order.client_order_id, "asked", T0, T0))))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "58000", "x", exit_.client_order_id))
+    assert [(one.entry, one.left) for one in engine.state.brackets.all()] == [(entries[1], D(1))], "the other stays"
+
+
+def test_an_order_on_the_wrong_side_or_one_that_reduces_nothing_is_no_stop() -> None:
+    engine = long(watched(forced_stop_frac=0.5))
+    sent(engine, order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(59_000)))
+    assert not acted(price(engine, 59_100.0))
+
+
+# --- loss of a position -----------------------------------------------------------------------------------------------
+
+
+def test_a_loss_at_the_bid_counts_while_the_mark_still_stands() -> None:
+    """2 000 of 100 000 at the bid; at the mark nothing is lost."""
+    engine = long(watched(max_position_loss_frac=0.02))
+    engine.process(m.MarkPrice(BTC_PERP.id, 60_000.0, 0.0, 0.0, 0, T0, T0))
+    assert not acted(price(engine, 58_000.1, 58_000.2))
+    effects = price(engine, 58_000.0, 58_000.1)
+    (event,) = of(effects, w.GuardianActed)
+    assert (event.rule, event.act, event.value, event.bound) == ("max_position_loss", "exit", "0.02", "0.02")
+    assert event.setting == "default of [guardian] max_position_loss_frac"
+    assert "loses 2,000.00" in event.reason
+    assert [one.quantity for one in exits(effects)] == [D(1)]
+    assert not acted(price(engine, 57_000.0)), "it acts already"
+
+
+def test_the_short_is_judged_at_the_ask() -> None:
+    engine = watched(max_position_loss_frac=0.02)
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "f0"))
+    engine.process(m.MarkPrice(BTC_PERP.id, 60_000.0, 0.0, 0.0, 0, T0, T0))
+    assert not acted(price(engine, 61_900.0, 61_999.9))
+    assert acted(price(engine, 61_900.0, 62_000.0)) == [("max_position_loss", "exit")]
+
+
+def test_an_emptied_book_is_no_loss_while_the_mark_stands() -> None:
+    engine = long(watched(max_position_loss_frac=0.02))
+    engine.process(m.MarkPrice(BTC_PERP.id, 60_000.0, 0.0, 0.0, 0, T0, T0))
+    for _ in range(3):
+        assert not acted(price(engine, 50_000.0, 60_000.1)), "ten per cent through the mark: the mark counts"
+    assert not acted(timer(engine, T0 + MS))
+
+
+def test_one_odd_price_is_looked_at_twice() -> None:
+    engine = long(watched(max_position_loss_frac=0.02))
+    assert not acted(price(engine, 54_000.0))
+    assert not acted(price(engine, 60_000.0)), "it was one"
+    assert not acted(price(engine, 54_000.0))
+    assert acted(price(engine, 53_999.0)), "it was none"
+    other = long(watched(max_position_loss_frac=0.02))
+    assert not acted(price(other, 54_000.0))
+    assert acted(timer(other, T0 + 100 * MS)), "a price that stands when the timer comes is one"
+
+
+def test_a_loss_with_no_equity_left_is_a_breach() -> None:
+    engine = long(watched(max_position_loss_frac=0.02, cash="1000"), "1")
+    price(engine, 57_500.0)
+    assert acted(price(engine, 57_000.0)) or engine.state.exits.flattening
+
+
+def test_the_spot_is_watched_through_its_pair() -> None:
+    engine = watched(max_position_loss_frac=0.02)
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.7", "60000", "f0"))
+    effects = list(engine.process(quote(BTC_SPOT, 57_000.0, 57_001.0)))
+    assert acted(effects) == [("max_position_loss", "exit")]
+    assert [(one.instrument, one.side, one.quantity) for one in exits(effects)] == [(BTC_SPOT.id, Side.SELL, D("0.7"))]
+
+
+def test_an_inverse_contract_loses_more_than_in_proportion() -> None:
+    engine = opened(instruments=(BTC_SPOT, BTC_PERP, BTC_COINM), settings=None)
+    engine.process(fill(BTC_COINM, Side.BUY, "300", "60000", "f0"))  # 30 000 USD
+    one = engine.guardian.watch.held[BTC_COINM.id]
+    assert one.loss(50_000.0) == pytest.approx(
+        30_000 * (1 / 50_000 - 1 / 60_000) * engine.state.ledger.rate(BTC_COINM.settle)
+    )
+    assert one.loss(one.price_losing(1000.0)) == pytest.approx(1000.0)
+    assert BTC_COINM.venue == COINM
+
+
+@given(quantity=st.integers(1, 2000), entry=st.integers(1000, 90_000), amount=st.floats(0.01, 1e5), short=st.booleans())
+def test_where_an_amount_is_lost_that_amount_is_lost(quantity: int, entry: int, amount: float, short: bool) -> None:
+    engine = watched()
+    side = Side.SELL if short else Side.BUY
+    engine.process(fill(BTC_PERP, side, str(D(quantity) / 1000), str(entry), "f0"))
+    one = engine.guardian.watch.held[BTC_PERP.id]
+    where = one.price_losing(amount)
+    if where > 0.0:
+        assert one.loss(where) == pytest.approx(amount, rel=1e-6, abs=1e-6)
+
+
+@given(bad=st.sampled_from([float("nan"), float("inf"), -1.0, 0.0]), where=st.sampled_from(["bid", "ask", "mark"]))
+def test_what_is_no_price_moves_nothing(bad: float, where: str) -> None:
+    engine = long(watched(max_position_loss_frac=0.02, max_daily_loss_frac=0.05, forced_stop_frac=0.001))
+    timer(engine, T0)
+    if where == "mark":
+        effects = list(engine.process(m.MarkPrice(BTC_PERP.id, bad, 0.0, 0.0, 0, T0, T0)))
+    else:
+        effects = list(engine.process(quote(BTC_PERP, 59_999.9, 60_000.1).replace(**{where: bad})))
+    assert not acted([*effects, *timer(engine, T0 + S)])
+
+
+# --- age --------------------------------------------------------------------------------------------------------------
+
+
+class Scalper:
+    """Does nothing, for a short time."""
+
+    id = StrategyId("quick")
+    horizon = "scalp"
+
+    def on_message(self, message: object, state: object) -> tuple[()]:
+        return ()
+
+
+@pytest.mark.parametrize("ages", [{"scalp": 300.0}, {"quick": 300.0}, {"*": 300.0, "quick": 9000.0}])
+def test_an_old_position_is_closed(ages: dict[str, float]) -> None:
+    engine = watched(max_age_s=ages, strategies=[Scalper()])
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "1", strategy_id=StrategyId("quick")))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0", entry))
+    assert not acted(timer(engine, T0 + 300 * S - 1))
+    assert acted(timer(engine, T0 + 300 * S)) == [("max_age", "exit")]
+
+
+def test_a_position_that_a_human_opened_has_no_age() -> None:
+    engine = long(watched(max_age_s={"scalp": 300.0}, strategies=[Scalper()]))
+    assert not acted(timer(engine, T0 + 10_000 * S))
+
+
+def test_who_holds_a_position_is_known_after_a_restart_and_forgotten_when_it_is_flat() -> None:
+    engine = watched(max_age_s={"scalp": 300.0}, strategies=[Scalper()])
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "1", strategy_id=StrategyId("quick")))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0", entry))
+    engine.restore(engine.state.image())
+    engine.process(m.VenueStatus(PERP, True, "", T0))
+    assert engine.state.watched.owners == {BTC_PERP.id: ("quick",)}
+    assert acted(timer(engine, T0 + 300 * S)) == [("max_age", "exit")]
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "f1", entry))
+    assert engine.state.watched.owners == {}
+
+
+# --- stale ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("policy", "act"), [("hold", "hold"), ("exit", "exit")])
+def test_a_feed_that_has_stopped_makes_the_policy_act(policy: str, act: str) -> None:
+    engine = long(watched(stale_act_after_s=30.0, stale_policy=policy))
+    assert not acted(timer(engine, T0 + 30 * S - 1))
+    effects = timer(engine, T0 + 30 * S)
+    assert acted(effects) == [("stale_act_after", act)]
+    (event,) = of(effects, w.GuardianActed)
+    assert "no sound price for 30 s" in event.reason
+    assert [(one.type, one.price) for one in exits(effects)] == (
+        [(OrderType.LIMIT, D("56999.9"))] if act == "exit" else []
+    ), "on the last price known"
+    assert not acted(timer(engine, T0 + 31 * S)), "once"
+
+
+def test_a_hold_is_told_again_in_another_episode() -> None:
+    engine = long(watched(stale_act_after_s=30.0))
+    assert acted(timer(engine, T0 + 30 * S))
+    price(engine, 60_000.0, now=T0 + 31 * S)
+    assert not acted(timer(engine, T0 + 60 * S))
+    assert acted(timer(engine, T0 + 61 * S))
+
+
+def test_a_stamp_that_stands_still_is_silence_although_prices_come() -> None:
+    engine = long(watched(stale_act_after_s=30.0))
+    stuck = T0 + S
+    found = []
+    for second in range(1, 40):
+        engine.process(quote(BTC_PERP, 60_000.0, 60_000.1, T0 + second * S, ts_exchange=stuck))
+        found += [(second, one) for one in acted(timer(engine, T0 + second * S))]
+    assert found == [(31, ("stale_act_after", "hold"))]
+
+
+def test_a_crossed_feed_is_no_price_however_often_it_comes() -> None:
+    engine = long(watched(stale_act_after_s=30.0))
+    found = []
+    for second in range(1, 40):
+        price(engine, 60_000.0, now=T0 + second * S)
+        engine.process(m.FeedReport(BTC_PERP.id, m.Health.DOWN, 0, 0, "it says so", T0 + second * S))
+        engine.state.markets[BTC_PERP.id].health = m.Health.DOWN
+        found += [(second, one) for one in acted(timer(engine, T0 + second * S))]
+    assert [one for _, one in found] == [("stale_act_after", "hold")]
+    assert found[0][0] >= 30
+
+
+# --- liquidation ------------------------------------------------------------------------------------------------------
+
+TIERED = BTC_PERP.__class__(
+    **{name: getattr(BTC_PERP, name) for name in BTC_PERP.__struct_fields__ if name != "brackets"},
+    brackets=(MarginBracket(D(0), D(10**9), D("0.004"), D(0), 125),),
+)
+
+
+def test_a_position_too_near_to_its_liquidation_is_reduced_until_it_is_not() -> None:
+    engine = watched(min_liquidation_distance_frac=0.10, cash="5000")
+    engine.process(m.InstrumentDefined(TIERED, T0))
+    effects = list(engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0")))
+    assert acted(effects) == [("min_liquidation_distance", "reduce")], "5 000 behind 60 000: eight per cent"
+    target = engine.state.exits.flattening[BTC_PERP.id].target
+    (exit_,) = exits(effects)
+    assert exit_.quantity == 1 - target
+    assert D("0.7") < target < D("0.8")
+    engine.process(fill(BTC_PERP, Side.SELL, str(exit_.quantity), "60000", "f1", exit_.client_order_id))
+    market = engine.state.markets[BTC_PERP.id]
+    where = liquidation(engine.state, market, held(engine, BTC_PERP))
+    assert (market.mark - where) / market.mark == pytest.approx(0.105, abs=0.001)
+    assert not acted(timer(engine, T0 + S))
+
+
+def test_enough_behind_a_position_is_enough() -> None:
+    engine = watched(min_liquidation_distance_frac=0.10, cash="6300")
+    engine.process(m.InstrumentDefined(TIERED, T0))
+    assert not acted(list(engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))))
+    price(engine, 59_800.0)
+    assert acted(price(engine, 59_700.0)) == [("min_liquidation_distance", "reduce")]
+
+
+def test_a_rule_that_fails_hides_no_other() -> None:
+    engine = long(watched(max_position_loss_frac=0.02))
+    watch = engine.guardian.watch
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    watch._priced = (broken, *watch._priced)
+    assert acted(price(engine, 58_000.0)) == [("max_position_loss", "exit")]
+
+
+def test_other_instruments_are_left_alone() -> None:
+    engine = long(watched(max_position_loss_frac=0.02))
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
+    price(engine, 58_000.0)
+    assert set(engine.state.exits.flattening) == {BTC_PERP.id}

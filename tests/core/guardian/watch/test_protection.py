@@ -1,0 +1,132 @@
+"""Protective stops: who must have one, until when, and who says that it rests."""
+
+from typing import Any
+
+import pytest
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain.order import OrderRecord, OrderType, Side, StopLoss
+from core.engine import Engine
+from core.outbox import Confirm
+from core.ports import Abilities
+from tests.core.guardian.watch.kit import ABLE, acted, exits, long, timer, watched
+from tests.core.kit import BTC_PERP, ETH_PERP, PERP, T0, D, S, accept, denied, fill, of, order, sent
+
+MS = S // 1000
+
+
+def bracketed(mode: str = "brackets", able: Abilities = ABLE) -> tuple[Engine, OrderRecord]:
+    """Hold 1 that an entry with a stop has opened; return the stop, which nobody has acknowledged yet."""
+    engine = watched(protective_stop=mode, able=able)
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "1", "60000", stop_loss=StopLoss(D(55_000))))
+    accept(engine, entry)
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0", entry))
+    timer(engine, T0)
+    (stop,) = engine.state.blotter.open.values()
+    return engine, stop
+
+
+def listed(engine: Engine, at: int) -> list[Any]:
+    return list(engine.process(e.VenueReconciled(PERP, at, at, at, (BTC_PERP.id,))))
+
+
+def missing(engine: Engine) -> dict[str, str]:
+    return {str(id_): why for id_, why in engine.state.watched.unprotected.items()}
+
+
+def test_a_stop_is_asked_about_and_confirmed() -> None:
+    engine, stop = bracketed()
+    accept(engine, stop.order.client_order_id, T0 + 10 * MS)
+    assert of(timer(engine, T0 + 100 * MS), Confirm) == [Confirm(PERP)]
+    assert not of(timer(engine, T0 + 200 * MS), Confirm), "once a second"
+    listed(engine, T0 + 300 * MS)
+    assert not of(timer(engine, T0 + 1500 * MS), Confirm)
+    assert not acted(timer(engine, T0 + 60 * S))
+
+
+def test_a_stop_that_the_venue_does_not_acknowledge_in_time_is_unprotected() -> None:
+    engine, stop = bracketed()
+    assert not acted(timer(engine, T0 + 2 * S - 1))
+    effects = timer(engine, T0 + 2 * S)
+    assert acted(effects) == [("protective_stop", "deny")]
+    assert missing(engine) == {BTC_PERP.id: "stops cover 0 of 1"}
+    refusal = denied(engine, order(BTC_PERP, Side.BUY, "1"))
+    assert (refusal.limit, "UNPROTECTED" in refusal.reason) == ("unprotected", True)
+    assert sent(engine, order(ETH_PERP, Side.BUY, "1")), "elsewhere they pass"
+    assert not acted(timer(engine, T0 + 3 * S)), "said once"
+    accept(engine, stop.order.client_order_id, T0 + 4 * S)
+    timer(engine, T0 + 4 * S)
+    listed(engine, T0 + 5 * S)
+    assert acted(timer(engine, T0 + 6 * S)) == [("protective_stop", "ease")]
+    assert missing(engine) == {}
+
+
+def test_an_acknowledgement_alone_is_not_enough() -> None:
+    engine, stop = bracketed()
+    accept(engine, stop.order.client_order_id, T0 + 10 * MS)
+    timer(engine, T0 + 100 * MS)
+    engine.process(e.VenueReconciled(PERP, T0, T0 + S, T0 + 50 * MS, ()))  # asked before it was seen here
+    assert acted(timer(engine, T0 + 2 * S)) == [("protective_stop", "deny")]
+    assert missing(engine) == {BTC_PERP.id: "BINANCE-FUTURES has not confirmed its stop"}
+
+
+def test_who_trades_without_a_stop_is_left_alone_by_default() -> None:
+    engine = long(watched(protective_stop="brackets"))
+    assert not acted(timer(engine, T0) + timer(engine, T0 + 10 * S))
+    assert sent(engine, order(BTC_PERP, Side.BUY, "1"))
+
+
+def test_with_alert_every_position_must_have_one() -> None:
+    engine = long(watched(protective_stop="alert"))
+    timer(engine, T0)
+    assert acted(timer(engine, T0 + 2 * S)) == [("protective_stop", "deny")]
+    assert denied(engine, order(BTC_PERP, Side.BUY, "1")).limit == "unprotected"
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "f1"))
+    assert missing(engine) == {}, "flat needs no stop"
+
+
+@pytest.mark.parametrize(("side", "trigger"), [(Side.BUY, "58000.0"), (Side.SELL, "62000.0")])
+def test_with_place_the_guardian_protects_what_nobody_did(side: Side, trigger: str) -> None:
+    engine = watched(protective_stop="place", max_position_loss_frac=0.02)
+    engine.process(fill(BTC_PERP, side, "1", "60000", "f0"))
+    effects = timer(engine, T0 + 100 * MS)
+    assert acted(effects) == [("protective_stop", "place")]
+    (stop,) = of(effects, e.OrderSubmitted)
+    assert (stop.order.type, stop.order.quantity, stop.order.trigger, stop.order.reduce_only) == (
+        OrderType.STOP,
+        D(1),
+        D(trigger),
+        True,
+    ), "where two per cent of 100 000 are lost"
+    accept(engine, stop.order.client_order_id)
+    assert not acted(timer(engine, T0 + 200 * MS))
+    engine.process(fill(BTC_PERP, side, "0.5", "60000", "f1"))
+    (more,) = of(timer(engine, T0 + 300 * MS), e.OrderSubmitted)
+    assert more.order.quantity == D("0.5"), "what has come since"
+    assert sum(one.left for one in engine.state.brackets.all()) == D("1.5")
+
+
+def test_a_placed_stop_survives_a_restart() -> None:
+    engine = long(watched(protective_stop="place", max_position_loss_frac=0.02))
+    timer(engine, T0 + 100 * MS)
+    again = watched(protective_stop="place", max_position_loss_frac=0.02)
+    again.restore(engine.state.image())
+    assert again.state.brackets.all() == engine.state.brackets.all()
+    assert len(again.state.brackets.all()) == 1
+
+
+def test_what_is_being_closed_needs_no_stop() -> None:
+    engine = long(watched(protective_stop="alert"))
+    engine.process(c.Flatten(BTC_PERP.id, "me", T0))
+    assert not acted(timer(engine, T0) + timer(engine, T0 + 5 * S))
+
+
+def test_a_stop_in_the_engine_is_one_where_the_venue_holds_none() -> None:
+    plain = Abilities(order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}), amend=True, reduce_only=True)
+    engine, stop = bracketed(able=plain)
+    assert stop.status.value == "APPROVED"
+    effects = [one for second in range(1, 9) for one in timer(engine, T0 + second * S)]
+    assert not acted(effects)
+    assert not of(effects, Confirm)
+    assert not exits(effects)

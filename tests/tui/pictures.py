@@ -43,6 +43,11 @@ LIMITS = (
     p.LimitView("max_order_notional", 0.0, "0", "10 041.22", "deny", "config.toml:20"),
     p.LimitView("max_orders_per_second", 0.9, "9", "10", "deny", "config.toml:23"),
     p.LimitView("stale_after", 0.7, "1 400", "2 000", "deny", "config.toml:25"),
+    p.LimitView("max_position_loss", 0.045, "0.1%", "2.0%", "exit", "config.toml:46"),
+    p.LimitView("max_daily_loss", 0.0, "0.0%", "5.0%", "halt", "config.toml:48"),
+    p.LimitView("drawdown_1", 0.024, "0.1%", "5.0%", "hold 0.5", "config.toml:50"),
+    p.LimitView("drawdown_2", 0.015, "0.1%", "8.0%", "hold 0.25", "config.toml:50"),
+    p.LimitView("drawdown_3", 0.012, "0.1%", "10.0%", "halt", "config.toml:50"),
 )
 VENUES = (
     p.VenueReport("BINANCE-SPOT", "ready", NOW - 7_300 * SECOND, 4, 4, 1400, 0, 1_273_000_000, 0, 0, 0, None, None),

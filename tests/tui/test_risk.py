@@ -4,14 +4,15 @@ import re
 from decimal import Decimal
 
 from core.domain.order import Order, OrderType, Side
+from core.domain.watch import DrawdownStepped
 from core.protocol import LimitView
 from tests.tui.driving import buy, position, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import picture
-from tests.tui.pictures import draw, moment
+from tests.tui.pictures import LIMITS, draw, moment
 from tui.app import TerminalApp
 from tui.lines import plain
-from tui.screens.risk import drawdown_lines, limit_row, protection_row
+from tui.screens.risk import drawdown_lines, ladder_line, limit_row, protection_row
 
 
 async def test_the_narrow_risk_screen_is_the_drawing() -> None:
@@ -41,6 +42,16 @@ def test_a_position_that_a_stop_covers_in_part_says_so() -> None:
     row = protection_row(state, state.ledger.positions[BTC], market)
     assert (row.text(2), row.text(3), row.text(4)) == ("none", "0%", "–")
     assert row.text(5) == "-9 270.05"
+
+
+def test_the_ladder_says_its_steps_and_which_one_is_in_force() -> None:
+    state = moment().state
+    steps = tuple(limit for limit in LIMITS if limit.name.startswith("drawdown"))
+    text = plain(ladder_line(state, steps))
+    assert text == " steps 5.0% hold 0.5  8.0% hold 0.25  10.0% halt   none in force"
+    state.apply(DrawdownStepped(2, Decimal("0.25"), Decimal(40_000), 1))
+    assert plain(ladder_line(state, steps)).endswith("10.0% halt   in force: 2, at most 10 000.00 held")
+    assert plain(ladder_line(moment().state, ())) == " steps none  none in force"
 
 
 def test_the_scale_shows_where_the_account_stands() -> None:

@@ -99,6 +99,25 @@ def drawdown_lines(state: State, equity: float | None, width: int) -> list[Line]
     return [tuple(runs), _scale(down, width), _marks(width), tuple(today)]
 
 
+def ladder_line(state: State, limits: Sequence[LimitView]) -> Line:
+    """Say the configured steps of the drawdown ladder, and which one is in force."""
+    steps = [limit for limit in limits if limit.name.startswith(STEP)]
+    watched = state.watched
+    runs: list[Run] = [(" steps ", "dim")]
+    for place, step in enumerate(steps, 1):
+        style = "bad" if place == watched.step else ""
+        runs += [(f"{step.bound} {step.act}", style), ("  ", "dim")]
+    if not steps:
+        runs.append(("none ", "dim"))
+    if watched.step:
+        runs.append((f" in force: {watched.step}, at most {number(watched.most)} held", "bad"))
+    else:
+        runs.append((" none in force", "dim"))
+    return tuple(runs)
+
+
+STEP = "drawdown_"
+"""How the names of the ladder's steps begin among the limits."""
 SCALE = 0.20
 """The drawdown at the right end of the scale."""
 
@@ -161,7 +180,8 @@ class RiskScreen(DeckScreen):
         reason = f": {state.state_reason}" if state.state_reason else ""
         self.limits.set_title("limits", f"{state.trading_state.value}{reason}"[: max(10, self.size.width - 20)])
         equity = feed.account.equity if feed.account is not None else (state.equity or None)
-        self.drawdown.show(drawdown_lines(state, equity, self.drawdown.content_size.width))
+        lines = drawdown_lines(state, equity, self.drawdown.content_size.width)
+        self.drawdown.show([*lines, ladder_line(state, feed.limits)])
         self.drawdown.set_title("drawdown", f"guardian ♥{age(feed.heartbeat_age)}")
         held = views.open_positions(state)
         self.protection.set_rows(protection_row(state, position, market) for position, market in held)

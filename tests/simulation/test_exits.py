@@ -186,7 +186,8 @@ class Exiting(RuleBasedStateMachine):
         assert again.state.watched == self.engine.state.watched
         self.engine, self.run = again, self.run + 1
         self.exchange.answers.clear()
-        self.time(1000)
+        self.now += 1000 * MS
+        self.exchange.now = self.now
         self.tell(e.EngineStarted(self.run, "test", "paper", self.now))
         self.tell(m.VenueStatus(PERP, True, "", self.now))
         self.reconcile()

@@ -154,13 +154,17 @@ def _hint(word: str, known: Any, what: str) -> str:
 
 def _refuse_missing(tree: Mapping[str, Any], path: str) -> None:
     given, defaults = tree.get("guardian", {}), GuardianSettings()
-    for key in GuardianSettings.__struct_fields__:
-        if key not in given and f"guardian.{key}" not in _OPTIONAL:
-            line = f"{key} = {toml_value(getattr(defaults, key))}"
-            raise ConfigError(
-                f"guardian.{key} missing: the engine does not start without it; "
-                f'the default is "{line}" under [guardian] of {path}'
-            )
+    keys = [key for key in GuardianSettings.__struct_fields__ if f"guardian.{key}" not in _OPTIONAL]
+    lines = [f"{key} = {toml_value(getattr(defaults, key))}" for key in keys if key not in given]
+    if not lines:
+        return
+    text = (
+        f"guardian.{lines[0].partition(' ')[0]} missing: the engine does not start without it; "
+        f'the default is "{lines[0]}" under [guardian] of {path}'
+    )
+    if len(lines) > 1:  # such as in a file from before these limits were there
+        text += "; these are missing too, with their defaults:\n" + "\n".join(lines[1:])
+    raise ConfigError(text)
 
 
 def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:

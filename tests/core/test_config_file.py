@@ -83,6 +83,56 @@ def test_a_missing_guardian_section_is_refused() -> None:
         parse("[account]\n")
 
 
+def test_a_file_from_before_the_watch_is_told_every_line_at_once() -> None:
+    keys = ("max_daily_loss_frac", "drawdown_steps", "max_age_s")
+    lines = [line for line in WHOLE.splitlines() if not line.startswith(keys)]
+    with pytest.raises(ConfigError) as caught:
+        parse("\n".join(lines))
+    first, *others = str(caught.value).splitlines()
+    assert first.startswith(
+        "guardian.max_daily_loss_frac missing: the engine does not start without it; the default is"
+    )
+    assert parse(
+        "\n".join(lines).replace("[guardian]", "\n".join(["[guardian]", "max_daily_loss_frac = 0.05", *others]))
+    )
+    assert others == ["drawdown_steps = [[0.05, 0.5], [0.08, 0.25], [0.1, 0.0]]", "max_age_s = { scalp = 300.0 }"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "fits"),
+    [
+        ("[]", True),
+        ("[[0.05, 0.5]]", True),
+        ("[[0.05, 0]]", True),
+        ("[[0.05, 0.5], [0.05, 0.25]]", False),
+        ("[[0.05, 0.5], [0.08, 0.5]]", False),
+        ("[[0.05, 1.0]]", False),
+        ("[[0.0, 0.5]]", False),
+        ("[[1.0, 0.5]]", False),
+        ("[[0.05, -0.1]]", False),
+        ("[[nan, 0.5]]", False),
+        ("[[0.05, nan]]", False),
+        ("[[0.05]]", False),
+        ("[[true, 0.5]]", False),
+    ],
+)
+def test_a_ladder_only_ever_lets_less_be_held(steps: str, fits: bool) -> None:
+    old = next(line for line in WHOLE.splitlines() if line.startswith("drawdown_steps ="))
+    if fits:
+        assert parse(WHOLE.replace(old, f"drawdown_steps = {steps}"))
+    else:
+        said = complaint(old, f"drawdown_steps = {steps}")
+        assert said.startswith(
+            f"config.toml:{line_of('drawdown_steps =')} [guardian] drawdown_steps: must be [drawdown, "
+        )
+
+
+@pytest.mark.parametrize("age", ["0", "-1", "nan", '"5"', "true"])
+def test_an_age_is_seconds(age: str) -> None:
+    said = complaint("max_age_s = { scalp = 300.0 }", f"max_age_s = {{ scalp = {age} }}")
+    assert "[guardian] max_age_s" in said
+
+
 def test_other_sections_may_be_left_out() -> None:
     start, end = WHOLE.index("# The practice"), WHOLE.index("# The built-in")
     assert parse(WHOLE[:start] + WHOLE[end:])[0] == Settings()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from core import protocol as p
@@ -13,8 +14,9 @@ from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId
 from core.domain.message import Event
-from core.domain.order import Order, OrderStatus, Side
+from core.domain.order import Order, OrderStatus, OrderType, Side
 from core.engine import Engine
+from core.errors import StoreError
 from core.guardian.guardian import Guardian
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, held, of, opened, order, sent
@@ -102,6 +104,35 @@ async def test_a_cancel_never_overtakes_its_order(desk: Desk, together: bool) ->
     assert desk.venue.cancelled == []
     desk.venue.fill(next(id_ for id_ in outcome.orders if id_ in desk.venue.submitted))
     await until(lambda: not desk.engine.state.exits.flattening)
+
+
+def tighten(desk: Desk) -> None:
+    """Have the guardian close what loses a hundredth of a per cent of equity."""
+    watch = desk.engine.guardian.watch
+    watch.settings = msgspec.structs.replace(watch.settings, max_position_loss_frac=0.0001)
+    for rule in watch.positions:
+        rule.settings = watch.settings
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_an_exit_of_the_guardians_waits_for_no_journal(desk: Desk, broken: bool) -> None:
+    """Silent or broken: the exit leaves, is marked where its record is not durable, and ends with the venue's word."""
+    tighten(desk)
+    memory = memory_of(desk)
+    memory.held, memory.failure = not broken, StoreError("no space left") if broken else None
+    desk.venue.price(59_000.0)
+    await until(lambda: len(desk.venue.submitted) == 2)
+    exit_ = desk.venue.submitted[-1]
+    sent_ = desk.engine.state.blotter.orders[exit_].order
+    assert (sent_.type, sent_.quantity, sent_.reduce_only) == (OrderType.LIMIT, D("0.02"), True)
+    if broken:
+        await until(lambda: exit_ in desk.engine.state.exits.unjournalled)
+    desk.venue.fill(exit_, "59000")
+    await until(lambda: not desk.engine.state.exits.flattening)
+    assert desk.venue.position == 0
+    memory.held, memory.failure = False, None
+    memory.release()
+    await until(lambda: ended(memory) == [(True, "flat, confirmed by the venue")])
 
 
 async def test_an_order_by_hand_waits_for_its_record(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,7 @@ from tests.core.kit import (
     order,
     quote,
     sent,
+    submit,
 )
 
 MS = S // 1000
@@ -188,6 +190,32 @@ def test_what_is_no_price_moves_nothing(bad: float, where: str) -> None:
     else:
         effects = list(engine.process(quote(BTC_PERP, 59_999.9, 60_000.1).replace(**{where: bad})))
     assert not acted([*effects, *timer(engine, T0 + S)])
+
+
+@pytest.mark.parametrize("rules", [{"max_position_loss_frac": 0.02}, {"min_liquidation_distance_frac": 0.20}, {}])
+@pytest.mark.parametrize("lots", [3, 9, 25])
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_between_the_calm_prices_no_rule_has_anything_to_say(rules: dict[str, Any], lots: int, side: Side) -> None:
+    engine = watched(**(rules or {"forced_stop_frac": 0.001}), cash="30000")
+    engine.process(fill(BTC_PERP, side, str(D(lots) / 10), "60000", "f0"))
+    if not rules:
+        stop = order(
+            BTC_PERP, side.opposite, str(D(lots) / 10), type=OrderType.STOP, trigger=D(60_000 - side.sign * 900)
+        )
+        submit(engine, msgspec.structs.replace(stop, reduce_only=True))
+    watch = engine.guardian.watch
+    watch.refresh(engine.state)
+    one, scene = watch.held[BTC_PERP.id], watch.revalue(engine.state)
+    market, calm, spoke = one.market, 0, 0
+    for bid in range(58_400, 61_600, 5):
+        market.bid, market.ask, market.mark = float(bid), bid + 0.1, bid + 0.05
+        speaks = bool(watch._ask(watch._priced, one, scene))
+        spoke += speaks
+        if one.low < market.bid and market.ask < one.high and one.low < market.mark < one.high:
+            calm += 1
+            assert not speaks, bid
+    assert calm or lots == 25
+    assert spoke or lots < (20 if "min_liquidation_distance_frac" in rules else 9)
 
 
 # --- age --------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar
 from core.domain.message import Command, Message
 from core.domain.order import OrderRecord
+from core.domain.studies import TrialReport, Trials
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
+from core.frames import AskTrial, AskTrials
 from core.state import State
 
 CONNECT_TIMEOUT_S = 5.0
@@ -87,7 +89,14 @@ class Client:
 
     @classmethod
     async def connect(
-        cls, path: Path, name: str, *, view_only: bool = False, stream: bool = True, terminal: bool = False
+        cls,
+        path: Path,
+        name: str,
+        *,
+        view_only: bool = False,
+        stream: bool = True,
+        terminal: bool = False,
+        researcher: bool = False,
     ) -> "Client":
         """Open a session; with ``stream`` the first snapshot has been applied on return.
 
@@ -104,7 +113,7 @@ class Client:
         client = cls(reader, writer)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):  # wait_for of Python 3.11 may swallow a cancellation
-                await client._open(p.Hello(p.PROTOCOL, name, view_only, stream, terminal))
+                await client._open(p.Hello(p.PROTOCOL, name, view_only, stream, terminal, researcher))
             client._task = asyncio.get_running_loop().create_task(client._follow())
         except TimeoutError:
             raise NoEngine(f"the engine at {path} did not answer within {CONNECT_TIMEOUT_S:g} s") from None
@@ -235,6 +244,10 @@ class Client:
     async def ask(self, question: p.AskRecords) -> p.Records: ...
     @overload
     async def ask(self, question: p.AskVenues) -> tuple[p.VenueReport, ...]: ...
+    @overload
+    async def ask(self, question: AskTrials) -> Trials: ...
+    @overload
+    async def ask(self, question: AskTrial) -> TrialReport: ...
     async def ask(self, question: Any) -> Any:
         """Ask a question and return its answer.
 

@@ -11,6 +11,7 @@ import structlog
 from core import protocol as p
 from core.domain import alerts as a
 from core.domain import commands as c
+from core.domain import studies as s
 from core.domain.approval import TradingState
 from core.domain.message import Command
 
@@ -24,6 +25,8 @@ _HARMLESS = (
     a.RemoveAlert,
     a.AcknowledgeAlert,
     a.MuteAlerts,
+    s.StartStudy,
+    s.StopStudy,
 )
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 

@@ -14,6 +14,7 @@ from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import studies as s
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
@@ -85,6 +86,9 @@ class Engine:
             m.VenueStatus: self._data,
             m.StoreStatus: self._data,
             a.TargetStatus: self._data,
+            s.ResearcherStatus: self._data,
+            s.StudyChanged: self._data,
+            s.ConfigChanged: self._data,
             m.Bar: self._history,
             m.Timer: self._timer,
             c.SubmitOrder: self._orders.submit,

@@ -9,26 +9,22 @@ from typing import Any
 
 import msgspec
 
-from core import wire
+from core import frames, wire
 from core.domain.events import OrderFilled
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.market import Bar, Interval
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
+from core.domain.studies import TrialReport, Trials
+from core.frames import AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
 from core.state import StateImage
 
 PROTOCOL = 3
-
-
-class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Carry one thing that engine or client says."""
+Question = frames.Question
+_More = OfResearcher
 
 
 # --- questions and their answers --------------------------------------------------------------------------------------
-
-
-class Question(Frame, frozen=True):
-    """Ask the engine something; it changes nothing."""
 
 
 class AskStatus(Question, frozen=True):
@@ -270,6 +266,8 @@ class Hello(Frame, frozen=True):
     stream: bool = True
     terminal: bool = False
     """Whether somebody looks at a screen there: of several terminals one holds control (``core.control``)."""
+    researcher: bool = False
+    """Whether it runs the studies: one of these may be attached (``core.research``)."""
 
 
 class Watch(Frame, frozen=True):
@@ -296,7 +294,7 @@ class Ask(Frame, frozen=True):
     """Ask a question; answered by ``Answer``."""
 
     id: int
-    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits | AskVenues | AskRecords
+    question: AskStatus | AskOrders | AskFills | AskBars | AskPreview | AskLimits | AskVenues | AskRecords | _More
 
 
 class Resync(Frame, frozen=True):
@@ -370,8 +368,8 @@ class Bye(Frame, frozen=True):
     reason: str
 
 
-ClientFrame = Hello | Watch | Send | Ask | Resync | TakeControl
-ServerFrame = Welcome | Snapshot | Update | Answer | Bye | ControlChanged
+ClientFrame = Hello | Watch | Send | Ask | Resync | TakeControl | Publish | Reply
+ServerFrame = Welcome | Snapshot | Update | Answer | Bye | ControlChanged | Request
 _client_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ClientFrame)
 _server_decoder: "msgspec.msgpack.Decoder[Any]" = msgspec.msgpack.Decoder(ServerFrame)
 decode_client_frame = _client_decoder.decode
@@ -386,6 +384,8 @@ ANSWERS: dict[type[Question], Any] = {
     AskLimits: tuple[LimitView, ...],
     AskVenues: tuple[VenueReport, ...],
     AskRecords: Records,
+    AskTrials: Trials,
+    AskTrial: TrialReport,
 }
 
 

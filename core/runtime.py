@@ -87,7 +87,9 @@ class Runtime:
         self.emit(e.EngineStarted(run, self._version, self.engine.state.mode, now))
         if socket is not None:
             answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals)
-            backend = Backend(self.engine.state, self.command, answers.answer, answers.growing, self._welcome)
+            backend = Backend(
+                self.engine.state, self.command, answers.answer, answers.growing, self._welcome, self._told
+            )
             self.server = Server(socket, backend)
             await self.server.start()
         self._due = self._loop.time()
@@ -120,6 +122,10 @@ class Runtime:
         self._queue.append((message, None))
         if not self._scheduled:
             self._schedule()
+
+    def _told(self, data: Data) -> None:
+        """Take data of a client's, at the time of their coming."""
+        self.emit(data.replace(ts=self.clock.now()))
 
     def emit_all(self, messages: Sequence[Message]) -> None:
         """Queue messages that follow each other without anything between them."""

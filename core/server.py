@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from core.domain import market as m
 from core.domain.alerts import TargetStatus
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Event, Message
+from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ResearcherStatus, StudyChanged
 from core.errors import TradedeckError
+from core.frames import AskTrial, AskTrials, Publish, Reply
 from core.protocol import (
     PROTOCOL,
     Answer,
@@ -35,6 +38,7 @@ from core.protocol import (
     Welcome,
     decode_client_frame,
 )
+from core.research import Research
 from core.state import State
 
 log = structlog.get_logger()
@@ -51,7 +55,8 @@ KEPT_PRINTS = 100
 MAX_DEPTH = 200
 
 
-_ONE_BY_ONE = (Event, m.Bar, m.InstrumentDefined, m.VenueStatus, m.StoreStatus, TargetStatus)
+_RARE = (m.Bar, m.InstrumentDefined, m.VenueStatus, m.StoreStatus, TargetStatus)
+_ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged)
 _ACCOUNT = InstrumentId("")
 
 
@@ -65,8 +70,11 @@ class Backend:
         answer: Callable[[Question], Awaitable[object]],
         growing: Callable[[InstrumentId], list[m.Bar]],
         welcome: Callable[[], Welcome],
+        tell: Callable[[Data], None] = lambda _: None,
     ) -> None:
         self.state, self.command, self.answer, self.growing, self.welcome = state, command, answer, growing, welcome
+        self.tell = tell
+        """Take data that a client tells, as the engine's own."""
 
 
 class Session(asyncio.Protocol):
@@ -112,6 +120,7 @@ class Session(asyncio.Protocol):
         """Forget the client; the engine does not care."""
         self._server.sessions.discard(self)
         self._server.control.leave(self)
+        self._server.research.leave(self)
         for task in self._tasks:
             task.cancel()
 
@@ -127,15 +136,30 @@ class Session(asyncio.Protocol):
         elif isinstance(frame, Resync):
             self._snapshot()
         elif isinstance(frame, Send):
-            against = self._against(frame.command)
-            if against:
-                self._answer(frame.id, Outcome(False, reason=against))
-            else:
-                self._run(frame.id, self._server.backend.command(frame.command))
+            self._send(frame)
         elif isinstance(frame, TakeControl):
             self._answer(frame.id, self._server.control.take(self))
         elif isinstance(frame, Ask):
-            self._run(frame.id, self._server.backend.answer(frame.question))
+            self._ask(frame)
+        elif isinstance(frame, Publish):
+            self._server.research.told(self, frame.message)
+        elif isinstance(frame, Reply):
+            self._server.research.reply(self, frame)
+
+    def _send(self, send: Send) -> None:
+        against = self._against(send.command)
+        if against:
+            self._answer(send.id, Outcome(False, reason=against))
+        elif isinstance(send.command, FOR_RESEARCHER):
+            self._run(send.id, self._server.research.command(send.command))
+        else:
+            self._run(send.id, self._server.backend.command(send.command))
+
+    def _ask(self, ask: Ask) -> None:
+        if isinstance(ask.question, AskTrials | AskTrial):
+            self._run(ask.id, self._server.research.ask(ask.question))
+        else:
+            self._run(ask.id, self._server.backend.answer(ask.question))
 
     def _hello(self, hello: Hello) -> None:
         self._write(self._server.backend.welcome())
@@ -148,6 +172,10 @@ class Session(asyncio.Protocol):
             self.streams = True
         if hello.terminal:
             self._server.control.join(self)
+        if hello.researcher:
+            refused = self._server.research.join(self)
+            if refused:
+                self._end(refused)
 
     def _against(self, command: Command) -> str:
         if self.view_only:
@@ -281,6 +309,7 @@ class Server:
         self.backend = backend
         self.sessions: set[Session] = set()
         self.control = Control()
+        self.research = Research(backend.tell, time.monotonic)
         self._listener: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -320,6 +349,7 @@ class Server:
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self._tick)
+        self.research.publish()
         for session in tuple(self.sessions):
             if session.streams:
                 session.conflated()

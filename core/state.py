@@ -22,6 +22,7 @@ from core.domain.position import BetPosition, Position
 from core.exiting import Exiting
 from core.ledger import Ledger
 from core.markets import Market, Markets
+from core.studies import StudyBook, StudyImage
 from core.watched import Watched
 
 DEFAULT_CURRENCY = Asset("USDT")
@@ -87,6 +88,7 @@ class StateImage(msgspec.Struct, frozen=True):
     alerts: AlertImage = AlertImage()
     capital: dict[Asset, Decimal] = {}
     watched: Watched = msgspec.field(default_factory=Watched)
+    studies: StudyImage = StudyImage()
 
 
 class State:
@@ -102,6 +104,7 @@ class State:
         self.blotter = Blotter()
         self.brackets = Brackets()
         self.alerts = AlertBook()
+        self.studies = StudyBook()
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
@@ -149,6 +152,7 @@ class State:
             w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
             **self.alerts.handlers(),
+            **self.studies.handlers(),
         }
 
     def apply(self, message: Message) -> None:
@@ -334,6 +338,7 @@ class State:
             self.alerts.image(client=client),
             dict(self.capital.waiting),
             self.watched.copy(),
+            self.studies.image() if client else StudyImage(),
         )
 
     @classmethod
@@ -355,6 +360,7 @@ class State:
         state.alerts.restore(image.alerts)
         state.capital.waiting = dict(image.capital)
         state.watched.restore(image.watched)
+        state.studies.restore(image.studies)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.domain import alerts, commands, events, market, watch
+from core.domain import alerts, commands, events, market, studies, watch
 from core.domain.message import Command, Data, Event, Message
 from core.errors import ClientError, JournalDamaged, JournalTooNew, StoreError
 from core.ports import Record
@@ -20,8 +20,8 @@ def _members(family: type[Message], *modules: Any) -> tuple[type[Message], ...]:
     return tuple(sorted(found, key=lambda cls: cls.__name__))
 
 
-DATA = _members(Data, market, alerts)
-COMMANDS = _members(Command, commands, alerts)
+DATA = _members(Data, market, alerts, studies)
+COMMANDS = _members(Command, commands, alerts, studies)
 EVENTS: tuple[type[Message], ...] = (*_members(Event, events, alerts, watch), market.InstrumentDefined)
 
 

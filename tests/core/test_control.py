@@ -14,6 +14,7 @@ from core.domain.alerts import MuteAlerts, SetAlert
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId
 from core.domain.order import Order, Side
+from core.domain.studies import PromoteTrial, RollBackConfig
 from core.wire import COMMANDS
 from tests.core.kit import BTC_PERP, order
 from tests.core.test_session import Desk, until
@@ -147,7 +148,10 @@ def test_every_command_is_judged() -> None:
     assert not harmless(c.SetTradingState(TradingState.REDUCING), TradingState.HALTED)
     assert harmless(c.SetTradingState(TradingState.REDUCING), TradingState.ACTIVE)
     assert not harmless(c.StopEngine(), TradingState.ACTIVE)
+    assert not harmless(PromoteTrial("s", 1), TradingState.ACTIVE)
+    assert not harmless(RollBackConfig("s", 1), TradingState.ACTIVE)
     assert {kind.__name__ for kind in COMMANDS} == {
         "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten", "SetTradingState", "StopEngine",
         SetAlert.__name__, "RemoveAlert", "AcknowledgeAlert", MuteAlerts.__name__,
+        "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy",
     }  # fmt: skip

@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.engine: Engine = opened()
-        backend = Backend(self.engine.state, self.command, self.answer, lambda _: [], self.welcome)
+        backend = Backend(self.engine.state, self.command, self.answer, lambda _: [], self.welcome, self.tell)
         self.server = Server(path, backend)
 
     async def command(self, command: Command) -> p.Outcome:

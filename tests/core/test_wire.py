@@ -14,6 +14,7 @@ from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
 from core.domain.message import Command, Data, Event, Message
 from core.domain.order import Order, Side
+from core.domain.studies import Config, ConfigStatus, Study, StudyState
 from core.errors import ClientError
 from tests.core.kit import BTC_PERP, D, order
 
@@ -22,6 +23,13 @@ st.register_type_strategy(Instrument, st.just(BTC_PERP))
 st.register_type_strategy(Order, st.just(order(BTC_PERP, Side.SELL, "0.5", "60000.1", reduce_only=True)))
 RULE = AlertRule(AlertKind.PRICE, BTC_PERP.id, True, D("60000.1"), True, "a note", "a1")
 st.register_type_strategy(AlertRule, st.just(RULE))
+STUDY = Study("rsi", "rsi", StudyState.RUNNING, 12, 40, 1, 8, 1.22, None, 3.5, "Mon 02:00", 1, 2, "why")
+CONFIG = Config(
+    "rsi", 3, ConfigStatus.ACTIVE, (BTC_PERP.id,), {"rsi": 14, "on": True, "kind": "x", "q": 0.5}, 2.0, "cross", 0.1,
+    None, "s", 7, 1, "anna", {"calmar": 2.4},
+)  # fmt: skip
+st.register_type_strategy(Study, st.just(STUDY))
+st.register_type_strategy(Config, st.just(CONFIG))
 ints = st.integers(-(2**63), 2**63 - 1)
 floats = st.floats(allow_nan=False)
 levels = st.lists(st.tuples(floats, floats), max_size=5).map(tuple)

@@ -1,0 +1,221 @@
+"""Studies, their trials and the configs that came of them: what a researcher tells, and what a trader asks of it.
+
+The meaning of the figures stands in the research pages: score = total return / (maximum drawdown × leverage factor);
+fractions are fractions (0.2 is 20 %), drawdowns positive.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Command, Data, Nanoseconds
+
+Parameter = bool | int | float | str
+"""One value of a strategy's parameter."""
+
+
+class StudyState(StrEnum):
+    """Where a study stands."""
+
+    SCHEDULED = "scheduled"
+    """It waits for its time."""
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+class Study(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One study at a glance. ``best_score`` is None before a trial counted; ``rate`` is trials a minute."""
+
+    id: str
+    strategy_id: str
+    state: StudyState
+    trials_done: int = 0
+    trials_total: int = 0
+    windows_done: int = 0
+    windows_total: int = 0
+    best_score: float | None = None
+    rate: float | None = None
+    seconds_left: float | None = None
+    schedule: str = ""
+    """When it runs by itself, in words (``Mon 02:00``); empty where nobody scheduled it."""
+    next_run: Nanoseconds = 0
+    started: Nanoseconds = 0
+    reason: str = ""
+    """Why it paused, stopped or failed."""
+
+
+class Gate(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One gate before promotion: its figure, what it had to be, and whether it was passed."""
+
+    name: str
+    value: str
+    bound: str
+    passed: bool
+
+
+class Trial(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One trial's figures; None where a figure does not exist.
+
+    ``efficiency`` is the walk-forward efficiency, annualised out-of-sample return over in-sample return; ``dsr`` the
+    deflated Sharpe ratio, ``pbo`` the probability of backtest overfitting. A liquidated trial has no score.
+    """
+
+    number: int
+    score: float | None
+    calmar: float | None
+    total_return: float | None
+    max_drawdown: float | None
+    leverage: float
+    trades: int
+    efficiency: float | None = None
+    dsr: float | None = None
+    pbo: float | None = None
+    gates_passed: int = 0
+    gates_total: int = 0
+    liquidated: Nanoseconds = 0
+    """When it was liquidated first; 0 where it never was."""
+    liquidated_in: InstrumentId = InstrumentId("")
+
+
+class Trials(msgspec.Struct, frozen=True):
+    """The best trials of a study, the best first, the liquidated last; ``total`` counts all of them."""
+
+    trials: tuple[Trial, ...]
+    total: int
+
+
+class Plateau(msgspec.Struct, frozen=True, gc=False):
+    """The score over two parameters around a trial: a row for each ``y``, a column for each ``x``; None: not tried."""
+
+    x: str
+    y: str
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    scores: tuple[tuple[float | None, ...], ...]
+
+
+class TrialReport(msgspec.Struct, frozen=True):
+    """One trial whole. The two equity series are of the same step and follow each other; at most some 500 points."""
+
+    study: str
+    strategy_id: str
+    trial: Trial
+    gates: tuple[Gate, ...] = ()
+    parameters: dict[str, Parameter] = {}
+    equity_in: tuple[float, ...] = ()
+    equity_out: tuple[float, ...] = ()
+    plateau: Plateau | None = None
+    instruments: tuple[InstrumentId, ...] = ()
+    margin_mode: str = ""
+    max_position_size: float | None = None
+    data_from: Nanoseconds = 0
+    data_to: Nanoseconds = 0
+    code_version: str = ""
+
+
+class ConfigStatus(StrEnum):
+    """Whether a strategy runs by this config."""
+
+    ACTIVE = "active"
+    HISTORY = "history"
+
+
+class Config(msgspec.Struct, frozen=True, gc=False):
+    """One promoted config: one is active for each strategy, the others are history."""
+
+    strategy_id: str
+    version: int
+    status: ConfigStatus
+    instruments: tuple[InstrumentId, ...]
+    parameters: dict[str, Parameter]
+    leverage: float
+    margin_mode: str
+    max_position_size: float
+    score: float | None
+    study: str
+    trial: int
+    promoted_at: Nanoseconds
+    promoted_by: str
+    metrics: dict[str, float] = {}
+    data_from: Nanoseconds = 0
+    data_to: Nanoseconds = 0
+    code_version: str = ""
+    hash: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what names this version of this strategy's config."""
+        return f"{self.strategy_id} v{self.version}"
+
+
+# --- commands, which the researcher carries out -----------------------------------------------------------------------
+
+
+class PromoteTrial(Command, frozen=True):
+    """Make a trial the active config of its strategy. ``over`` is the version it was compared with, 0 for none."""
+
+    study: str
+    trial: int
+    over: int = 0
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+class RollBackConfig(Command, frozen=True):
+    """Make an earlier version of a strategy's config active again, as a new version. ``over``: what was active."""
+
+    strategy_id: str
+    version: int
+    over: int = 0
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+class StartStudy(Command, frozen=True):
+    """Start the study that a file describes."""
+
+    file: str
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+class StopStudy(Command, frozen=True):
+    """Stop a study; what its trials found stays."""
+
+    study: str
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+FOR_RESEARCHER = (PromoteTrial, RollBackConfig, StartStudy, StopStudy)
+"""Commands that the engine hands on and does not carry out."""
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+class ResearcherStatus(Data, frozen=True):
+    """A researcher came (``attached``) or went; what it told before is what it knew until then."""
+
+    attached: bool
+    name: str
+    ts: Nanoseconds
+
+
+class StudyChanged(Data, frozen=True):
+    """How one study stands now; replaces what was told of it before."""
+
+    study: Study
+    ts: Nanoseconds
+
+
+class ConfigChanged(Data, frozen=True):
+    """How one version of a strategy's config stands now. An active one makes the one before it history."""
+
+    config: Config
+    ts: Nanoseconds

@@ -14,6 +14,7 @@ import msgspec
 from core import protocol as p
 from core.domain import studies as s
 from core.domain.message import Data
+from core.domain.studies import NO_RESEARCHER
 from core.errors import ClientError
 from core.frames import ForResearcher, OfResearcher, Reply, Request
 
@@ -23,7 +24,6 @@ ANSWER_S = 25.0
 """How long a researcher may take; a client waits a little longer for its answer."""
 MAX_BODY = 4 * 1024 * 1024
 """The largest answer that is handed on, in bytes: half of what a client may leave unread."""
-NO_RESEARCHER = "no researcher is running: start one with `tradedeck study run FILE`"
 Work = OfResearcher | ForResearcher
 
 

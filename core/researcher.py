@@ -12,7 +12,7 @@ from core.client import Client
 from core.domain import studies as s
 from core.errors import TradedeckError
 from core.frames import Publish, Reply, Request
-from core.research import NO_RESEARCHER, Work
+from core.research import Work
 
 Answering = Callable[[Work], Awaitable[object]]
 
@@ -65,7 +65,7 @@ class Researcher(Client):
         try:
             body = msgspec.Raw(wire.encode(await self.answer(request.work)))
         except TradedeckError as error:
-            self._write(Reply(request.id, error=str(error) or NO_RESEARCHER))
+            self._write(Reply(request.id, error=str(error) or type(error).__name__))
         except Exception as error:  # task boundary: whoever asked must hear of it
             self._write(Reply(request.id, error=f"the researcher failed on it: {error!r}"))
         else:

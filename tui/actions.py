@@ -63,7 +63,7 @@ AROUND: Mapping[str, tuple[str, ...]] = {
     "journal": ("grid", "app"), "grid": ("trade", "app"), "editor": ("grid",), "finder": (),
 }  # fmt: skip
 """The scopes whose keys work too where those of a scope do; of one not named here, the app's."""
-BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Journal", "Alerts")
+BUILT = ("Trade", "Positions", "Orders", "Risk", "Venues", "Studies", "Configs", "Journal", "Alerts")
 """The screens that exist so far."""
 
 
@@ -166,12 +166,14 @@ TABLE: tuple[Action, ...] = (
     Action("alerts.mute", ("M",), "mute", "Mute this kind of alert for a while, or let it speak again", "alerts",
            "mute", S),
     Action("studies.promote", ("p",), "promote", "Promote the trial to the active config", "studies", "promote", D,
-           "y", ready=False),
-    Action("studies.diff", ("d",), "diff", "Compare with the active config", "studies", "diff", ready=False),
-    Action("studies.report", ("enter",), "report", "Show the report of the trial", "studies", "report", ready=False),
-    Action("studies.new", ("n",), "new study", "Start a study", "studies", "new_study", S, ready=False),
-    Action("configs.rollback", ("R",), "roll back", "Return to this config", "configs", "roll_back", D, "y",
-           ready=False),
+           "y"),
+    Action("studies.diff", ("d",), "diff", "Compare with the active config", "studies", "diff"),
+    Action("studies.report", ("enter",), "report", "Show the report of the trial", "studies", "report"),
+    Action("studies.new", ("n",), "new study", "Start the study that a file describes", "studies", "new_study", S),
+    Action("studies.stop", ("x",), "stop study", "Stop the study; what its trials found stays", "studies",
+           "stop_study", S, "y"),
+    Action("configs.rollback", ("R",), "roll back", "Return to this config", "configs", "roll_back", D, "y"),
+    Action("configs.diff", ("d",), "diff", "Compare with the active config", "configs", "diff"),
 )  # fmt: skip
 
 

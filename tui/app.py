@@ -18,9 +18,9 @@ from core.domain.order import Order, Side
 from core.errors import ClientError
 from tui import trading
 from tui.actions import Kind, bindings
-from tui.alarms import AlertKeys
 from tui.confirm import Confirm, TypeWord
 from tui.keys import LATCH_SECONDS, Latch
+from tui.promoting import PromotionKeys
 from tui.trading import ORIGIN, Nothing, Plan
 from tui.widgets.ladder import Ladder
 from tui.widgets.ticket import Ticket
@@ -30,7 +30,7 @@ PREVIEW_DELAY_S = 0.15
 PREVIEW_EVERY_S = 1.0
 
 
-class TerminalApp(AlertKeys):
+class TerminalApp(PromotionKeys):
     """A view that can trade: what reduces risk in two keys, what adds risk armed and by ticket."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.SAFE, Kind.REDUCES, Kind.ADDS)

@@ -3,7 +3,9 @@
 from core import protocol as p
 from core.client import Client
 from core.domain.message import Command
+from core.domain.studies import TrialReport, Trials
 from core.errors import NoEngine
+from core.frames import AskTrial, AskTrials
 
 
 class Asking:
@@ -55,6 +57,26 @@ class Asking:
 
         Raises:
             ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)
+
+    async def ask_trials(self, question: AskTrials) -> Trials:
+        """Ask for the best trials of a study.
+
+        Raises:
+            ClientError: there is no researcher, or it could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)
+
+    async def ask_trial(self, question: AskTrial) -> TrialReport:
+        """Ask for everything of one trial.
+
+        Raises:
+            ClientError: there is no researcher, or it could not answer.
         """
         if self._client is None:
             raise NoEngine(f"not connected: {self.trouble}")

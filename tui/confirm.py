@@ -225,15 +225,17 @@ class AskText(ModalScreen[str | None]):
     AUTO_FOCUS = "*"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "cancel", show=False)]
 
-    def __init__(self, title: str, text: str = "", hint: str = "Enter takes it · Esc cancels") -> None:
+    def __init__(
+        self, title: str, text: str = "", hint: str = "Enter takes it · Esc cancels", *, room: int = 64
+    ) -> None:
         super().__init__()
-        self._title, self._text, self._hint = title, text, hint
+        self._title, self._text, self._hint, self._room = title, text, hint, room
 
     def compose(self) -> ComposeResult:
         """Lay out the line to type in."""
         with Dialog() as dialog:
             dialog.border_title = Content(self._title)
-            yield Input(self._text, id="text", max_length=64)
+            yield Input(self._text, id="text", max_length=self._room)
             yield Static(Content(self._hint), classes="dialog-hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -19,6 +19,7 @@ from core.domain import market as m
 from core.domain.alerts import AlertRaised
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Event, Message
+from core.domain.studies import ConfigChanged, ResearcherStatus, StudyChanged
 from core.errors import ClientError
 from core.state import State
 from tui.asking import Asking
@@ -30,7 +31,7 @@ BARS_WANTED = 500
 KEPT_EVENTS = 200
 KEPT_FILLS = 500
 
-ACCOUNT, ORDERS, NOTICES, LINK = "account", "orders", "notices", "link"
+ACCOUNT, ORDERS, NOTICES, LINK, STUDIES = "account", "orders", "notices", "link", "studies"
 
 
 class Dirty:
@@ -198,6 +199,8 @@ class Feed(Asking):
             dirty.bars.add(message.instrument)
         elif isinstance(message, m.InstrumentDefined):
             dirty.everything = True
+        elif isinstance(message, ResearcherStatus | StudyChanged | ConfigChanged):
+            dirty.topics.add(STUDIES)
         elif isinstance(message, Event | m.VenueStatus | m.StoreStatus):
             self._event(message)
         elif isinstance(found := getattr(message, "instrument", None), str):

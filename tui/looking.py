@@ -48,6 +48,10 @@ class Looking(GuardedApp):
         if self.here.is_mounted:
             self.here.hints.say(words, style)
 
+    def on_deck_screen_said(self, event: DeckScreen.Said) -> None:
+        """Tell what a screen says."""
+        self.tell(event.words, "warn")
+
     def draw_header(self) -> None:
         """Draw the two lines at the top."""
         self._header_at = time.monotonic()

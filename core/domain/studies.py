@@ -11,6 +11,7 @@ import msgspec
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Nanoseconds
 
+NO_RESEARCHER = "no researcher is running: start one with `tradedeck study run FILE`"
 Parameter = bool | int | float | str
 """One value of a strategy's parameter."""
 

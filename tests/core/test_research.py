@@ -14,9 +14,10 @@ from core import protocol as p
 from core import research
 from core.client import Client
 from core.domain import studies as s
+from core.domain.studies import NO_RESEARCHER
 from core.errors import ClientError
 from core.frames import AskTrial, AskTrials
-from core.research import NO_RESEARCHER, PUBLISH_S, Research
+from core.research import PUBLISH_S, Research
 from core.researcher import Researcher
 from core.state import State, StateImage
 from core.studies import CONFIGS, STUDIES, StudyBook

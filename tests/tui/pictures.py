@@ -19,13 +19,23 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
 from core.domain.instrument import Instrument
 from core.domain.order import Liquidity, Order, OrderType, Side
+from core.domain.studies import (
+    ConfigChanged,
+    ResearcherStatus,
+    StudyChanged,
+    TrialReport,
+    Trials,
+)
+from core.frames import AskTrial, AskTrials
 from core.guardian.guardian import Guardian
 from core.preview import preview
 from core.state import State
+from tests.tui import research
 from tests.tui.harness import picture
 from tui.app import TerminalApp
 from tui.feed import Feed
 from tui.screens.deck import DECK
+from tui.screens.studies import StudiesScreen
 from tui.watchlists import WatchList
 from venues.contracts_table import contracts
 
@@ -109,6 +119,14 @@ class StillFeed(Feed):
         words = question.text.split()
         found = [record for record in RECORDS if all(word in repr(record.event) for word in words)]
         return p.Records(tuple(reversed(found)), 0)
+
+    async def ask_trials(self, question: AskTrials) -> Trials:
+        """Give the trials of the drawing."""
+        return Trials(research.TRIALS, 1240)
+
+    async def ask_trial(self, question: AskTrial) -> TrialReport:
+        """Give the report of a trial."""
+        return research.report(question.study, question.trial)
 
     @property
     def connected(self) -> bool:
@@ -208,6 +226,14 @@ def _alerts(state: State, btc: InstrumentId) -> None:
     state.apply(a.TargetStatus("chat", "", 0, 9, 0, NOW))
 
 
+def _studies(state: State) -> None:
+    state.apply(ResearcherStatus(True, "lab", NOW - 7_000 * SECOND))
+    for study in research.studies(NOW):
+        state.apply(StudyChanged(study, NOW))
+    for config in research.CONFIGS:
+        state.apply(ConfigChanged(config, NOW))
+
+
 def moment() -> StillFeed:
     """Build the frozen moment."""
     state, rng = State(Asset("USDT")), random.Random(20251121)
@@ -221,6 +247,7 @@ def moment() -> StillFeed:
         state.apply(e.BalanceSet(venue, Asset("USDT"), Decimal("50194.07"), "picture", NOW))
     _orders(state, btc)
     _alerts(state, btc)
+    _studies(state)
     state.apply(e.DayStarted(Decimal("100000"), NOW))
     state.apply(e.PeakRaised(Decimal("100535"), NOW))
     return StillFeed(state)
@@ -242,6 +269,7 @@ def stale_moment() -> StillFeed:
     feed = moment()
     for market in feed.state.markets.values():
         market.ts -= 10 * SECOND
+    feed.state.apply(ResearcherStatus(False, "lab", NOW - 720 * SECOND))
     return feed
 
 
@@ -278,6 +306,8 @@ async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str,
         else:
             app.action_screen(screen)
             await pilot.pause(0.2)
+        if screen == "studies" and app.feed.state.studies.attached:
+            await _report(app, pilot)
         app.draw_header()
         await pilot.pause(0.1)
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
@@ -303,6 +333,17 @@ async def _ask(_: TerminalApp, pilot: Pilot[int]) -> None:
     """Ask for a price alert, above the last price."""
     await pilot.press("P", *["pageup"] * 3)
     await pilot.pause(0.2)
+
+
+async def _report(app: TerminalApp, pilot: Pilot[int]) -> None:
+    """Wait until the chosen trial stands on the studies screen."""
+    screen = app.deck["studies"]
+    assert isinstance(screen, StudiesScreen)
+    for _ in range(600):
+        if "no trial" not in screen.trial.text and screen.report is not None and "asked" not in screen.trial.text:
+            return
+        await pilot.pause(0.1)
+    raise AssertionError("the report of the trial did not come")
 
 
 async def _fill_in(_: TerminalApp, pilot: Pilot[int]) -> None:

@@ -18,6 +18,7 @@ from tui.viewer import Viewer
 from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
 from tui.widgets.ladder import Ladder
+from tui.widgets.studies import ConfigGrid, StudyGrid
 from tui.widgets.ticket import Ticket
 from tui.widgets.watch import WatchGrid
 
@@ -46,11 +47,11 @@ def test_no_key_needs_ctrl_alt_or_a_function_key() -> None:
 
 def test_what_is_not_there_is_not_offered() -> None:
     missing = {action.id for action in TABLE if not action.ready}
-    assert "studies.promote" in missing
     offered = {str(getattr(b, "id", "")) for scope in {a.scope for a in TABLE} for b in actions.bindings(scope)}
     assert not missing & offered
-    assert not any(label == "promote" for _, _, label, _, _ in actions.help_rows())
-    assert "promote" not in actions.markdown()
+    labels = {action.label for action in TABLE if not action.ready}
+    assert not any(label in labels for _, _, label, _, _ in actions.help_rows())
+    assert not any(f"`{id_}`" in actions.markdown() for id_ in missing)
 
 
 def test_what_cannot_be_undone_asks_first() -> None:
@@ -118,6 +119,7 @@ def test_every_key_that_is_offered_does_something() -> None:
         "app": TerminalApp, "ladder": Ladder, "candles": Candles, "grid": Grid, "ticket": Ticket,
         "journal": JournalScreen, "alerts": AlertGrid, "lists": WatchGrid, "rules": RuleGrid, "trade": TradeScreen,
         "finder": Finder, "editor": ListEditor,
+        "studies": StudyGrid, "configs": ConfigGrid,
     }  # fmt: skip
     for action in actions.ready_actions():
         name = action.call.partition("(")[0]

@@ -41,6 +41,13 @@ class DeckScreen(Screen[None]):
             super().__init__()
             self.instrument = instrument
 
+    class Said(Message):
+        """Something is to be told in the bottom line."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+
     NAME: ClassVar[str] = ""
     """The name in the table of actions, `screen.<name>`."""
     TAB_ORDER: ClassVar[tuple[str, ...]] = ()

@@ -61,7 +61,7 @@ def _raise_base(outbox: Outbox, change: Decimal, now: Nanoseconds) -> None:
 
 
 def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:
-    """Record a new day or peak and publish what the account is worth; nothing while a price is missing.
+    """Record a new day, peak or hour and publish what the account is worth; nothing while a price is missing.
 
     A day begins ``day_start`` ns after 00:00 UTC.
     """
@@ -78,4 +78,6 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     elif equity > float(state.peak) * PEAK_STEP:
         outbox.record(e.PeakRaised(exact, now))
     gross, net = ledger.exposure()
-    outbox.put(m.AccountMarked(equity, ledger.open_profit(), gross, net, now))
+    outbox.publish(m.AccountMarked(equity, ledger.open_profit(), gross, net, now))
+    if state.curve.hour_is_over(now):
+        outbox.record(e.EquityNoted(exact, round(state.curve.worst, 8), now))

@@ -13,6 +13,7 @@ from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.message import Nanoseconds
 from core.engine import Engine
 from core.errors import TradedeckError
+from core.frames import AskEquity
 from core.ports import Clock, Journal
 from core.preview import preview
 from core.records import records_of
@@ -56,6 +57,8 @@ class Answers:
             answer = views.limits(state, self._engine.guardian, now)
         elif isinstance(question, p.AskVenues):
             answer = views.venues(state, now)
+        elif isinstance(question, AskEquity):
+            answer = state.curve.points(hours=question.hours)
         elif isinstance(question, p.AskBars):
             answer = await self._bars(question)
         elif isinstance(question, p.AskRecords):

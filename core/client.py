@@ -11,13 +11,14 @@ import msgspec
 
 from core import protocol as p
 from core import wire
+from core.curve import EquityPoint
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar
 from core.domain.message import Command, Message
 from core.domain.order import OrderRecord
 from core.domain.studies import TrialReport, Trials
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
-from core.frames import AskTrial, AskTrials
+from core.frames import AskEquity, AskTrial, AskTrials
 from core.state import State
 
 CONNECT_TIMEOUT_S = 5.0
@@ -248,6 +249,8 @@ class Client:
     async def ask(self, question: AskTrials) -> Trials: ...
     @overload
     async def ask(self, question: AskTrial) -> TrialReport: ...
+    @overload
+    async def ask(self, question: AskEquity) -> tuple[EquityPoint, ...]: ...
     async def ask(self, question: Any) -> Any:
         """Ask a question and return its answer.
 

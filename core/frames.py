@@ -31,6 +31,15 @@ class AskTrial(Question, frozen=True):
     trial: int
 
 
+class AskEquity(Question, frozen=True):
+    """Ask what the account was worth over time: by minutes for a day, or by hours for a year.
+
+    Answered by points (``core.curve.EquityPoint``), the oldest first.
+    """
+
+    hours: bool = False
+
+
 OfResearcher = AskTrials | AskTrial
 ForResearcher = s.PromoteTrial | s.RollBackConfig | s.StartStudy | s.StopStudy
 

@@ -10,18 +10,19 @@ from typing import Any
 import msgspec
 
 from core import frames, wire
+from core.curve import EquityPoint
 from core.domain.events import OrderFilled
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.market import Bar, Interval
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
 from core.domain.studies import TrialReport, Trials
-from core.frames import AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
+from core.frames import AskEquity, AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
 from core.state import StateImage
 
 PROTOCOL = 3
 Question = frames.Question
-_More = OfResearcher
+_More = OfResearcher | AskEquity
 
 
 # --- questions and their answers --------------------------------------------------------------------------------------
@@ -386,6 +387,7 @@ ANSWERS: dict[type[Question], Any] = {
     AskRecords: Records,
     AskTrials: Trials,
     AskTrial: TrialReport,
+    AskEquity: tuple[EquityPoint, ...],
 }
 
 

@@ -10,6 +10,7 @@ from core.alerts.book import AlertBook, AlertImage
 from core.blotter import Blotter, fill_key
 from core.brackets import Bracket, Brackets, is_bracketed
 from core.capital import Capital
+from core.curve import Curve, CurveImage
 from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
@@ -89,6 +90,7 @@ class StateImage(msgspec.Struct, frozen=True):
     capital: dict[Asset, Decimal] = {}
     watched: Watched = msgspec.field(default_factory=Watched)
     studies: StudyImage = StudyImage()
+    curve: CurveImage = CurveImage()
 
 
 class State:
@@ -115,6 +117,7 @@ class State:
         self.exits = Exiting()
         self.capital = Capital()
         self.watched = Watched()
+        self.curve = Curve()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -130,6 +133,7 @@ class State:
             m.VenueStatus: self._venue_status,
             m.StoreStatus: self._store_status,
             m.Timer: self._timer,
+            m.AccountMarked: self._marked,
             **self.blotter.handlers(),
             **self.exits.handlers(),
             **self.capital.handlers(),
@@ -148,6 +152,7 @@ class State:
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
             w.LossAccepted: self._peak_raised,
+            e.EquityNoted: self._noted,
             e.StopTrailed: self.brackets.trailed,
             w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
@@ -278,6 +283,13 @@ class State:
             self.watched.accept(event, self.day_start, self.day_started)
         self.peak = event.equity
 
+    def _marked(self, mark: m.AccountMarked) -> None:
+        peak = max(float(self.peak), mark.equity)
+        self.curve.marked(mark.ts, mark.equity, 1.0 - mark.equity / peak if peak > 0 else 0.0)
+
+    def _noted(self, event: e.EquityNoted) -> None:
+        self.curve.noted(event.ts, event.equity, event.drawdown)
+
     # --- views ------------------------------------------------------------------------------------------------------
 
     def venue(self, venue: VenueId) -> VenueView:
@@ -339,6 +351,7 @@ class State:
             dict(self.capital.waiting),
             self.watched.copy(),
             self.studies.image() if client else StudyImage(),
+            CurveImage() if client else self.curve.image(),
         )
 
     @classmethod
@@ -361,6 +374,7 @@ class State:
         state.capital.waiting = dict(image.capital)
         state.watched.restore(image.watched)
         state.studies.restore(image.studies)
+        state.curve.restore(image.curve)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

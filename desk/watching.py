@@ -42,7 +42,7 @@ class Watcher:
             self._wake.set()
 
     def _event(self, message: Message) -> None:
-        if not isinstance(message, Event) or isinstance(message, e.PeakRaised):
+        if not isinstance(message, Event) or isinstance(message, e.PeakRaised | e.EquityNoted):
             return
         fields = _fields(message)
         if self._chosen and fields.get("instrument") not in (None, *self._chosen):

@@ -2,10 +2,11 @@
 
 from core import protocol as p
 from core.client import Client
+from core.curve import EquityPoint
 from core.domain.message import Command
 from core.domain.studies import TrialReport, Trials
 from core.errors import NoEngine
-from core.frames import AskTrial, AskTrials
+from core.frames import AskEquity, AskTrial, AskTrials
 
 
 class Asking:
@@ -44,6 +45,16 @@ class Asking:
 
     async def ask(self, question: p.AskRecords) -> p.Records:
         """Ask for records of the journal.
+
+        Raises:
+            ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)
+
+    async def ask_equity(self, question: AskEquity) -> tuple[EquityPoint, ...]:
+        """Ask what the account was worth over time.
 
         Raises:
             ClientError: the engine could not answer.

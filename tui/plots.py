@@ -25,12 +25,11 @@ Ticks = Sequence[tuple[float, str]]
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line of a plot. A NaN in ``ys`` is a hole; ``fill`` draws the area down to the axis."""
+    """One line of a plot; a NaN in ``ys`` is a hole."""
 
     xs: Sequence[float]
     ys: Sequence[float]
     style: str = ""
-    fill: bool = False
 
 
 def plot_lines(
@@ -62,8 +61,7 @@ def plot_lines(
     for one in series:
         pens.append(one.style)
         for xs, ys in pieces(one, 2 * width):
-            marker = "hd" if one.fill else "braille"
-            plotext.plot(xs, ys, marker=marker, color=len(pens), fillx=one.fill)
+            plotext.plot(xs, ys, marker="braille", color=len(pens))
     return lines_of(plotext.build(), pens)
 
 

@@ -58,6 +58,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.FundingPaid: lambda event: f"{event.amount:f} {event.asset} at rate {event.rate}",
     e.DayStarted: lambda event: f"equity {number(event.equity)}",
     e.PeakRaised: lambda event: f"equity {number(event.equity)}",
+    e.EquityNoted: lambda event: f"equity {number(event.equity)}, deepest drawdown of the hour {event.drawdown:.2%}",
     m.InstrumentDefined: lambda event: f"{event.instrument.id}",
 }
 

@@ -20,6 +20,7 @@ from tui.looking import Looking
 from tui.memory import Memory, keep, recall
 from tui.screens.base import LAYOUTS, DeckScreen
 from tui.screens.deck import DECK
+from tui.screens.depth import DepthScreen
 from tui.screens.help import SmallScreen
 from tui.screens.trade import wanted_of
 from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
@@ -180,6 +181,15 @@ class Viewer(Looking):
         self.here = wanted
         _ = self.switch_screen(name)
         self.call_after_refresh(self.draw_header)
+
+    def action_depth(self) -> None:
+        """Show the depth of the book of the instrument under the cursor."""
+        if self.here is not self.trade and self.here.instrument is not None:
+            self.trade.choose(self.here.instrument)
+        if self.trade.instrument is None:
+            self.tell("no instrument is chosen: i finds one", "warn")
+        else:
+            _ = self.push_screen(DepthScreen(lambda: self.trade.market, self.wall))
 
     def action_leave(self) -> None:
         """Ask, then leave; the engine keeps running."""

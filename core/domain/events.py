@@ -334,6 +334,14 @@ class PeakRaised(Event, frozen=True):
     ts: Nanoseconds
 
 
+class EquityNoted(Event, frozen=True):
+    """What the account was worth when an hour had ended (reporting currency), and its deepest drawdown in that time."""
+
+    equity: Decimal
+    drawdown: float
+    ts: Nanoseconds
+
+
 class StopTrailed(Event, frozen=True):
     """A trailing stop followed the price: the stop of the bracket of this entry stands here now."""
 

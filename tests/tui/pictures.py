@@ -4,6 +4,7 @@ The moment is a state built message by message, so the picture is made by the re
 """
 
 import asyncio
+import math
 import random
 import sys
 from decimal import Decimal
@@ -12,6 +13,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from core import protocol as p
+from core.curve import EquityPoint
 from core.domain import alerts as a
 from core.domain import events as e
 from core.domain import market as m
@@ -26,7 +28,7 @@ from core.domain.studies import (
     TrialReport,
     Trials,
 )
-from core.frames import AskTrial, AskTrials
+from core.frames import AskEquity, AskTrial, AskTrials
 from core.guardian.guardian import Guardian
 from core.preview import preview
 from core.state import State
@@ -91,6 +93,15 @@ RECORDS = tuple(
 )  # fmt: skip
 
 
+def _point(minutes_ago: int) -> EquityPoint:
+    equity = 100412.18 - 0.9 * minutes_ago + 260 * math.sin(minutes_ago / 110)
+    return EquityPoint(NOW - minutes_ago * 60 * SECOND, equity, 1 - equity / 100535)
+
+
+CURVE = tuple(_point(ago) for ago in range(600, -1, -1) if not 200 < ago < 260)
+"""A day of the account, with an hour in which nothing ran."""
+
+
 class StillFeed(Feed):
     """A feed that stands still at one moment."""
 
@@ -119,6 +130,10 @@ class StillFeed(Feed):
         words = question.text.split()
         found = [record for record in RECORDS if all(word in repr(record.event) for word in words)]
         return p.Records(tuple(reversed(found)), 0)
+
+    async def ask_equity(self, question: AskEquity) -> tuple[EquityPoint, ...]:
+        """Give a day of the account, with an hour in which nothing ran."""
+        return CURVE if self.account is not None else ()
 
     async def ask_trials(self, question: AskTrials) -> Trials:
         """Give the trials of the drawing."""

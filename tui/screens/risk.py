@@ -1,23 +1,32 @@
 """The risk screen: every limit with its use, how far below its peak the account stands, and what protects it."""
 
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.order import OrderRecord
 from core.domain.position import Position
+from core.errors import ClientError
+from core.frames import AskEquity
 from core.markets import Market
 from core.protocol import LimitView
 from core.state import State
 from tui import views
-from tui.feed import ACCOUNT, ORDERS, Dirty
+from tui.feed import ACCOUNT, ORDERS, Dirty, Feed
 from tui.format import age, arrow, clock, gain_class, number, percent, signed
 from tui.grid import Cell, Column, Grid, Row
 from tui.lines import Line, Pane, Run
 from tui.screens.base import DeckScreen
 from tui.widgets.bar import bar
+from tui.widgets.curve import CurvePane
 
+CURVE_S = 20.0
+"""How often the curve is asked for: it gains a point a minute."""
 BAR = 18
 NEAR, FULL = 0.8, 1.0
 LIMIT_COLUMNS = (
@@ -149,7 +158,12 @@ class RiskScreen(DeckScreen):
     CSS_PATH = "risk.tcss"
     AUTO_FOCUS = "#limits"
     NAME = "risk"
-    TAB_ORDER = ("limits", "protection")
+    TAB_ORDER = ("limits", "protection", "curve")
+    SCOPES: ClassVar[Mapping[str, str]] = {"curve": "curve"}
+
+    def __init__(self, feed: Feed, **options: Any) -> None:
+        super().__init__(feed, **options)
+        self._asked_at = -CURVE_S
 
     def body(self) -> ComposeResult:
         """Place the limits above what they protect."""
@@ -158,8 +172,11 @@ class RiskScreen(DeckScreen):
         self.protection = Grid(PROTECTION_COLUMNS, "protection", "f flatten", empty="flat: nothing to protect",
                                id="protection")  # fmt: skip
         yield self.limits
+        self.curve = CurvePane(id="curve", classes="-wide-only")
         yield self.drawdown
-        yield self.protection
+        with Horizontal(id="below"):
+            yield self.protection
+            yield self.curve
 
     @property
     def instrument(self) -> InstrumentId | None:
@@ -171,8 +188,26 @@ class RiskScreen(DeckScreen):
         """List the open orders of the chosen instrument."""
         return [] if self.instrument is None else self.feed.state.blotter.of(self.instrument)
 
+    def ask(self) -> None:
+        """Ask what the account was worth over time."""
+        self._asked_at = time.monotonic()
+        _ = self.run_worker(self._ask_curve, group="curve", exclusive=True)
+
+    async def _ask_curve(self) -> None:
+        hours = self.curve.hours
+        with contextlib.suppress(ClientError):
+            points = await self.feed.ask_equity(AskEquity(hours))
+            if hours == self.curve.hours:
+                self.curve.set_points(points, hours=hours, local=self.local_time)
+
+    def on_curve_pane_span(self) -> None:
+        """Ask for the other span."""
+        self.ask()
+
     def draw(self, dirty: Dirty, now: int, slow: bool) -> None:
-        """Draw what changed."""
+        """Draw what changed; ask for the curve from time to time."""
+        if time.monotonic() - self._asked_at >= CURVE_S:
+            self.ask()
         if not (slow or dirty.topics & {ORDERS, ACCOUNT}):
             return
         state, feed = self.feed.state, self.feed

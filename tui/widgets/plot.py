@@ -7,6 +7,7 @@ from typing import Any
 from tui.lines import Line, Pane
 
 EVERY_S = 1.0
+clock = time.monotonic
 Drawing = Callable[[int, int], Sequence[Line]]
 """What draws the plot in a width and a height."""
 
@@ -29,7 +30,7 @@ class PlotPane(Pane, can_focus=True):
     def want(self) -> None:
         """Have it drawn anew, as soon as that may be."""
         self._wanted = True
-        if time.monotonic() - self._drawn_at >= EVERY_S:
+        if clock() - self._drawn_at >= EVERY_S:
             self.call_after_refresh(self.draw)
 
     def draw(self) -> None:
@@ -38,9 +39,9 @@ class PlotPane(Pane, can_focus=True):
         if not self._wanted or width <= 0 or height <= 0 or not self.is_on_screen:
             return
         self._wanted = False
-        started = self._drawn_at = time.monotonic()
+        started = self._drawn_at = clock()
         self.show(list(self._drawing(width, height))[:height])
-        self.took_s = time.monotonic() - started
+        self.took_s = clock() - started
 
     @property
     def is_on_screen(self) -> bool:

@@ -41,6 +41,7 @@ PLAIN = (
     "alerts",
     "replay",
     "doctor",
+    "web",
 )
 GROUPS = ("alert", "journal", "ticks")
 

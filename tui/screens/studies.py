@@ -172,8 +172,7 @@ class StudiesScreen(DeckScreen):
         else:
             curve = equity_lines(report, left, height, axes=wide)
         if wide:
-            gates = [*figure_lines(report, GATES_WIDE)[-1:], *gate_lines(report.gates, GATES_WIDE)]
-            right = beside(right, gates, PLATEAU_WIDE, height)
+            right = beside(right, gate_lines(report.gates, GATES_WIDE), PLATEAU_WIDE, height)
         return beside(curve, right, left + 1, height)
 
     # -- keys --------------------------------------------------------------------------------------------------

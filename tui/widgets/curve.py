@@ -32,17 +32,15 @@ def curve_lines(points: Sequence[EquityPoint], width: int, height: int, *, hours
     y = plots.bounds(equity)
     assert y is not None
     x = (points[0].ts / 1e9, points[-1].ts / 1e9)
-    deep = height // 3 if height >= 9 else 0
+    worst = min((value for value in down if math.isfinite(value)), default=0.0)
+    fell = worst < -1e-6
+    deep = 0 if height < 9 else height // 3 if fell else 1
     times = plots.time_ticks(*x, max(2, min(8, width // 14)), local=local)
     y_ticks = plots.value_ticks(*y, max(2, (height - deep) // 3))
-    above = plots.plot_lines(
-        [plots.Series(xs, equity)], width, height - deep, x=x, y=y, x_ticks=() if deep else times, y_ticks=y_ticks
-    )
-    if not deep:
-        return above
-    worst = min((value for value in down if math.isfinite(value)), default=0.0)
-    if worst > -1e-6:
-        return [*above, ((fit(" no drawdown", width), "dim"),)]
+    upper = () if deep > 1 else times  # the lower plot has them
+    above = plots.plot_lines([plots.Series(xs, equity)], width, height - deep, x=x, y=y, x_ticks=upper, y_ticks=y_ticks)
+    if deep <= 1:
+        return [*above, *([((fit(" no drawdown", width), "dim"),)] if deep else [])]
     label = max(len(words) for _, words in y_ticks)  # both plots begin in the same column, so that times are aligned
     ticks = [(at, f"{words}%".rjust(label)) for at, words in plots.value_ticks(worst, 0.0, 2, scale=100)]
     below = plots.plot_lines(

@@ -11,14 +11,11 @@ import msgspec
 
 from core import protocol as p
 from core import wire
-from core.curve import EquityPoint
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar
 from core.domain.message import Command, Message
 from core.domain.order import OrderRecord
-from core.domain.studies import TrialReport, Trials
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
-from core.frames import AskEquity, AskTrial, AskTrials
 from core.state import State
 
 CONNECT_TIMEOUT_S = 5.0
@@ -246,11 +243,7 @@ class Client:
     @overload
     async def ask(self, question: p.AskVenues) -> tuple[p.VenueReport, ...]: ...
     @overload
-    async def ask(self, question: AskTrials) -> Trials: ...
-    @overload
-    async def ask(self, question: AskTrial) -> TrialReport: ...
-    @overload
-    async def ask(self, question: AskEquity) -> tuple[EquityPoint, ...]: ...
+    async def ask(self, question: p.Question) -> Any: ...
     async def ask(self, question: Any) -> Any:
         """Ask a question and return its answer.
 

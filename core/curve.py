@@ -5,10 +5,11 @@ restart does; after a kill those since the last checkpoint are a hole that the h
 """
 
 from collections import deque
-from decimal import Decimal
 
 import msgspec
 
+from core.domain.events import EquityNoted
+from core.domain.market import AccountMarked
 from core.domain.message import Nanoseconds
 
 MINUTE_NS: Nanoseconds = 60_000_000_000
@@ -42,9 +43,11 @@ class Curve:
         """The deepest drawdown since the last hour was noted."""
         self._hour = 0
 
-    def marked(self, ts: Nanoseconds, equity: float, drawdown: float) -> None:
-        """Take what the account is worth now."""
-        minutes = self.minutes
+    def marked(self, mark: AccountMarked, peak: float) -> None:
+        """Take what the account is worth now; ``peak`` is the highest it was worth before."""
+        minutes, ts, equity = self.minutes, mark.ts, mark.equity
+        peak = max(peak, equity)
+        drawdown = 1.0 - equity / peak if peak > 0 else 0.0
         self.worst = max(self.worst, drawdown)
         self._hour = self._hour or ts // HOUR_NS
         if minutes and minutes[-1].ts // MINUTE_NS == ts // MINUTE_NS:
@@ -56,10 +59,10 @@ class Curve:
         """Tell whether an hour has ended that was not noted."""
         return 0 < self._hour < now // HOUR_NS
 
-    def noted(self, ts: Nanoseconds, equity: Decimal, drawdown: float) -> None:
+    def noted(self, event: EquityNoted) -> None:
         """Take the note of an hour."""
-        self.hours.append(EquityPoint(ts, float(equity), drawdown))
-        self._hour, self.worst = ts // HOUR_NS, 0.0
+        self.hours.append(EquityPoint(event.ts, float(event.equity), event.drawdown))
+        self._hour, self.worst = event.ts // HOUR_NS, 0.0
 
     def points(self, *, hours: bool) -> tuple[EquityPoint, ...]:
         """Return the points of the last day by minutes, or of the last year by hours up to now."""

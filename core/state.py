@@ -133,7 +133,7 @@ class State:
             m.VenueStatus: self._venue_status,
             m.StoreStatus: self._store_status,
             m.Timer: self._timer,
-            m.AccountMarked: self._marked,
+            m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
             **self.blotter.handlers(),
             **self.exits.handlers(),
             **self.capital.handlers(),
@@ -152,7 +152,7 @@ class State:
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
             w.LossAccepted: self._peak_raised,
-            e.EquityNoted: self._noted,
+            e.EquityNoted: self.curve.noted,
             e.StopTrailed: self.brackets.trailed,
             w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
@@ -282,13 +282,6 @@ class State:
         if isinstance(event, w.LossAccepted):
             self.watched.accept(event, self.day_start, self.day_started)
         self.peak = event.equity
-
-    def _marked(self, mark: m.AccountMarked) -> None:
-        peak = max(float(self.peak), mark.equity)
-        self.curve.marked(mark.ts, mark.equity, 1.0 - mark.equity / peak if peak > 0 else 0.0)
-
-    def _noted(self, event: e.EquityNoted) -> None:
-        self.curve.noted(event.ts, event.equity, event.drawdown)
 
     # --- views ------------------------------------------------------------------------------------------------------
 

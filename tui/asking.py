@@ -61,7 +61,8 @@ class Asking:
         """
         if self._client is None:
             raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        found: tuple[EquityPoint, ...] = await self._client.ask(question)
+        return found
 
     async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
         """Ask what an order would cost and whether the guardian would let it pass.
@@ -81,7 +82,8 @@ class Asking:
         """
         if self._client is None:
             raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        found: Trials = await self._client.ask(question)
+        return found
 
     async def ask_trial(self, question: AskTrial) -> TrialReport:
         """Ask for everything of one trial.
@@ -91,4 +93,5 @@ class Asking:
         """
         if self._client is None:
             raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        found: TrialReport = await self._client.ask(question)
+        return found

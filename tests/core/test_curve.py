@@ -16,18 +16,18 @@ DAY = T0 // HOUR_NS * HOUR_NS
 
 def test_a_minute_keeps_its_last_equity_and_its_deepest_drawdown() -> None:
     curve = Curve()
-    for second, equity, drawdown in ((1, 100.0, 0.0), (20, 90.0, 0.1), (59, 99.0, 0.01), (60, 98.0, 0.02)):
-        curve.marked(DAY + second * 1_000_000_000, equity, drawdown)
-    assert [(point.equity, point.drawdown) for point in curve.minutes] == [(99.0, 0.1), (98.0, 0.02)]
-    assert curve.worst == 0.1
+    for second, equity in ((1, 100.0), (20, 90.0), (59, 99.0), (60, 98.0)):
+        curve.marked(m.AccountMarked(equity, 0.0, 0.0, 0.0, DAY + second * 1_000_000_000), 100.0)
+    assert [(point.equity, round(point.drawdown, 6)) for point in curve.minutes] == [(99.0, 0.1), (98.0, 0.02)]
+    assert round(curve.worst, 6) == 0.1
 
 
 def test_both_series_are_bounded() -> None:
     curve = Curve()
     for minute in range(MINUTES + 50):
-        curve.marked(DAY + minute * MINUTE_NS, float(minute), 0.0)
+        curve.marked(m.AccountMarked(float(minute), 0.0, 0.0, 0.0, DAY + minute * MINUTE_NS), 0.0)
     for hour in range(HOURS + 7):
-        curve.noted(DAY + hour * HOUR_NS, Decimal(hour), 0.0)
+        curve.noted(e.EquityNoted(Decimal(hour), 0.0, DAY + hour * HOUR_NS))
     assert (len(curve.minutes), curve.minutes[0].equity) == (MINUTES, 50.0)
     assert (len(curve.hours), curve.hours[0].equity) == (HOURS, 7.0)
     assert curve.points(hours=True)[-1].equity == float(HOURS + 6), "what is older than the last hour adds nothing"

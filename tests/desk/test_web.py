@@ -94,11 +94,16 @@ async def test_a_tab_is_a_terminal_that_looks_on(house: House, tmp_path: Path, u
             async with browser.ws_connect(f"{tab.root}/ws?{SIZE}", headers={"Origin": tab.root}) as socket:
                 await _looked_on(house, socket)
         async with asyncio.timeout(60):
-            while browsers(house) or psutil.Process().children():  # noqa: ASYNC110 -- has no event
+            while browsers(house) or tabs():  # noqa: ASYNC110 -- has no event
                 await asyncio.sleep(0.05)
     finally:
         await tab.runner.cleanup()
         await asyncio.sleep(0.2)  # the loop closes the pipes of the process that ended
+
+
+def tabs() -> list[psutil.Process]:
+    """List the terminals that this process serves."""
+    return [child for child in psutil.Process().children() if "tui.served" in " ".join(child.cmdline())]
 
 
 def browsers(house: House) -> list[Session]:  # noqa: F811

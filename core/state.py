@@ -103,10 +103,8 @@ class State:
         self.currency = currency
         self.markets = Markets()
         self.ledger = Ledger(self.markets, currency)
-        self.blotter = Blotter()
-        self.brackets = Brackets()
-        self.alerts = AlertBook()
-        self.studies = StudyBook()
+        self.blotter, self.brackets = Blotter(), Brackets()
+        self.alerts, self.studies = AlertBook(), StudyBook()
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
@@ -114,10 +112,8 @@ class State:
         self.day_started: Nanoseconds = 0
         self.peak = ZERO
         self.store_trouble = ""
-        self.exits = Exiting()
-        self.capital = Capital()
-        self.watched = Watched()
-        self.curve = Curve()
+        self.exits, self.capital = Exiting(), Capital()
+        self.watched, self.curve = Watched(), Curve()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {

@@ -17,6 +17,7 @@ from tui.screens.trade import TradeScreen
 from tui.viewer import Viewer
 from tui.widgets.alerts import AlertGrid
 from tui.widgets.candles import Candles
+from tui.widgets.curve import CurvePane
 from tui.widgets.ladder import Ladder
 from tui.widgets.studies import ConfigGrid, StudyGrid
 from tui.widgets.ticket import Ticket
@@ -119,7 +120,7 @@ def test_every_key_that_is_offered_does_something() -> None:
         "app": TerminalApp, "ladder": Ladder, "candles": Candles, "grid": Grid, "ticket": Ticket,
         "journal": JournalScreen, "alerts": AlertGrid, "lists": WatchGrid, "rules": RuleGrid, "trade": TradeScreen,
         "finder": Finder, "editor": ListEditor,
-        "studies": StudyGrid, "configs": ConfigGrid,
+        "studies": StudyGrid, "configs": ConfigGrid, "curve": CurvePane,
     }  # fmt: skip
     for action in actions.ready_actions():
         name = action.call.partition("(")[0]

@@ -19,8 +19,8 @@ def test_an_entry_is_a_pane_with_or_without_its_lines() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "words"),
-    [("candels", 'did you mean "candles"'), ("", "the panes: watch"), ("tape:2", "3 lines or more"), ("tape:", "no pane"),
-     ("tape:x", 'did you mean "tape"'), ("Tape", "no pane"), ("tape:-4", "no pane")],
+    [("candels", 'did you mean "candles"'), ("", "the panes: watch"), ("tape:2", "3 lines or more"),
+     ("tape:", "no pane"), ("tape:x", 'did you mean "tape"'), ("Tape", "no pane"), ("tape:-4", "no pane")],
 )  # fmt: skip
 def test_a_bad_entry_is_refused_in_words(entry: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
@@ -46,6 +46,7 @@ def test_an_own_layout_is_read_and_can_be_the_first_one() -> None:
     assert parse(render(settings))[0] == settings
 
 
+SCALP = "[terminal.layouts.scalp]"
 LINE = WHOLE.count("\n") + 2
 CHOSEN = next(number for number, line in enumerate(WHOLE.splitlines(), 1) if line.startswith('layout = "auto"'))
 
@@ -53,13 +54,13 @@ CHOSEN = next(number for number, line in enumerate(WHOLE.splitlines(), 1) if lin
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (OWN.replace("tape:9", "tapes"), f'config.toml:{LINE + 1} [terminal.layouts.scalp] left: no pane "tapes"; did'),
-        (OWN.replace("candles", "tape"), f'config.toml:{LINE + 2} [terminal.layouts.scalp] right: "tape" stands in left'),
-        (OWN.replace("60", "6"), f"config.toml:{LINE + 3} [terminal.layouts.scalp] left_width: must be a whole number >="),
-        (OWN.replace("left_width", "width"), f'config.toml:{LINE + 3} [terminal.layouts.scalp] has no key "width"'),
+        (OWN.replace("tape:9", "tapes"), f'config.toml:{LINE + 1} {SCALP} left: no pane "tapes"; did'),
+        (OWN.replace("candles", "tape"), f'config.toml:{LINE + 2} {SCALP} right: "tape" stands in left'),
+        (OWN.replace("60", "6"), f"config.toml:{LINE + 3} {SCALP} left_width: must be a whole number >="),
+        (OWN.replace("left_width", "width"), f'config.toml:{LINE + 3} {SCALP} has no key "width"'),
         (OWN.replace("scalp", "narrow"), f"config.toml:{LINE} [terminal.layouts.narrow]: narrow is built in"),
-        (OWN.replace('["candles"]', '"candles"'), f"config.toml:{LINE + 2} [terminal.layouts.scalp] right: must be a list"),
-        (OWN.replace('"candles"', "7"), f"config.toml:{LINE + 2} [terminal.layouts.scalp] right: must be text in quotes"),
+        (OWN.replace('["candles"]', '"candles"'), f"config.toml:{LINE + 2} {SCALP} right: must be a list"),
+        (OWN.replace('"candles"', "7"), f"config.toml:{LINE + 2} {SCALP} right: must be text in quotes"),
         (OWN.replace('"ladder", ', ""), "the ladder has no place"),
     ],
 )  # fmt: skip

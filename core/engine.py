@@ -32,6 +32,8 @@ from core.strategy.base import Strategy
 from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
+_TOLD = (m.VenueStatus, m.StoreStatus, a.TargetStatus, s.ResearcherStatus, s.StudyChanged, s.ConfigChanged)
+"""Data that the state takes, and strategies hear of."""
 
 
 RESYNC_NS: Nanoseconds = 5_000_000_000
@@ -74,6 +76,7 @@ class Engine:
         desk = AlertDesk(self._outbox, self._alerts.forget)
         self._handlers: dict[type, Callable[[Any], None]] = {
             **dict.fromkeys(EVENTS, self._event),
+            **dict.fromkeys(_TOLD, self._data),
             e.OrderFilled: self._fill,
             e.BalanceSet: self._balance,
             m.Quote: self._price,
@@ -83,12 +86,6 @@ class Engine:
             m.BookSnapshot: self._snapshot,
             m.InstrumentDefined: self._define,
             m.FeedReport: self._claim,
-            m.VenueStatus: self._data,
-            m.StoreStatus: self._data,
-            a.TargetStatus: self._data,
-            s.ResearcherStatus: self._data,
-            s.StudyChanged: self._data,
-            s.ConfigChanged: self._data,
             m.Bar: self._history,
             m.Timer: self._timer,
             c.SubmitOrder: self._orders.submit,

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from core.domain.differences import OrderAdopted
 from core.domain.events import (
     AmendSubmitted,
     CancelSubmitted,
@@ -72,6 +73,16 @@ def fill_key(venue: VenueId, fill: FillId) -> str:
     return f"{venue}|{fill}"
 
 
+def funding_key(venue: VenueId, funding: FillId) -> str:
+    """Return what a funding payment is remembered as."""
+    return f"{venue}|funding|{funding}"
+
+
+def liquidation_key(venue: VenueId, fill: FillId) -> str:
+    """Return what a liquidation is remembered as, by the id of its fill."""
+    return f"{venue}|liquidation|{fill}"
+
+
 class Blotter:
     """Keep every open order and the last closed ones; changed by ``State.apply`` alone."""
 
@@ -92,6 +103,7 @@ class Blotter:
             OrderApproved: self.approved,
             OrderSubmitted: self.submitted,
             OrderFound: self.found,
+            OrderAdopted: self.adopted,
             OrderAccepted: self.accepted,
             OrderRejected: self.rejected,
             OrderTriggered: self.triggered,
@@ -158,7 +170,11 @@ class Blotter:
     def found(self, event: OrderFound) -> None:
         """Take in an open order that only the venue knew."""
         record = self._new(event.order, OrderStatus.ACCEPTED, event.venue, event.ts)
-        record.venue_order_id, record.filled = event.venue_order_id, event.filled
+        record.venue_order_id, record.filled, record.foreign = event.venue_order_id, event.filled, True
+
+    def adopted(self, event: OrderAdopted) -> None:
+        """Take an order that others placed for ours."""
+        self._record(event.client_order_id).foreign = False
 
     def accepted(self, event: OrderAccepted) -> None:
         """The venue holds the order; an acknowledgement behind a fill changes only the venue's id."""

@@ -140,6 +140,15 @@ class EngineSettings(Section, frozen=True):
     ] = 20_000
 
 
+class ReconcileSettings(Section, frozen=True):
+    """How our record is held against the venues'."""
+
+    every_s: Annotated[float, about("orders, positions and wallets are compared this often (s)", ge=1)] = 30.0
+    balance_tolerance_frac: Annotated[
+        float, about("a wallet may be off by this fraction before it counts as a difference", ge=0, lt=1)
+    ] = 0.0001
+
+
 class JournalSettings(Section, frozen=True):
     """The journal of orders, fills and decisions."""
 
@@ -245,6 +254,7 @@ class Settings(Section, frozen=True):
     engine: EngineSettings = EngineSettings()
     paper: PaperSettings = PaperSettings()
     market: MarketSettings = MarketSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     journal: JournalSettings = JournalSettings()
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()

@@ -1,27 +1,34 @@
 """One venue connection as the runtime drives it: what follows a connect, and requests that may get lost."""
 
 import asyncio
+import zlib
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 import structlog
 
 from core import protocol as p
+from core.compare import Comparison
+from core.config import ReconcileSettings
+from core.contact import VenueView
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import InstrumentId
+from core.domain.identifiers import ClientOrderId, FillId, InstrumentId
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderStatus
+from core.domain.reports import OrderReport
 from core.engine import Engine
 from core.errors import VenueError
 from core.markets import KEPT_BARS
 from core.ports import Clock, Venue
-from core.reconcile import missing, reconcile
-from core.state import State, VenueView
+from core.reconcile import explained, foreign_fill, is_foreign, missing, reported
+from core.state import State
 
 log = structlog.get_logger()
+_UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+_OF_ORDERS = (e.OrderAccepted, e.OrderFilled, e.OrderCancelled, e.OrderExpired)
 RETRY_S = 1.0
 OVERLAP_NS = 60_000_000_000
 """A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
@@ -29,6 +36,10 @@ HOLD_NS = 2_000_000_000
 """Fills wait this long at most for the snapshot after a connect: a slow venue must not keep a position old."""
 QUERY_AFTER_NS = 2_000_000_000
 """An order whose outcome is unknown is asked about again after this long."""
+SECOND_LOOK_S, LATER_LOOK_S = 0.25, 2.0
+"""The time between two looks that must show the same before a difference is told: after a connect, and later on."""
+ON_THE_WAY_NS = 5_000_000_000
+"""While the link is up, an order touched within this time before a look may travel: the look says nothing of it."""
 
 
 class Shell(Protocol):
@@ -64,14 +75,26 @@ class Shell(Protocol):
 class VenueLink:
     """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
 
-    def __init__(self, venue: Venue, runtime: Shell) -> None:
+    def __init__(self, venue: Venue, runtime: Shell, settings: ReconcileSettings | None = None) -> None:
         self.venue = venue
         self._runtime = runtime
+        settings = settings or ReconcileSettings()
+        self._every_ns = int(settings.every_s * 1e9)
+        self._comparison = Comparison(settings.balance_tolerance_frac)
+        self._asking = asyncio.Lock()
+        """One look at a time: what two looks agree on must come from two moments."""
+        self._looks = 0
+        self._forced: set[FillId] = set()
+        """Fills of forced closes that are still to come."""
+        self._absent: set[ClientOrderId] = set()
+        """Orders that the venue did not know when it was last asked: a request may still travel."""
         self._connecting = False
         self._again = False
         self._resolving = False
         self._confirming = False
         self._up = False
+        self._last: e.VenueReconciled | None = None
+        """What the last snapshot told: its stamp, when it was asked for, of what it gave the amount."""
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
 
@@ -81,6 +104,8 @@ class VenueLink:
         Fills that come with a connect wait for its snapshot: that has those of the time before, and entry price and
         realised profit depend on the order in which fills are applied. Some overtake the word that the link is up.
         """
+        if isinstance(message, e.PositionLiquidated):
+            self._forced.add(message.fill_id)
         if isinstance(message, e.OrderFilled) and (self._holding or not self._up):
             self._held.append(message)
             return
@@ -92,12 +117,35 @@ class VenueLink:
                 self._release()
         elif self._holding and self._runtime.clock.now() - self._holding > HOLD_NS:
             self._release()
-        self._runtime.emit(message)
+        if isinstance(message, _OF_ORDERS):
+            record = self._state.blotter.orders.get(message.client_order_id)
+            if record is None or record.foreign:
+                self._comparison.settled = False  # somebody else trades here: look soon
+        if isinstance(message, e.OrderFilled):
+            self._runtime.emit_all(self._with_word(message))
+        else:
+            self._runtime.emit(message)
+
+    def _with_word(self, fill: e.OrderFilled) -> list[Message]:
+        """Return a fill, and behind it the difference where no order of ours explains it: it waits for a word."""
+        state, venue = self._state, self.venue.id
+        if fill.fill_id in self._forced:  # the venue told of the forced close just before
+            self._forced.discard(fill.fill_id)
+            return [fill]
+        if state.blotter.knows_fill(venue, fill.fill_id) or not is_foreign(state, venue, fill, self._owns):
+            return [fill]
+        if fill.ts_exchange < self._view.opened:
+            return []  # part of what the account began with
+        return [fill, foreign_fill(venue, fill, fill.ts)] if fill.instrument in state.markets else [fill]
+
+    def _owns(self, order: ClientOrderId) -> bool:
+        return self._runtime.engine.owns(order)
 
     def _release(self) -> None:
         """Let the fills go that waited; those that the snapshot had too are known by their ids."""
         held, self._held, self._holding = self._held, [], 0
-        self._runtime.emit_all(held)
+        for fill in held:
+            self._runtime.emit_all(self._with_word(fill))
 
     async def connected(self) -> None:
         """Learn the instruments, reconcile, subscribe; repeated until it works or the link is lost."""
@@ -145,18 +193,87 @@ class VenueLink:
             await self._history(instrument.id)
 
     async def reconcile(self) -> None:
-        """Ask for a snapshot and bring our record to it."""
-        runtime, state = self._runtime, self._state
-        asked = runtime.clock.now()
-        view = self._view
-        link = view.since
-        snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
-        answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, asked)}
-        if not view.connected or view.since != link:
-            raise VenueError("the link changed while the venue was asked; asking again")
-        for event in reconcile(state, snapshot, answers, asked, runtime.clock.now()):
-            runtime.take(event)
-        self._release()
+        """Bring our record to the venue's as far as it explains it; what differs in two looks is told to the trader.
+
+        A venue counts as reconciled, and lets entries through, when no difference waits for its second look.
+        """
+        self._comparison.forget()
+        settled = await self.reconcile_once()
+        while not settled:
+            await asyncio.sleep(SECOND_LOOK_S)
+            settled = await self.reconcile_once()
+        self._agreed()
+
+    def _agreed(self) -> None:
+        """Say that our record was held against the last snapshot."""
+        assert self._last is not None
+        self._runtime.take(self._last.replace(ts=self._runtime.clock.now()))
+
+    async def reconcile_once(self, asked: Nanoseconds = 0) -> bool:
+        """Look once: apply what a snapshot explains, compare the rest; tell whether nothing waits for a second look.
+
+        It speaks for orders that were touched before ``asked``, by default before now.
+
+        Raises:
+            VenueError: when the venue does not answer or the link changed meanwhile.
+        """
+        async with self._asking:
+            runtime, state, view = self._runtime, self._state, self._view
+            link, now = view.since, runtime.clock.now()
+            asked = asked or now
+            snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+            answers = await self._answers(missing(state, snapshot, asked))
+            if not view.connected or view.since != link:
+                raise VenueError("the link changed while the venue was asked; asking again")
+            told = reported(state, snapshot)
+            self._last = e.VenueReconciled(self.venue.id, snapshot.ts_exchange, now, now, told)
+            for event in explained(state, snapshot, answers, asked, runtime.clock.now(), self._owns):
+                runtime.take(event)
+            self._release()
+            for event in self._comparison.look(state, snapshot, runtime.clock.now()):
+                runtime.take(event)
+            self._looks += 1
+            count = len(state.differences.of(self.venue.id))
+            runtime.take(m.VenueCompared(self.venue.id, count, runtime.clock.now()))
+            return self._comparison.settled and not self._absent
+
+    async def _answers(self, orders: Sequence[ClientOrderId]) -> dict[ClientOrderId, OrderReport | None]:
+        """Ask about orders that the snapshot lacks. That the venue does not know one counts when it is said twice.
+
+        The request may still travel: an order that is taken for lost and then rests is the worst of all.
+        """
+        answers, absent = {}, set()
+        for id_ in orders:
+            report = await self.venue.order(id_)
+            record = self._state.blotter.open.get(id_)
+            if report is None and id_ not in self._absent and record is not None and record.status in _UNANSWERED:
+                absent.add(id_)
+                if record.status is not OrderStatus.UNKNOWN:
+                    now = self._runtime.clock.now()
+                    self._runtime.take(e.OrderUnknown(id_, "the venue does not know it yet; it is asked again", now))
+            else:
+                answers[id_] = report
+        self._absent = absent
+        return answers
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to compare again: every so often, not at the same moment as other venues."""
+        view = self._state.venues.get(self.venue.id)
+        if view is None or not view.reconciled or self._resolving or self._connecting or self._asking.locked():
+            return False
+        jitter = zlib.crc32(f"{self.venue.id}{self._looks}".encode()) % 200 / 1000 - 0.1
+        wait = self._every_ns * (1 + jitter) if self._comparison.settled else LATER_LOOK_S * 1e9
+        return self._runtime.clock.now() - view.compared >= wait
+
+    async def compare(self) -> None:
+        """Hold our record against the venue's while both run."""
+        try:
+            if self._view.connected and not self._asking.locked():
+                await self.reconcile_once(self._runtime.clock.now() - ON_THE_WAY_NS)
+        except VenueError as error:
+            log.warning("not compared", venue=self.venue.id, error=str(error))
+        except Exception:  # task boundary: the next comparison looks again
+            log.exception("not compared", venue=self.venue.id)
 
     async def _history(self, instrument: InstrumentId) -> None:
         now = self._runtime.clock.now()
@@ -240,7 +357,7 @@ class VenueLink:
     async def _ask_about_unknown(self) -> None:
         try:
             if self._view.connected:
-                await self.reconcile()
+                await self.reconcile_once()
         except VenueError as error:
             log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: the orders stay UNKNOWN and are asked about again
@@ -252,7 +369,9 @@ class VenueLink:
             return
         self._confirming = True
         try:
-            await self.reconcile()
+            await self.reconcile_once(self._runtime.clock.now() - ON_THE_WAY_NS)
+            if self._view.reconciled:  # else the look that follows a connect says so
+                self._agreed()
         except VenueError as error:
             log.warning("venue did not confirm", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: who wants to know asks again

@@ -1,9 +1,11 @@
 """The engine: ``process(message) -> effects``, synchronous, without I/O, clock reads or awaits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from core.account import count_capital, flaw, mark_account, set_balance
+from core.adoption import Adoption
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
 from core.bars import BarBuilder
@@ -29,10 +31,11 @@ from core.outbox import Effect, Outbox, Resync
 from core.ports import Abilities
 from core.state import State, StateImage
 from core.strategy.base import Strategy
+from core.strategy.memory import keep
 from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
-_TOLD = (m.VenueStatus, m.StoreStatus, a.TargetStatus, s.ResearcherStatus, s.StudyChanged, s.ConfigChanged)
+_TOLD = (m.VenueStatus, m.VenueCompared, m.StoreStatus, a.TargetStatus, s.ResearcherStatus, s.StudyChanged, s.ConfigChanged)
 """Data that the state takes, and strategies hear of."""
 
 
@@ -65,6 +68,8 @@ class Engine:
         self._protection = Protection(self._outbox, self._orders)
         self._exits = Exits(self._outbox, self._orders)
         self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
+        self.owns = self._orders.owns
+        adoption = Adoption(self._outbox, self._orders)
         self._strategies = tuple(strategies)
         self._day_start = day_start
         """How long after 00:00 UTC the account's day begins."""
@@ -95,6 +100,8 @@ class Engine:
             c.Flatten: self._exits.flatten,
             c.SetTradingState: self._set_state,
             c.StopEngine: self._stop,
+            c.SaveStrategyState: partial(keep, self._outbox),
+            **adoption.handlers(),
             a.SetAlert: desk.set_rule,
             a.RemoveAlert: desk.remove_rule,
             a.AcknowledgeAlert: desk.acknowledge,

@@ -1,10 +1,10 @@
 """How far each feed can be trusted: what its data show, what its venue says of it, and whether the venue is there."""
 
+from core.contact import VenueView
 from core.domain.identifiers import InstrumentId
 from core.domain.market import FeedReport, Health
 from core.domain.message import Nanoseconds
 from core.markets import FUTURE_NS, STALE_NS, Market
-from core.state import VenueView
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})

@@ -112,6 +112,8 @@ class Status(msgspec.Struct, frozen=True):
     """Exits that left without a record, until the journal can be written again."""
     unfit: int = 0
     """Events since the engine's start, the journal's at recovery among them, that did not fit and were not applied."""
+    differences: int = 0
+    """Differences between our record and the venues' that wait for a word."""
 
 
 class PositionView(msgspec.Struct, frozen=True):
@@ -156,7 +158,8 @@ class Records(msgspec.Struct, frozen=True):
 class VenueReport(msgspec.Struct, frozen=True):
     """How one venue connection does; times in ms, None where nothing was measured yet.
 
-    ``answer_p50_ms`` and ``answer_p99_ms`` are over the ``answers`` kept orders that the venue has acknowledged.
+    ``answer_p50_ms`` and ``answer_p99_ms`` are over the ``answers`` kept orders that the venue has acknowledged;
+    ``compared`` is when our record was last held against its own (0: never), with so many ``differences``.
     """
 
     venue: str
@@ -172,6 +175,8 @@ class VenueReport(msgspec.Struct, frozen=True):
     answers: int
     answer_p50_ms: float | None
     answer_p99_ms: float | None
+    compared: Nanoseconds = 0
+    differences: int = 0
 
 
 class FillView(msgspec.Struct, frozen=True):

@@ -1,19 +1,33 @@
-"""A venue's snapshot against our record: the messages that make them agree. Pure; the runtime asks the questions."""
+"""A venue's snapshot against our record: what our record explains becomes events. Pure; the runtime asks the questions.
 
-from collections.abc import Iterator, Mapping
+Explained is what happened to orders of ours (fills, acknowledgements, ends, amends), funding, forced closes that the
+venue reports, and a wallet that is seen for the first time. What is left over is a difference: ``core.compare``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 import msgspec
 
+from core.blotter import funding_key, liquidation_key
+from core.contact import OPENING
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, VenueId
+from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
-from core.domain.reports import BalanceReport, OrderReport, VenueSnapshot
+from core.domain.reports import OrderReport, VenueSnapshot
 from core.state import State
 
 _UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+Owns = Callable[[ClientOrderId], bool]
+"""Tell whether an id was made by this home, so that its orders are ours though their record be lost."""
+
+
+def nobody(_: ClientOrderId) -> bool:
+    """Own no id that stands in no record."""
+    return False
 
 
 def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds) -> list[ClientOrderId]:
@@ -32,35 +46,46 @@ def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds) -> list[C
     ]
 
 
+def explained(
+    state: State,
+    snapshot: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None],
+    asked: Nanoseconds,
+    now: Nanoseconds,
+    owns: Owns = nobody,
+) -> Iterator[Event]:
+    """Yield the events that bring our record as far to what the venue reports as it can explain, bookings first.
+
+    Each is to be applied before the next is taken.
+    """
+    # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
+    newer = {id_ for id_, record in state.blotter.orders.items() if record.updated >= asked}
+    yield from _bookings(state, snapshot, now)
+    yield from _fills(state, snapshot, owns, now)
+    for report in snapshot.open_orders:
+        if report.client_order_id not in newer:
+            yield from _open_order(state, snapshot, report, owns, now)
+    for id_, answer in answers.items():
+        record = state.blotter.open.get(id_)
+        if record is not None and id_ not in newer:
+            yield from _closed_order(record, answer, now)
+    yield from _wallets(state, snapshot, now)
+
+
 def reconcile(
     state: State,
     snapshot: VenueSnapshot,
     answers: Mapping[ClientOrderId, OrderReport | None],
     asked: Nanoseconds,
     now: Nanoseconds,
+    owns: Owns = nobody,
 ) -> Iterator[Event]:
-    """Yield the events that bring our record to what the venue reports, fills first.
-
-    Each is to be applied before the next is taken. A missing position report changes nothing: it is not "flat".
-    """
-    # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
-    newer = {id_ for id_, record in state.blotter.orders.items() if record.updated >= asked}
-    for fill in snapshot.fills:
-        if not state.blotter.knows_fill(snapshot.venue, fill.fill_id):
-            yield fill.replace(ts=now)
-    for report in snapshot.open_orders:
-        if report.client_order_id not in newer:
-            yield from _open_order(state, snapshot, report, now)
-    for id_, answer in answers.items():
-        record = state.blotter.open.get(id_)
-        if record is not None and id_ not in newer:
-            yield from _closed_order(record, answer, now)
-    yield from _positions(state, snapshot, now)
-    yield from _balances(state, snapshot, now)
-    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now, asked, _reported(state, snapshot))
+    """Yield what is explained, and that the venue is reconciled: for a venue whose every word is an event."""
+    yield from explained(state, snapshot, answers, asked, now, owns)
+    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now, asked, reported(state, snapshot))
 
 
-def _reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
+def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
     """Name what the venue told the amount of, a zero too: what is missing there is not flat."""
     told = {report.instrument for report in snapshot.positions}
     wallets = {report.asset for report in snapshot.balances}
@@ -69,23 +94,80 @@ def _reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]
     return tuple(sorted(told))
 
 
-def _open_order(state: State, snapshot: VenueSnapshot, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
+def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    """Yield funding and forced closes that we have not heard of, those before our first look excepted."""
+    opened, known = _opened(state, snapshot), state.blotter.fills
+    for booking in snapshot.bookings:
+        if booking.ts_exchange < opened or booking.instrument not in state.markets:
+            continue
+        if isinstance(booking, e.FundingPaid):
+            key = funding_key(snapshot.venue, booking.funding_id)
+        else:
+            key = liquidation_key(snapshot.venue, booking.fill_id)
+        if key not in known:
+            yield booking.replace(ts=now)
+
+
+def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) -> Iterator[Event]:
+    """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
+    opened = _opened(state, snapshot)
+    if snapshot.venue not in state.ledger.balances:
+        owns = nobody  # what this home traded under a record that is lost is part of the opening too
+    for fill in snapshot.fills:
+        if state.blotter.knows_fill(snapshot.venue, fill.fill_id):
+            continue
+        if is_foreign(state, snapshot.venue, fill, owns):
+            if fill.ts_exchange < opened or fill.instrument not in state.markets:
+                continue
+            yield fill.replace(ts=now)
+            yield foreign_fill(snapshot.venue, fill, now)
+        else:
+            yield fill.replace(ts=now)
+
+
+def _opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
+    """Return until when what others traded is part of the opening: our first look at this account, which may be now."""
+    first = snapshot.venue not in state.ledger.balances
+    return snapshot.ts_exchange + 1 if first else state.venue(snapshot.venue).opened
+
+
+def is_foreign(state: State, venue: VenueId, fill: e.OrderFilled, owns: Owns) -> bool:
+    """Tell whether no order of ours and no forced close that the venue has told of explains a fill."""
+    record = state.blotter.orders.get(fill.client_order_id)
+    if record is not None:
+        return record.foreign
+    return not owns(fill.client_order_id) and liquidation_key(venue, fill.fill_id) not in state.blotter.fills
+
+
+def foreign_fill(venue: VenueId, fill: e.OrderFilled, now: Nanoseconds) -> DifferenceFound:
+    """Return the difference that a fill of somebody else's order makes; the engine knows what was held before."""
+    signed = fill.quantity * fill.side.sign
+    who = f"order {fill.client_order_id}, which is not ours" if fill.client_order_id else "an order that is not ours"
+    what = f"{fill.side} {fill.quantity:f} at {fill.price:f} by {who}"
+    kind = DifferenceKind.FILL
+    return DifferenceFound(
+        0, kind, venue, fill.instrument, Asset(""), ClientOrderId(""), ZERO, signed, fill.price, what, now
+    )
+
+
+def _open_order(
+    state: State, snapshot: VenueSnapshot, report: OrderReport, owns: Owns, now: Nanoseconds
+) -> Iterator[Event]:
     record = state.blotter.orders.get(report.client_order_id)
     if record is None:
-        id_ = report.client_order_id or ClientOrderId(f"foreign-{report.venue_order_id}")
+        id_ = listed_id(report)
         if id_ not in state.blotter.orders:
-            yield e.OrderFound(
-                msgspec.structs.replace(report.order, client_order_id=id_),
-                snapshot.venue,
-                report.venue_order_id,
-                report.filled,
-                now,
-            )
-    elif not record.is_open:
-        what = f"the venue lists it as {report.status}, our record says {record.status}"
-        yield e.IllegalEventSeen(report.client_order_id, what, now)
-    else:
+            order = msgspec.structs.replace(report.order, client_order_id=id_)
+            yield e.OrderFound(order, snapshot.venue, report.venue_order_id, report.filled, now)
+            if owns(id_):
+                yield OrderAdopted(id_, "its id is ours: its record was lost", now)
+    elif record.is_open:
         yield from _resting(record, report, now)
+
+
+def listed_id(report: OrderReport) -> ClientOrderId:
+    """Return what an order that the venue lists is called here."""
+    return report.client_order_id or ClientOrderId(f"foreign-{report.venue_order_id}")
 
 
 def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
@@ -138,50 +220,31 @@ def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseco
         yield from _resting(record, answer, now)
 
 
-def _positions(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
-    for report in snapshot.positions:
-        market = state.markets.get(report.instrument)
-        if market is None:
-            continue
-        held = state.ledger.positions.get(report.instrument)
-        quantity = held.quantity if held is not None else 0
-        if quantity == report.quantity:
-            continue
-        if held is not None and state.venue(snapshot.venue).last_fill > snapshot.ts_exchange:
-            continue  # a fill came after this snapshot was taken; the next one decides
-        reason = f"reconciled: ours {quantity}, {snapshot.venue} reports {report.quantity}"
-        yield e.PositionSet(report.instrument, report.quantity, report.entry_price, reason, now)
-
-
-def _balances(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
-    if state.venue(snapshot.venue).last_fill > snapshot.ts_exchange:
+def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    """Open the wallets of a venue that is seen for the first time: what they hold is the capital we begin with."""
+    if snapshot.venue not in state.ledger.balances:
+        for report in snapshot.balances:
+            yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now)
         return
-    wallet = state.ledger.balances.get(snapshot.venue)
-    for report in snapshot.balances:
-        ours = wallet.get(report.asset) if wallet is not None else None
-        if ours != report.total:
-            reason = (
-                "opening" if wallet is None else f"reconciled: ours {ours}, {snapshot.venue} reports {report.total}"
-            )
-            yield e.BalanceSet(snapshot.venue, report.asset, report.total, reason, now)
-        if wallet is not None:
-            yield from _spot_position(state, snapshot.venue, report, now)
+    for asset in tuple(state.ledger.balances[snapshot.venue]):
+        yield from spot_position(state, snapshot.venue, asset, now)
 
 
-def _spot_position(state: State, venue: VenueId, report: BalanceReport, now: Nanoseconds) -> Iterator[Event]:
-    """Bring what is held of a spot asset to its wallet: the fills that would explain the difference are not known."""
+def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) -> Iterator[Event]:
+    """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading."""
     pairs = (
         market
         for market in state.markets.values()
-        if market.kind is InstrumentType.SPOT_PAIR and market.venue == venue and market.instrument.base == report.asset
+        if market.kind is InstrumentType.SPOT_PAIR and market.venue == venue and market.instrument.base == asset
     )
     market = next(pairs, None)
     if market is None:
         return
+    total = state.ledger.balances[venue].get(asset, ZERO)
     held = state.ledger.positions.get(market.holding)
     quantity = held.quantity if held is not None else ZERO
-    if quantity == report.total or (held is None and not report.total):
+    if quantity == total:
         return
     entry = held.entry_price if held is not None and quantity else Decimal(repr(market.mark))
-    reason = f"reconciled: position {quantity}, wallet {report.total}"
-    yield e.PositionSet(market.holding, report.total, entry if report.total else ZERO, reason, now)
+    reason = f"reconciled: position {quantity}, wallet {total}"
+    yield e.PositionSet(market.holding, total, entry if total else ZERO, reason, now)

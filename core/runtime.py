@@ -12,6 +12,7 @@ import structlog
 from core import protocol as p
 from core import wire
 from core.answers import Answers
+from core.config import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import commands as c
 from core.domain import events as e
@@ -36,7 +37,7 @@ _TICKS = (m.Quote, m.Trade, m.BookDelta, m.BookSnapshot, m.Timer)
 class Runtime:
     """Run one engine: feeds it messages in order and carries out its effects."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  who builds it names all it is made of
         self,
         engine: Engine,
         journal: Journal,
@@ -45,11 +46,12 @@ class Runtime:
         clock: Clock,
         *,
         version: str = "0",
+        reconcile: ReconcileSettings | None = None,
         checkpoint_every: int = CHECKPOINT_EVERY,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
-        self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self) for venue in venues}
+        self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()
         self.late_max_ns = 0
@@ -284,6 +286,8 @@ class Runtime:
         for link in self.links.values():
             if link.has_unknown():
                 self.spawn(link.resolve_unknown())
+            elif link.is_due():
+                self.spawn(link.compare())
         self.emit(m.Timer(self.clock.now()))
 
     # --- clients ----------------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ KEPT_PRINTS = 100
 MAX_DEPTH = 200
 
 
-_RARE = (m.Bar, m.InstrumentDefined, m.VenueStatus, m.StoreStatus, TargetStatus)
+_RARE = (m.Bar, m.InstrumentDefined, m.VenueStatus, m.VenueCompared, m.StoreStatus, TargetStatus)
 _ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged)
 _ACCOUNT = InstrumentId("")
 

@@ -7,15 +7,18 @@ from typing import Any
 import msgspec
 
 from core.alerts.book import AlertBook, AlertImage
-from core.blotter import Blotter, fill_key
+from core.blotter import Blotter, fill_key, funding_key
 from core.brackets import Bracket, Brackets, is_bracketed
 from core.capital import Capital
+from core.contact import Contact, VenueView
 from core.curve import Curve, CurveImage
+from core.differences import Differences
 from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, InstrumentId, VenueId
+from core.domain.differences import Difference
+from core.domain.identifiers import Asset, InstrumentId, StrategyId, VenueId
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
@@ -29,16 +32,6 @@ from core.watched import Watched
 DEFAULT_CURRENCY = Asset("USDT")
 CLIENT_ORDERS = 200
 """Closed orders in a client's first picture; older ones are asked for."""
-
-
-class VenueView(msgspec.Struct, gc=False):
-    """What is known of one venue connection; ``last_fill`` is where the next snapshot's fills begin (ns, UTC)."""
-
-    connected: bool = False
-    reconciled: bool = False
-    reason: str = "not connected yet"
-    since: Nanoseconds = 0
-    last_fill: Nanoseconds = 0
 
 
 class MarketImage(msgspec.Struct, frozen=True, array_like=True):
@@ -91,6 +84,9 @@ class StateImage(msgspec.Struct, frozen=True):
     watched: Watched = msgspec.field(default_factory=Watched)
     studies: StudyImage = StudyImage()
     curve: CurveImage = CurveImage()
+    differences: tuple[Difference, ...] = ()
+    differences_numbered: int = 0
+    strategies: dict[StrategyId, bytes] = {}
 
 
 class State:
@@ -105,7 +101,8 @@ class State:
         self.ledger = Ledger(self.markets, currency)
         self.blotter, self.brackets = Blotter(), Brackets()
         self.alerts, self.studies = AlertBook(), StudyBook()
-        self.venues: dict[VenueId, VenueView] = {}
+        self.contact = Contact(self.markets, self.ledger, self.blotter)
+        self.venues = self.contact.views
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
         self.day_start = ZERO
@@ -114,6 +111,9 @@ class State:
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
         self.watched, self.curve = Watched(), Curve()
+        self.differences = Differences()
+        self.strategies: dict[StrategyId, bytes] = {}
+        """What each strategy wants to know again after a restart, as it saved it."""
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -126,7 +126,6 @@ class State:
             m.Bar: self._bar,
             m.InstrumentDefined: self._instrument,
             m.FeedReport: self._feed_report,
-            m.VenueStatus: self._venue_status,
             m.StoreStatus: self._store_status,
             m.Timer: self._timer,
             m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
@@ -134,16 +133,15 @@ class State:
             **self.exits.handlers(),
             **self.capital.handlers(),
             **self.watched.handlers(),
+            **self.contact.handlers(),
+            **self.differences.handlers(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
             e.AmendRejected: self._change_refused,
             e.OrderAmended: self._amended,
-            e.BalanceSet: self.ledger.set_balance,
             e.FundingPaid: self._funding,
-            e.PositionLiquidated: self.ledger.liquidated,
             e.PositionSet: self._position_set,
-            e.VenueReconciled: self._reconciled,
             e.TradingStateChanged: self._trading_state,
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
@@ -152,6 +150,7 @@ class State:
             e.StopTrailed: self.brackets.trailed,
             w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
+            e.StrategyStateSaved: self._strategy_saved,
             **self.alerts.handlers(),
             **self.studies.handlers(),
         }
@@ -198,11 +197,6 @@ class State:
         if market is not None:
             market.report(report)
 
-    def _venue_status(self, status: m.VenueStatus) -> None:
-        venue = self.venue(status.venue)
-        venue.connected, venue.reason, venue.since = status.connected, status.reason, status.ts
-        venue.reconciled = False
-
     def _store_status(self, status: m.StoreStatus) -> None:
         self.store_trouble = status.trouble
         if not status.trouble:
@@ -233,6 +227,8 @@ class State:
         view = self.venues.get(venue) or self.venue(venue)
         if event.ts_exchange > view.last_fill:  # noqa: PLR1730  a call of max on every fill
             view.last_fill = event.ts_exchange
+        if event.ts_exchange > view.last_booking:  # noqa: PLR1730  the same
+            view.last_booking = event.ts_exchange
         record = self.blotter.filled(event, key)
         if record is not None and (record.order.strategy_id or self.watched.owners):
             position = self.ledger.positions.get(market.holding)
@@ -257,16 +253,17 @@ class State:
         if market is None:
             self.illegal += 1
             return
-        key = f"{market.venue}|funding|{event.funding_id}"
+        key = funding_key(market.venue, event.funding_id)
         if key not in self.blotter.fills:
             self.blotter.fills.add(key)
             self.ledger.funding(event)
+            self.contact.booked(market.venue, event.ts_exchange)
 
     def _change_refused(self, event: e.CancelRejected | e.AmendRejected) -> None:
         self.blotter.change_refused(event.client_order_id, event.reason, event.ts)
 
-    def _reconciled(self, event: e.VenueReconciled) -> None:
-        self.venue(event.venue).reconciled = True
+    def _strategy_saved(self, event: e.StrategyStateSaved) -> None:
+        self.strategies[event.strategy_id] = event.payload
 
     def _trading_state(self, event: e.TradingStateChanged) -> None:
         self.trading_state, self.state_reason = event.state, event.reason
@@ -283,10 +280,7 @@ class State:
 
     def venue(self, venue: VenueId) -> VenueView:
         """Return the view of a venue, made on first use."""
-        view = self.venues.get(venue)
-        if view is None:
-            view = self.venues[venue] = VenueView()
-        return view
+        return self.contact.view(venue)
 
     @property
     def equity(self) -> float:
@@ -341,6 +335,9 @@ class State:
             self.watched.copy(),
             self.studies.image() if client else StudyImage(),
             CurveImage() if client else self.curve.image(),
+            tuple(self.differences.standing.values()),
+            self.differences.numbered,
+            {} if client else dict(self.strategies),
         )
 
     @classmethod
@@ -357,13 +354,15 @@ class State:
         state.ledger.bets = {(bet.instrument, bet.selection): bet for bet in image.bets}
         state.blotter.restore(image.orders, image.operations, image.fills)
         state.brackets.restore(image.brackets)
-        state.venues = dict(image.venues)
+        state.venues.update(image.venues)
         state.exits.restore(image.exits)
         state.alerts.restore(image.alerts)
         state.capital.waiting = dict(image.capital)
         state.watched.restore(image.watched)
         state.studies.restore(image.studies)
         state.curve.restore(image.curve)
+        state.differences.restore(image.differences, image.differences_numbered)
+        state.strategies = dict(image.strategies)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

@@ -55,6 +55,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         flattening=tuple(state.exits.flattening),
         unjournalled=tuple(state.exits.unjournalled),
         unfit=state.illegal,
+        differences=len(state.differences.waiting),
     )
 
 
@@ -124,6 +125,8 @@ def _venue(state: State, name: VenueId, now: Nanoseconds) -> VenueReport:
         len(answers),
         _percentile(answers, 0.50),
         _percentile(answers, 0.99),
+        view.compared,
+        len(state.differences.of(name)),
     )
 
 

@@ -67,6 +67,7 @@ def build_engine(
         venues,
         clock,
         version=version(),
+        reconcile=settings.reconcile,
         checkpoint_every=settings.engine.checkpoint_every_records,
         on_event=on_event,
     )

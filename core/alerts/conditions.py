@@ -58,6 +58,7 @@ class Conditions:
             yield Finding("store", AlertKind.STORE, _CRITICAL, f"the journal: {state.store_trouble}", lasts=True)
         if settings.feed_after_s:
             yield from self._feeds(state, int(settings.feed_after_s * SECOND_NS), now)
+        yield from _differences(state)
         yield from _targets(state)
         yield from self._losses(state, settings, is_on)
         if settings.limit_used_frac:
@@ -132,6 +133,17 @@ def _bound(bound: float, on: bool) -> float:
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
+
+
+def _differences(state: State) -> Iterator[Finding]:
+    """Tell of all that waits for the trader's word together; another one that joins is told anew."""
+    waiting = state.differences.waiting
+    if waiting:
+        names = joined(f"{one.kind} of {symbol_of(one.instrument) if one.instrument else one.asset}" for one in waiting)
+        count = f"{len(waiting)} difference{'' if len(waiting) == 1 else 's'}"
+        text = f"{count} to the venues' records: {names}; entries there are denied: D, or tradedeck reconcile"
+        parts = frozenset(str(one.number) for one in waiting)
+        yield Finding("differences", AlertKind.DIFFERENCE, _CRITICAL, text, lasts=True, parts=parts)
 
 
 def _targets(state: State) -> Iterator[Finding]:

@@ -23,6 +23,8 @@ class AlertKind(StrEnum):
     STATE = "state"
     EXIT = "exit"
     STORE = "store"
+    DIFFERENCE = "difference"
+    """Our record and a venue's differ, and wait for the trader's word."""
     DELIVERY = "delivery"
     """An alert could not be handed to a target outside."""
 

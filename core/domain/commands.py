@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from core.domain.approval import TradingState
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, StrategyId
 from core.domain.message import Command, Nanoseconds
 from core.domain.order import Order
 
@@ -67,4 +67,12 @@ class StopEngine(Command, frozen=True):
 
     leave: bool = False
     origin: str = ""
+    ts: Nanoseconds = 0
+
+
+class SaveStrategyState(Command, frozen=True):
+    """Have what a strategy wants to know again after a restart journalled; the newest counts."""
+
+    strategy_id: StrategyId
+    payload: bytes
     ts: Nanoseconds = 0

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
+from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, StrategyId, VenueId, VenueOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Liquidity, Order, Side
@@ -276,7 +276,7 @@ class FundingPaid(Event, frozen=True):
 
 
 class PositionLiquidated(Event, frozen=True):
-    """The venue closed a position by force; the fill comes as OrderFilled, the fee here."""
+    """The venue closed a position by force; the fee comes here, and behind it the fill as OrderFilled."""
 
     instrument: InstrumentId
     quantity: Decimal
@@ -285,10 +285,12 @@ class PositionLiquidated(Event, frozen=True):
     fee_asset: Asset
     ts_exchange: Nanoseconds
     ts: Nanoseconds
+    fill_id: FillId = FillId("")
+    """Its fill, which no order of ours explains."""
 
 
 class PositionSet(Event, frozen=True):
-    """Reconciliation put a position to what the venue reports."""
+    """A position was put to what the venue reports: by the trader's word, or a spot position to its wallet."""
 
     instrument: InstrumentId
     quantity: Decimal
@@ -298,7 +300,7 @@ class PositionSet(Event, frozen=True):
 
 
 class VenueReconciled(Event, frozen=True):
-    """Our record and the venue's agree; entries are allowed there.
+    """Our record was compared with the venue's; what differs stands as differences, the rest may be traded.
 
     ``asked`` is when the venue was asked (our clock); ``reported`` are the held instruments that it told the amount of.
     """
@@ -355,6 +357,14 @@ class BracketEnded(Event, frozen=True):
 
     client_order_id: ClientOrderId
     reason: str
+    ts: Nanoseconds
+
+
+class StrategyStateSaved(Event, frozen=True):
+    """What a strategy wants to know again after a restart (msgpack of its own); the last one counts."""
+
+    strategy_id: StrategyId
+    payload: bytes
     ts: Nanoseconds
 
 

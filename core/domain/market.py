@@ -165,6 +165,14 @@ class VenueStatus(Data, frozen=True):
     ts: Nanoseconds
 
 
+class VenueCompared(Data, frozen=True):
+    """Our record was compared with a venue's; ``differences`` of it stand."""
+
+    venue: VenueId
+    differences: int
+    ts: Nanoseconds
+
+
 class StoreStatus(Data, frozen=True):
     """The journal can be written, or why not (empty when all is well)."""
 

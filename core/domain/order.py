@@ -260,6 +260,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """The quantity that an amend on its way asks for: the venue may hold it already."""
     answered_in: Nanoseconds = 0
     """How long the venue took to acknowledge the order; 0 where it has not, or a fill came first."""
+    foreign: bool = False
+    """Placed by others: shown and counted, and not touched by what cancels all, until it is adopted."""
 
     @property
     def may_fill(self) -> Decimal:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.domain.events import OrderFilled
+from core.domain.events import FundingPaid, OrderFilled, PositionLiquidated
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId, VenueOrderId
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderStatus
@@ -53,3 +53,5 @@ class VenueSnapshot(msgspec.Struct, frozen=True, array_like=True):
     fills: tuple[OrderFilled, ...]
     positions: tuple[PositionReport, ...]
     balances: tuple[BalanceReport, ...]
+    bookings: tuple[FundingPaid | PositionLiquidated, ...] = ()
+    """Funding and forced closes since the asked time, oldest first: wallets move by them without a fill of ours."""

@@ -136,13 +136,15 @@ def _collared(market: Market, side: Side, collar: float) -> Decimal | None:
 def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, capped: bool = True) -> Decimal:
     """Return what an exit may still close: the position above the target less what closes it already, on the size step.
 
-    0 for dust. Never more than the position less every resting exit.
+    0 for dust. Never more than the position less every resting exit. Where a difference stands, the position is what
+    both our record and the venue hold.
     """
     instrument = market.instrument
     position = state.ledger.positions.get(instrument.holding)
-    if position is None or not position.quantity:
+    signed = state.differences.both(market, position.quantity) if position is not None else ZERO
+    if not signed:
         return ZERO
-    held, side = abs(position.quantity), Side.SELL if position.quantity > 0 else Side.BUY
+    held, side = abs(signed), Side.SELL if signed > 0 else Side.BUY
     room = held - state.blotter.resting_reduction(instrument.id, side)
     if target:
         room = min(room, held - target - _on_their_way(state, instrument.id, side))

@@ -138,8 +138,12 @@ class Orders:
                 self.cancel(c.CancelOrder(record.order.client_order_id, command.origin))
 
     def ours(self, record: OrderRecord) -> bool:
-        """Tell whether this engine made an order; others' are shown, and touched only one by one."""
-        return record.order.client_order_id.startswith(f"{self._prefix}r")
+        """Tell whether this engine made an order, or adopted it; others' are shown, and touched only one by one."""
+        return not record.foreign
+
+    def owns(self, order: ClientOrderId) -> bool:
+        """Tell whether an id was made by this home: its engine's, or another program's under the same prefix."""
+        return order.startswith(self._prefix)
 
     def release(self, instrument: InstrumentId) -> None:
         """Send the waiting orders whose trigger the market has met; the guardian judges them again."""

@@ -12,6 +12,7 @@ from core.control import harmless
 from core.domain import commands as c
 from core.domain.alerts import MuteAlerts, SetAlert
 from core.domain.approval import TradingState
+from core.domain.differences import Resolution, ResolveDifference
 from core.domain.identifiers import ClientOrderId
 from core.domain.order import Order, Side
 from core.domain.studies import PromoteTrial, RollBackConfig
@@ -150,8 +151,10 @@ def test_every_command_is_judged() -> None:
     assert not harmless(c.StopEngine(), TradingState.ACTIVE)
     assert not harmless(PromoteTrial("s", 1), TradingState.ACTIVE)
     assert not harmless(RollBackConfig("s", 1), TradingState.ACTIVE)
+    assert not harmless(ResolveDifference(1, Resolution.KEPT), TradingState.ACTIVE)  # it lets entries through again
     assert {kind.__name__ for kind in COMMANDS} == {
         "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten", "SetTradingState", "StopEngine",
         SetAlert.__name__, "RemoveAlert", "AcknowledgeAlert", MuteAlerts.__name__,
         "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy",
+        "ResolveDifference", "AdoptOrder", "SaveStrategyState",
     }  # fmt: skip

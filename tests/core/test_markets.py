@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.contact import VenueView
 from core.domain import market as m
 from core.domain.market import Health, Interval
 from core.domain.message import Nanoseconds
 from core.domain.order import Side
 from core.feeds import Feeds
 from core.markets import DAY_NS, FUTURE_NS, KEPT_BARS, MARK_TTL_NS, STALE_NS, Market, Markets
-from core.state import VenueView
 from tests.core.kit import BTC_PERP, BTC_SPOT, T0, S, denied, of, opened, order, quote, sent
 
 NAN, INF = float("nan"), float("inf")

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import pytest
 
 from core.domain import events as e
-from core.domain.identifiers import Asset, ClientOrderId, VenueOrderId
+from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
+from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.reconcile import missing, reconcile
+from core.reconcile import explained, missing, reconcile
 from core.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order
 from tests.core.test_blotter import ID, ORDER, ROADS, at, blank
@@ -184,9 +185,8 @@ def test_a_released_stop_is_another_order_there() -> None:
 
 
 @pytest.mark.parametrize("closed", sorted(CLOSED))
-def test_an_order_we_thought_closed_is_reported_and_left(closed: OrderStatus) -> None:
-    events = run(at(closed), snapshot(report(A.ACCEPTED)))
-    assert [type(event) for event in events] == [e.IllegalEventSeen]
+def test_an_order_we_thought_closed_is_left_to_the_comparison(closed: OrderStatus) -> None:
+    assert run(at(closed), snapshot(report(A.ACCEPTED))) == []
 
 
 @pytest.mark.parametrize("before", [A.SUBMITTED, A.CANCELLED, A.PENDING_CANCEL])
@@ -247,23 +247,11 @@ def test_a_missing_report_is_not_flat() -> None:
     assert quantity(state) == D(2)
 
 
-def test_an_explicit_flat_is() -> None:
+@pytest.mark.parametrize("theirs", ["0", "-3", "5"])
+def test_a_position_no_fill_explains_is_never_taken_in_silence(theirs: str) -> None:
     state = holding()
-    events = run(state, snapshot(positions=(position("0", "0"),)))
-    assert [type(event) for event in events] == [e.PositionSet]
-    assert events[0].reason == "reconciled: ours 2, BINANCE-FUTURES reports 0"  # type: ignore[attr-defined]
-    assert quantity(state) == 0
-
-
-def test_a_position_nobody_told_us_of_is_taken() -> None:
-    state = blank()
-    run(state, snapshot(positions=(position("-3", "61000"),)))
-    held = state.ledger.positions[BTC_PERP.id]
-    assert (held.quantity, held.entry_price, held.opened) == (D(-3), D(61000), NOW)
-
-
-def test_the_same_position_changes_nothing() -> None:
-    assert run(holding(), snapshot(positions=(position("2"),))) == []
+    assert run(state, snapshot(positions=(position(theirs),))) == []
+    assert quantity(state) == D(2)
 
 
 def test_an_older_snapshot_never_undoes_a_newer_fill() -> None:
@@ -272,43 +260,128 @@ def test_an_older_snapshot_never_undoes_a_newer_fill() -> None:
     assert quantity(state) == D(2)
 
 
-def test_the_snapshots_own_fills_are_part_of_it() -> None:
+OWN = ClientOrderId("t0r1n9")
+
+
+def own(id_: ClientOrderId) -> bool:
+    return id_ == OWN
+
+
+def seen_before() -> State:
+    """Return a state that has met the account before."""
     state = blank()
-    own = fill(BTC_PERP, Side.BUY, "2", "60000", "f", ts=T0 + S)
-    assert [type(event) for event in run(state, snapshot(fills=(own,), positions=(position("2"),)))] == [e.OrderFilled]
+    state.apply(e.BalanceSet(PERP, Asset("USDT"), D(50), "opening", T0))
+    return state
+
+
+def told(state: State, seen: VenueSnapshot) -> list[Event]:
+    events = []
+    for event in explained(state, seen, {}, ASKED, NOW, own):
+        state.apply(event.replace(number=1) if isinstance(event, DifferenceFound) else event)
+        events.append(event)
+    return events
+
+
+def test_a_fill_of_ours_whose_record_was_lost_is_ours() -> None:
+    state = seen_before()
+    ours = fill(BTC_PERP, Side.BUY, "2", "60000", "f", OWN, ts=T0 + S)
+    assert [type(event) for event in told(state, snapshot(fills=(ours,)))] == [e.OrderFilled]
+    assert told(state, snapshot(fills=(ours,))) == []
+
+
+def test_a_fill_of_others_is_booked_and_waits_for_a_word() -> None:
+    state = seen_before()
+    other = fill(BTC_PERP, Side.SELL, "2", "60000", "f", "x77", ts=T0 + S)
+    events = told(state, snapshot(fills=(other,)))
+    assert [type(event) for event in events] == [e.OrderFilled, DifferenceFound]
+    found = events[1]
+    assert isinstance(found, DifferenceFound)
+    assert (found.kind, found.theirs - found.ours, found.number) == (DifferenceKind.FILL, D(-2), 0)
+    assert "SELL 2 at 60000 by order x77" in found.what
+    assert quantity(state) == D(-2)
+    nameless = fill(BTC_PERP, Side.SELL, "1", "60000", "g", "", ts=T0 + S)
+    assert "by an order that is not ours" in told(state, snapshot(fills=(nameless,)))[1].what  # type: ignore[attr-defined]
+
+
+def test_a_fill_of_a_foreign_order_that_is_shown_is_foreign_until_it_is_adopted() -> None:
+    state = seen_before()
+    named = report(A.ACCEPTED, id_=ClientOrderId("x77"))
+    assert [type(event) for event in told(state, snapshot(named))] == [e.OrderFound]
+    first = fill(BTC_PERP, Side.BUY, "1", "60000", "f", "x77", ts=T0 + S)
+    assert [type(event) for event in told(state, snapshot(fills=(first,)))] == [e.OrderFilled, DifferenceFound]
+    state.apply(OrderAdopted(ClientOrderId("x77"), "ada", NOW))
+    second = fill(BTC_PERP, Side.BUY, "1", "60000", "g", "x77", ts=T0 + S)
+    assert [type(event) for event in told(state, snapshot(fills=(second,)))] == [e.OrderFilled]
+
+
+def test_what_was_traded_before_our_first_look_is_part_of_the_opening() -> None:
+    state = blank()
+    old = (fill(BTC_PERP, Side.BUY, "2", "60000", "f", OWN), fill(BTC_PERP, Side.BUY, "2", "60000", "g", "x77"))
+    paid = funding("fund-1", T0)
+    wallets = (BalanceReport(Asset("USDT"), D(7), D(7)),)
+    events = told(state, snapshot(fills=old, bookings=(paid,), balances=wallets))
+    assert [type(event) for event in events] == [e.BalanceSet]
+    later = snapshot(fills=old[1:], bookings=(paid.replace(ts_exchange=NOW - 1),), balances=wallets)
+    assert told(state, later) == []
+    assert state.ledger.balances[PERP][Asset("USDT")] == D(7)
+
+
+def funding(id_: str, ts: Nanoseconds) -> e.FundingPaid:
+    return e.FundingPaid(BTC_PERP.id, Asset("USDT"), D(-3), D("0.0001"), D(60000), FillId(id_), ts, ts)
+
+
+def test_funding_and_a_forced_close_of_the_time_away_are_booked_once() -> None:
+    state = seen_before()
+    state.apply(fill(BTC_PERP, Side.BUY, "2", "60000", "f0", OWN))
+    forced = e.PositionLiquidated(BTC_PERP.id, D(2), D(60000), D(5), Asset("USDT"), T0 + 7, T0 + 7, FillId("L1"))
+    close = fill(BTC_PERP, Side.SELL, "2", "60000", "L1", "", ts=T0 + 7)
+    unknown = funding("x", T0 + 7).replace(instrument=BTC_SPOT.id)
+    seen = snapshot(fills=(close,), bookings=(funding("fund-1", T0 + 5), unknown, forced))
+    state.markets.pop(BTC_SPOT.id, None)
+    assert [type(event) for event in told(state, seen)] == [e.FundingPaid, e.PositionLiquidated, e.OrderFilled]
+    assert told(state, seen) == []
+    state.apply(forced)
+    state.apply(funding("fund-1", T0 + 5))
+    assert (quantity(state), state.ledger.balances[PERP][Asset("USDT")]) == (D(0), D(50) - D(3) - D(5))
+    assert state.venue(PERP).last_booking == T0 + 7
+
+
+def test_a_forced_close_without_an_id_is_taken_as_it_comes() -> None:
+    state = seen_before()
+    forced = e.PositionLiquidated(BTC_PERP.id, D(2), D(1), D(5), Asset("USDT"), T0, T0)
+    for _ in range(2):
+        state.apply(forced)
+    assert state.ledger.balances[PERP][Asset("USDT")] == D(40)
+
+
+def test_an_order_of_ours_whose_record_was_lost_is_ours_again() -> None:
+    state = seen_before()
+    events = told(state, snapshot(report(A.ACCEPTED, id_=OWN)))
+    assert [type(event) for event in events] == [e.OrderFound, OrderAdopted]
+    assert not state.blotter.open[OWN].foreign
 
 
 def test_an_instrument_nobody_defined_is_passed_over() -> None:
     assert run(State(), snapshot(positions=(position("2"),))) == []
 
 
-def test_wallets_open_and_are_put_right() -> None:
+def test_wallets_open_once_and_are_then_left_to_the_comparison() -> None:
     state = blank()
     opening = run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(50), D(50)),)))
     assert [event.reason for event in opening] == ["opening"]  # type: ignore[attr-defined]
-    later = run(
-        state, snapshot(balances=(BalanceReport(Asset("USDT"), D(49), D(49)), BalanceReport(Asset("BTC"), D(1), D(1))))
-    )
-    assert [event.reason for event in later] == [  # type: ignore[attr-defined]
-        "reconciled: ours 50, BINANCE-FUTURES reports 49",
-        "reconciled: ours None, BINANCE-FUTURES reports 1",
-    ]
-    assert run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(49), D(0)),))) == []
-
-
-def spot(total: str) -> VenueSnapshot:
-    """Tell of a coin wallet alone."""
-    report = BalanceReport(Asset("BTC"), D(total), D(total))
-    return VenueSnapshot(BTC_SPOT.venue, T0 + S, (), (), (), (report,))
+    assert state.venue(PERP).opened == NOW
+    changed = (BalanceReport(Asset("USDT"), D(49), D(49)), BalanceReport(Asset("BTC"), D(1), D(1)))
+    assert run(state, snapshot(balances=changed)) == []
 
 
 @pytest.mark.parametrize(("total", "entry"), [("0.4", "60000"), ("0.7", "60000"), ("0", "0")])
 def test_a_spot_position_follows_its_wallet(total: str, entry: str) -> None:
     engine = opened()
     engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "s1"))
-    events = []
-    for event in reconcile(engine.state, spot(total), {}, T0 + S, T0 + S):
-        events.append(event)
+    engine.process(e.BalanceSet(BTC_SPOT.venue, Asset("BTC"), D(total), "deposit", T0))
+    seen = VenueSnapshot(BTC_SPOT.venue, T0 + S, (), (), (), ())
+    events = list(reconcile(engine.state, seen, {}, T0 + S, T0 + S))
+    for event in events:
         engine.process(event)
     position = engine.state.ledger.positions[BTC_SPOT.holding]
     assert position.quantity == engine.state.ledger.balances[BTC_SPOT.venue][Asset("BTC")] == D(total)
@@ -317,12 +390,5 @@ def test_a_spot_position_follows_its_wallet(total: str, entry: str) -> None:
     assert [(event.instrument, event.reason) for event in told] == [
         (BTC_SPOT.holding, f"reconciled: position 0.5, wallet {total}")
     ]
-    again = list(reconcile(engine.state, spot(total), {}, T0 + S, T0 + S))
+    again = list(reconcile(engine.state, seen, {}, T0 + S, T0 + S))
     assert [type(event) for event in again] == [e.VenueReconciled]
-
-
-def test_a_wallet_that_agrees_leaves_its_spot_position_alone() -> None:
-    engine = opened()
-    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "s1"))
-    events = list(reconcile(engine.state, spot("0.5"), {}, T0 + S, T0 + S))
-    assert [type(event) for event in events] == [e.VenueReconciled]

@@ -44,6 +44,7 @@ class Exchange:
         self.answers: list[Event] = []
         """What has happened and is not told yet."""
         self.fills: list[e.OrderFilled] = []
+        self.bookings: list[e.PositionLiquidated] = []
         self.position = D(0)
         self.now: Nanoseconds = 0
         self.forced = False
@@ -137,6 +138,10 @@ class Exchange:
         for held in self.open():
             if held.order.reduce_only:
                 self._end(held, OrderStatus.CANCELLED)
+        id_ = FillId(f"f{len(self.fills)}")
+        closed = e.PositionLiquidated(BTC_PERP.id, quantity, D(60000), D(0), BTC_PERP.settle, self.now, self.now, id_)
+        self.bookings.append(closed)
+        self.answers.append(closed)
         self._book("", Side.SELL if self.position > 0 else Side.BUY, quantity)
 
     def snapshot(self) -> VenueSnapshot:
@@ -147,6 +152,7 @@ class Exchange:
             tuple(self.fills),
             (PositionReport(BTC_PERP.id, self.position, D(60000), None, D(0), self.now),),
             (),
+            tuple(self.bookings),
         )
 
     def _report(self, held: Held) -> OrderReport:

@@ -19,8 +19,8 @@ START_BALANCES: Mapping[VenueId, Mapping[Asset, Decimal]] = {
 }
 """What each account holds at its first start; the inverse one is opened only when one of its instruments is played."""
 ALWAYS_OPEN = (VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES"))
-KEPT_ORDERS, KEPT_FILLS = 400, 800
-"""Closed orders and fills an account remembers: each durable write carries them."""
+KEPT_ORDERS, KEPT_FILLS, KEPT_BOOKINGS = 400, 800, 100
+"""Closed orders, fills, and funding with forced closes, that an account remembers: each durable write carries them."""
 
 
 class Account:
@@ -41,7 +41,11 @@ class Account:
         self.touched = False
         """A request was taken since the last durable write."""
         settings = MatchingSettings(
-            latency=latency, kept_orders=KEPT_ORDERS, kept_fills=KEPT_FILLS, id_prefix=f"{life}-{venue}-"
+            latency=latency,
+            kept_orders=KEPT_ORDERS,
+            kept_fills=KEPT_FILLS,
+            kept_bookings=KEPT_BOOKINGS,
+            id_prefix=f"{life}-{venue}-",
         )
         self.matching = Matching(venue, tuple(listed.values()), balances, settings, self.events.append)
 

@@ -95,11 +95,15 @@ class Answers:
         rates: tuple[Decimal, Decimal],
         funding_id: FillId,
         now: Nanoseconds,
-    ) -> None:
-        """Report funding; ``rates`` are the rate and the mark it was paid at."""
-        self.send(FundingPaid(instrument, asset, amount, rates[0], rates[1], funding_id, now, self._arrival(now)))
+    ) -> FundingPaid:
+        """Report funding and return the report; ``rates`` are the rate and the mark it was paid at."""
+        paid = FundingPaid(instrument, asset, amount, rates[0], rates[1], funding_id, now, self._arrival(now))
+        self.send(paid)
+        return paid
 
-    def liquidated(self, fill: OrderFilled, quantity: Decimal, fee: Decimal, now: Nanoseconds) -> None:
-        """Report a forced close whose fill has been reported; ``quantity`` is the signed position it ended."""
-        ts = self._arrival(now)
-        self.send(PositionLiquidated(fill.instrument, quantity, fill.price, fee, fill.fee_asset, now, ts))
+    def liquidated(self, fill: OrderFilled, quantity: Decimal, fee: Decimal, now: Nanoseconds) -> PositionLiquidated:
+        """Report a forced close before its fill and return the report; ``quantity`` is the signed position it ended."""
+        ts, name = self._arrival(now), fill.fill_id
+        closed = PositionLiquidated(fill.instrument, quantity, fill.price, fee, fill.fee_asset, now, ts, name)
+        self.send(closed)
+        return closed

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from core.domain.commands import AmendOrder
-from core.domain.events import OrderFilled
+from core.domain.events import FundingPaid, OrderFilled, PositionLiquidated
 from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
@@ -42,6 +42,8 @@ class Floor:
         self.orders: dict[ClientOrderId, Working] = {}
         self.closed: deque[ClientOrderId] = deque()
         self.fills: deque[OrderFilled] = deque(maxlen=settings.kept_fills)
+        self.bookings: deque[FundingPaid | PositionLiquidated] = deque(maxlen=settings.kept_bookings)
+        """Funding and forced closes, for those who were away."""
         self.counters = {"order": 0, "fill": 0, "place": 0}
         self._kept_orders = settings.kept_orders
         self.id_prefix = settings.id_prefix

@@ -7,7 +7,7 @@ import msgspec
 
 from core.book import Sync
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
-from core.domain.events import OrderFilled
+from core.domain.events import FundingPaid, OrderFilled, PositionLiquidated
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueOrderId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Side
@@ -84,6 +84,7 @@ class Image(msgspec.Struct, array_like=True):
     request_leg: tuple[Nanoseconds, int]
     answers: list[tuple[Nanoseconds, bytes]]
     answer_leg: tuple[Nanoseconds, int]
+    bookings: list[FundingPaid | PositionLiquidated] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -170,6 +171,7 @@ def into_floor(image: Image, floor: Floor, account: Account) -> None:
     floor.orders = {working.order.client_order_id: working for working in image.orders}
     floor.closed = deque(image.closed)
     floor.fills = deque(image.fills, floor.fills.maxlen)
+    floor.bookings = deque(image.bookings, floor.bookings.maxlen)
     account.wallets, account.locked = image.wallets, image.locked
     for key, part in image.listings.items():
         _into_listing(part, floor.listings[key], floor.orders)

@@ -95,8 +95,8 @@ class Liquidator:
             floor.now,
         )
         floor.fills.append(fill)
+        floor.bookings.append(floor.answers.liquidated(fill, quantity, fee, floor.now))
         floor.answers.filled(fill, floor.now)
-        floor.answers.liquidated(fill, quantity, fee, floor.now)
         floor.settle(floor.listings[instrument.id])
 
     def _price(self, holding: Holding, backing: Decimal) -> Decimal:
@@ -134,5 +134,6 @@ class Liquidator:
         self._account.add(asset, amount)
         holding.isolated += amount if self._account.isolated else ZERO
         number = FillId(f"{floor.id_prefix}F{floor.count('fill')}")
-        floor.answers.funded(holding.instrument.id, asset, amount, (rate, mark), number, floor.now)
+        paid = floor.answers.funded(holding.instrument.id, asset, amount, (rate, mark), number, floor.now)
+        floor.bookings.append(paid)
         self.marked(floor.listings[holding.instrument.id])

@@ -245,7 +245,7 @@ class Matching:
         return None
 
     def snapshot(self, since: Nanoseconds) -> VenueSnapshot:
-        """Return open orders, fills with ``ts_exchange >= since``, positions and balances as the venue sees them."""
+        """Return open orders, fills and bookings with ``ts_exchange >= since``, positions and balances."""
         floor = self._floor
         return VenueSnapshot(
             self.venue,
@@ -254,6 +254,7 @@ class Matching:
             tuple(fill for fill in floor.fills if fill.ts_exchange >= since),
             self._account.position_reports(self.now),
             self._account.balance_reports(),
+            tuple(booking for booking in floor.bookings if booking.ts_exchange >= since),
         )
 
     # --- across restarts ----------------------------------------------------------------------------------------------
@@ -277,6 +278,7 @@ class Matching:
                 self._requests.state(),
                 images.pack_answers(answers.items),
                 answers.state(),
+                list(floor.bookings),
             )
         )
 

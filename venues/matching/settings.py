@@ -68,5 +68,7 @@ class MatchingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept_orders: int = 5_000
     """Closed orders that can still be asked for."""
     kept_fills: int = 10_000
+    kept_bookings: int = 1_000
+    """Funding payments and forced closes that can still be asked for."""
     id_prefix: str = ""
     """Begins every order and fill id of the venue; set it where ids of several lives must not meet."""

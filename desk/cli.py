@@ -43,7 +43,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "journal", "ticks")
+GROUPS = ("alert", "journal", "reconcile", "ticks")
 
 
 def _version(wanted: bool) -> None:

@@ -157,6 +157,9 @@ def _engine(home: Home) -> Iterator[Finding]:
     if view.unfit:
         detail = f"{view.unfit} events did not fit what is known; they are kept and not applied"
         yield Finding("events", "note", detail, f"compare positions with the venue; {home.log(Role.ENGINE)} names them")
+    if view.differences:
+        detail = f"{view.differences} differ from the venues' and wait for a word; entries there are denied"
+        yield Finding("differences", "wrong", detail, "tradedeck reconcile")
     for venue, words in view.venues.items():
         yield Finding(venue, "ok" if words == "ready" else "wrong", words)
     yield from _feeds(view)

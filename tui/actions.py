@@ -108,6 +108,8 @@ TABLE: tuple[Action, ...] = (
     Action("layout", ("L",), "layout", "Choose another layout", "app", "layout"),
     Action("alert.set", ("P",), "price alert", "Set an alert on the price; in the ladder, at the cursor's price", "app",
            "price_alert", S),
+    Action("differences", ("r",), "differences", "Show where our record and the venues' differ, and say which is right",
+           "app", "differences", S),
     Action("control", ("K",), "control", "Take control from another terminal", "app", "control", S, "y"),
     Action("depth", ("D",), "depth", "Show the depth of the instrument's book", "app", "depth"),
     *_screens(),

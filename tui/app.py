@@ -19,6 +19,7 @@ from core.errors import ClientError
 from tui import trading
 from tui.actions import Kind, bindings
 from tui.confirm import Confirm, TypeWord
+from tui.differing import DifferenceKeys
 from tui.keys import LATCH_SECONDS, Latch
 from tui.promoting import PromotionKeys
 from tui.trading import ORIGIN, Nothing, Plan
@@ -30,7 +31,7 @@ PREVIEW_DELAY_S = 0.15
 PREVIEW_EVERY_S = 1.0
 
 
-class TerminalApp(PromotionKeys):
+class TerminalApp(PromotionKeys, DifferenceKeys):
     """A view that can trade: what reduces risk in two keys, what adds risk armed and by ticket."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("app", Kind.SAFE, Kind.REDUCES, Kind.ADDS)

@@ -41,6 +41,7 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         elsewhere=bool(feed.elsewhere),
         alerts=len(waiting := state.alerts.waiting()),
         alarm=any(alert.severity is Severity.CRITICAL for alert in waiting),
+        differences=len(state.differences.waiting),
         trouble=state.store_trouble or ("" if feed.connected else feed.trouble),
     )
 

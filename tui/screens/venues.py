@@ -41,12 +41,13 @@ FEED_COLUMNS = (
 def venue_row(report: VenueReport, now: int) -> Row:
     """Build the row of one venue connection."""
     ready = report.words == "ready"
+    words = _compared(report, now) if ready and report.compared else report.words
     oldest = None if report.oldest_ms is None else report.oldest_ms / 1e3
     return Row(
         report.venue,
         (
             report.venue,
-            Cell(report.words, "ok" if ready else "bad"),
+            Cell(words, "ok" if ready and not report.differences else "bad"),
             age((now - report.since) / 1e9 if report.since else None),
             Cell(f"{report.live}/{report.feeds}", "" if report.live == report.feeds else "warn"),
             Cell(age(oldest), "stale" if oldest is None or oldest > 1 else "", oldest),
@@ -59,6 +60,12 @@ def venue_row(report: VenueReport, now: int) -> Row:
             Cell(str(report.unknown), "bad" if report.unknown else "", report.unknown),
         ),
     )
+
+
+def _compared(report: VenueReport, now: int) -> str:
+    """Say how our record and the venue's stand to each other, and since when that is known."""
+    many = f"{report.differences} difference{'' if report.differences == 1 else 's'}"
+    return f"ready, {many if report.differences else 'agrees'} {age((now - report.compared) / 1e9)} ago"
 
 
 def _milliseconds(value: float | None) -> Cell:

@@ -44,6 +44,8 @@ class Standing(msgspec.Struct, frozen=True):
     alerts: int = 0
     """Alerts that nobody has acknowledged; ``alarm`` where one of them is critical."""
     alarm: bool = False
+    differences: int = 0
+    """Differences to the venues' records that wait for a word."""
 
 
 def _state_style(state: str) -> str:
@@ -87,11 +89,22 @@ def _arming(now: Standing) -> Run:
     return (" ARMED ", "halted") if now.armed else (" disarmed ", "dim")
 
 
+def _differences(now: Standing) -> list[Run]:
+    """Write how much waits for the trader's word; nothing while our record and the venues' agree."""
+    count = now.differences
+    return [(f" {count} difference{'' if count == 1 else 's'} ", "halted")] if count else []
+
+
 def second_line(now: Standing) -> Line:
     """Write arming, ages and the time."""
     runs: list[Run] = [
         _arming(now),
         *([(f" !{now.alerts} ", "halted" if now.alarm else "warn")] if now.alerts else []),
+        *(
+            [(f" {now.differences} difference{'' if now.differences == 1 else 's'} ", "halted")]
+            if now.differences
+            else []
+        ),
         (" guardian ", "dim"),
         _aged(now.heartbeat, f"♥{age(now.heartbeat)}"),
         ("  feeds ", "dim"),

@@ -7,6 +7,7 @@ import pytest
 
 from core.domain import events as e
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
+from core.domain.differences import DifferenceFound
 from core.domain.identifiers import VenueId, venue_of
 from core.domain.order import OrderStatus
 from core.domain.reports import OrderReport, VenueSnapshot
@@ -80,7 +81,7 @@ class Audit:
 
     def _must_not_be(self, event: object) -> None:
         """Reconciliation must explain by fills: a position or wallet that is simply overwritten was lost before."""
-        if isinstance(event, (e.PositionSet, e.OrderFound, e.IllegalEventSeen)):
+        if isinstance(event, (e.PositionSet, e.OrderFound, e.IllegalEventSeen, DifferenceFound)):
             pytest.fail(f"the journal had to be put right: {event}")
         if isinstance(event, e.BalanceSet):
             assert event.reason == "opening", f"the journal had to be put right: {event}"

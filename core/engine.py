@@ -35,7 +35,15 @@ from core.strategy.memory import keep
 from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
-_TOLD = (m.VenueStatus, m.VenueCompared, m.StoreStatus, a.TargetStatus, s.ResearcherStatus, s.StudyChanged, s.ConfigChanged)
+_TOLD = (
+    m.VenueStatus,
+    m.VenueCompared,
+    m.StoreStatus,
+    a.TargetStatus,
+    s.ResearcherStatus,
+    s.StudyChanged,
+    s.ConfigChanged,
+)
 """Data that the state takes, and strategies hear of."""
 
 

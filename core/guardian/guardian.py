@@ -13,10 +13,9 @@ from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord
-from core.guardian import exposure
 from core.guardian import limits as rules
 from core.guardian.able import Able
-from core.guardian.limits import Breach, Limit
+from core.guardian.limits import Breach, Limit, exposure
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
 from core.guardian.watch.gate import Closing, DrawdownLimit, Unprotected

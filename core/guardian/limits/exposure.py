@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from core.config import GuardianSettings
 from core.domain.numbers import exact
-from core.guardian.limits import Breach, Rule
+from core.guardian.limits.base import Breach, Rule
 from core.guardian.proposal import Proposal
 
 

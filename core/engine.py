@@ -244,6 +244,7 @@ class Engine:
                 self._resync(self.state.markets[instrument], timer.ts)
         if self._orders.held:
             self._orders.expire()
+        self.guardian.returns.look(self.state, timer.ts)
         mark_account(self._outbox, timer.ts, self._day_start)
         self._protection.timer()
         self._alerts.look(timer.ts)
@@ -340,7 +341,10 @@ class Engine:
         state = self._outbox.state
         for strategy in self._strategies:
             for command in strategy.on_message(message, state):
-                self._handlers[type(command)](command)
+                if self.guardian.sizing.on and type(command) is c.SubmitOrder:
+                    self._orders.submit(command, sized=True)
+                else:
+                    self._handlers[type(command)](command)
 
 
 def _instrument_of(event: Event, state: State) -> InstrumentId:

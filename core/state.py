@@ -21,7 +21,9 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
 from core.exiting import Exiting
+from core.forecasts import Forecasts, RiskDay
 from core.ledger import Ledger
+from core.limits_in_force import LimitsInForce
 from core.markets import Market, Markets
 from core.studies import StudyBook, StudyImage
 from core.watched import Watched
@@ -91,6 +93,9 @@ class StateImage(msgspec.Struct, frozen=True):
     watched: Watched = msgspec.field(default_factory=Watched)
     studies: StudyImage = StudyImage()
     curve: CurveImage = CurveImage()
+    limits: dict[str, str] = {}
+    loosened: tuple[e.SettingChange, ...] = ()
+    forecasts: tuple[RiskDay, ...] = ()
 
 
 class State:
@@ -114,6 +119,7 @@ class State:
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
         self.watched, self.curve = Watched(), Curve()
+        self.limits, self.forecasts = LimitsInForce(), Forecasts()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -134,6 +140,8 @@ class State:
             **self.exits.handlers(),
             **self.capital.handlers(),
             **self.watched.handlers(),
+            **self.limits.handlers(),
+            **self.forecasts.handlers(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
@@ -272,6 +280,7 @@ class State:
         self.trading_state, self.state_reason = event.state, event.reason
 
     def _day_started(self, event: e.DayStarted) -> None:
+        self.forecasts.started(event, self.day_started, float(self.day_start))
         self.day_start, self.day_started = event.equity, event.ts
 
     def _peak_raised(self, event: e.PeakRaised | w.LossAccepted) -> None:
@@ -341,6 +350,9 @@ class State:
             self.watched.copy(),
             self.studies.image() if client else StudyImage(),
             CurveImage() if client else self.curve.image(),
+            dict(self.limits.settings),
+            tuple(self.limits.loosened.values()),
+            () if client else tuple(self.forecasts.days),
         )
 
     @classmethod
@@ -364,6 +376,8 @@ class State:
         state.watched.restore(image.watched)
         state.studies.restore(image.studies)
         state.curve.restore(image.curve)
+        state.limits.restore(image.limits, image.loosened)
+        state.forecasts.restore(image.forecasts)
         for view in image.markets:
             _restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

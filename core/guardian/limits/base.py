@@ -48,6 +48,10 @@ class Limit(Protocol):
         """Return (value, bound) for the screen, or None where it does not apply."""
         ...
 
+    def used(self, proposal: Proposal, value: float, bound: float) -> float | None:
+        """Return the fraction of the bound that is used, or None where there is no bound or it is not asked now."""
+        ...
+
     def text(self, value: float) -> str:
         """Return a value or bound as this limit shows it."""
         ...
@@ -75,6 +79,10 @@ class Rule:
     def use(self, proposal: Proposal) -> tuple[float, float] | None:
         """Return (value, bound) for the screen, or None where it does not apply."""
         return None
+
+    def used(self, proposal: Proposal, value: float, bound: float) -> float | None:
+        """Return the fraction of the bound that is used, or None where there is no bound or it is not asked now."""
+        return abs(value) / abs(bound) if bound else None
 
     def text(self, value: float) -> str:
         """Return a value or bound as this limit shows it."""

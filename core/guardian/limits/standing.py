@@ -8,6 +8,8 @@ from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
 from core.guardian.proposal import Proposal
 from core.markets import FUTURE_NS
 
+LIVE = "live"
+"""The mode in which orders meet a real venue, whose clock is not ours."""
 _ACTIVE = TradingState.ACTIVE
 _UNFIT = frozenset({Health.GAP, Health.CROSSED, Health.DOWN})
 
@@ -62,6 +64,34 @@ class StoresReady(Rule):
         if not trouble:
             return None
         return Breach(self.name, "failing", "writable", trouble)  # says what is denied
+
+
+class ClockOffset(Rule):
+    """Entries at a live venue need our clock near the venue's: its stamps and our times would not compare."""
+
+    name = "max_clock_offset"
+    key = "max_clock_offset_ms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bound: Nanoseconds = settings.max_clock_offset_ms * MS_NS
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        bound, offset = self._bound, proposal.market.clock_offset_ns
+        if -bound <= offset <= bound or proposal.state.mode != LIVE:
+            return None
+        off, limit = f"{abs(offset) / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
+        text = f"clock is {off} off {proposal.market.venue} (limit {limit}): entries denied"
+        return Breach(self.name, str(abs(offset) // MS_NS), str(bound // MS_NS), text, self.key)
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) in ms for the screen, or None where it does not apply."""
+        return (proposal.market.clock_offset_ns / MS_NS, self._bound / MS_NS) if proposal.state.mode == LIVE else None
+
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it."""
+        return f"{value:.0f} ms"
 
 
 class Stale(Rule):

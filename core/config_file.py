@@ -13,14 +13,14 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from core import layouts
-from core.config import GuardianSettings, LayoutSettings, Places, Section, Settings, TargetSettings
+from core.config import GuardianSettings, LayoutSettings, Places, ScenarioSettings, Section, Settings, TargetSettings
 from core.errors import ConfigError
 
 FILE_NAME = "config.toml"
 T = TypeVar("T", bound=Section)
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
-_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets"})
+_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets", "risk.scenarios"})
 """Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
@@ -98,7 +98,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
         tree["terminal"]["keys"] = dict(_flat(tree["terminal"]["keys"]))
     _refuse_missing(tree, path)
     _refuse_endless(tree, name, lines)
-    _refuse_targets(tree, name, lines)
+    _refuse_named(tree, name, lines)
     _refuse_layouts(tree, name, lines)
     _refuse_steps(tree, name, lines)
     try:
@@ -175,10 +175,11 @@ def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
             raise ConfigError(f"{_at(name, lines, path)} [{section}] {key}: must be a number (got {value})")
 
 
-def _refuse_targets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
-    """Check each target by itself: the complaint about all of them could not name the one."""
-    for _ in _tables(tree, "alerts.targets", TargetSettings, name, lines):
-        pass
+def _refuse_named(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Check each target and each scenario by itself: the complaint about all of them could not name the one."""
+    for table, kind in (("alerts.targets", TargetSettings), ("risk.scenarios", ScenarioSettings)):
+        for _ in _tables(tree, table, kind, name, lines):
+            pass
 
 
 def _refuse_layouts(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:

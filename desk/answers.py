@@ -43,6 +43,7 @@ def status(view: Status) -> Json:
         "flattening": list(view.flattening),
         "unjournalled": list(view.unjournalled),
         "unfit_events": view.unfit,
+        "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
     }
 

@@ -38,6 +38,7 @@ PLAIN = (
     "orders",
     "fills",
     "positions",
+    "risk",
     "alerts",
     "replay",
     "doctor",

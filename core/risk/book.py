@@ -15,6 +15,8 @@ from core.state import State
 
 Account = tuple[VenueId, Asset]
 """What stands behind contracts: one asset at one venue (cross margin)."""
+LEAST = 100
+"""Returns in common below which nothing is computed: five of them are the worst 5 %."""
 INTERVALS = (Interval.H1, Interval.M15, Interval.M1)
 
 
@@ -98,16 +100,29 @@ def take_book(state: State, now: Nanoseconds) -> RiskBook:
         {account: tuple(found) for account, found in margined.items()},
         {asset: ledger.rate(asset) for _, asset in wallets},
         tuple(positions),
-        {base: _history(state, base) for base in bases},
+        _history(state, bases),
     )
 
 
-def _history(state: State, base: Asset) -> dict[Interval, list[Bar]]:
-    markets: Sequence[Market] = [market for market in state.markets.values() if market.instrument.base == base]
+def _history(state: State, bases: set[Asset]) -> dict[Asset, dict[Interval, list[Bar]]]:
+    """Return each underlying's bars, of the market that has most of them; the shorter ones only where hours are few."""
+    markets: dict[Asset, list[Market]] = {base: [] for base in bases}
+    for market in state.markets.values():
+        if market.instrument.base in markets:
+            markets[market.instrument.base].append(market)
+    longest = {base: _most(found, Interval.H1) for base, found in markets.items()}
+    enough = all(len(bars) > LEAST for bars in longest.values())
     return {
-        interval: list(max((market.bars[interval] for market in markets), key=len, default={}).values())
-        for interval in INTERVALS
+        base: {
+            interval: list((longest[base] if interval is Interval.H1 else _most(found, interval)).values())
+            for interval in (INTERVALS[:1] if enough else INTERVALS)
+        }
+        for base, found in markets.items()
     }
+
+
+def _most(markets: Sequence[Market], interval: Interval) -> dict[Nanoseconds, Bar]:
+    return max((market.bars[interval] for market in markets), key=len, default={})
 
 
 def _pair_of(state: State, asset: Asset) -> Market | None:

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from core.domain.identifiers import Asset
 from core.domain.market import Bar, Interval
 from core.domain.message import Nanoseconds
-from core.risk.book import INTERVALS, RiskBook
+from core.risk.book import INTERVALS, LEAST, RiskBook
 
 DAY_NS: Nanoseconds = 86_400_000_000_000
-LEAST = 100
-"""Returns in common below which nothing is computed: five of them are the worst 5 %."""
 Matrix = NDArray[np.float64]
 
 
@@ -57,7 +55,7 @@ def sample_of(book: RiskBook) -> Sample:
 
 def _common(book: RiskBook, bases: Sequence[Asset], interval: Interval) -> Sample:
     """Join the largest exposures' returns first; one that would leave too few in common is missing."""
-    series = {base: _returns(book.history[base][interval], interval) for base in bases}
+    series = {base: _returns(book.history[base].get(interval, ()), interval) for base in bases}
     taken: list[Asset] = []
     stamps: set[Nanoseconds] = set()
     for base in bases:

@@ -27,7 +27,7 @@ def changes(before: Mapping[str, str], settings: GuardianSettings, now: Nanoseco
     found = [
         SettingChange(key, before.get(key, ""), new, key in before and loosens(key, before[key], new))
         for key, new in written(settings).items()
-        if before.get(key) != new
+        if key not in before or msgspec.json.decode(before[key]) != msgspec.json.decode(new)
     ]
     found += [SettingChange(key, old, "", True) for key, old in before.items() if key not in settings.__struct_fields__]
     if not found:

@@ -149,7 +149,7 @@ def test_a_hedge_passes_in_a_book_of_one_bet() -> None:
     engine.guardian.returns._known = {(BTC, ETH): 0.9, (ETH, BTC): 0.9}
     engine.process(fill(BTC_PERP, Side.BUY, "2", "60000", "f1"))
     assert denied(engine, order(ETH_PERP, Side.BUY, "10", "3000")).limit == "min_effective_bets"
-    sent(engine, order(ETH_PERP, Side.SELL, "10", "3000"))
+    sent(engine, order(ETH_PERP, Side.SELL, "2", "3000"))  # 1.2 bets
 
 
 def test_spot_against_its_own_perpetual_is_no_bet_at_all() -> None:

@@ -159,11 +159,15 @@ def test_spot_against_its_own_perpetual_is_no_bet_at_all() -> None:
     assert engine.state.ledger.exposure()[0] > 0
 
 
-def test_open_entry_orders_count_as_filled() -> None:
+@pytest.mark.parametrize(("correlation", "passes"), [(0.8, False), (0.0, True)])
+def test_open_entry_orders_count_as_filled(correlation: float, passes: bool) -> None:
+    """A resting order for 60 000 of BTC is a bet like the 60 000 of ETH that are wanted now."""
     engine = opened(settings=BETS)
-    engine.guardian.returns._known = {(BTC, ETH): 0.8, (ETH, BTC): 0.8}
-    accept(engine, sent(engine, order(BTC_PERP, Side.BUY, "1", "59900")))
-    assert denied(engine, order(ETH_PERP, Side.BUY, "20", "3000")).limit == "min_effective_bets"
+    engine.guardian.returns._known = {(BTC, ETH): correlation, (ETH, BTC): correlation}
+    accept(engine, sent(engine, order(BTC_PERP, Side.BUY, "1", "60000")))
+    effects = submit(engine, order(ETH_PERP, Side.BUY, "20", "3000"))
+    assert bool(of(effects, e.OrderSubmitted)) is passes
+    assert [refusal.limit for refusal in of(effects, e.OrderDenied)] == ([] if passes else ["min_effective_bets"])
 
 
 def test_exits_pass() -> None:

@@ -73,6 +73,19 @@ def test_a_hole_in_one_series_only_leaves_its_own_returns_out() -> None:
     assert looked(state).correlation(BTC, ETH) == pytest.approx(0.9, abs=0.05)
 
 
+def test_a_row_that_was_not_refreshed_is_joined_where_the_hours_are_the_same_alone() -> None:
+    """Rows are rings: what stands in the place of an hour may be of ten days before."""
+    state = opened().state
+    one, other = walks(340, 0.9)
+    feed(state, ETH_PERP, other[:240])
+    found = Returns()
+    found.refresh(state, ETH, END)
+    feed(state, BTC_PERP, one, end=END + 100 * HOUR)
+    found.refresh(state, BTC, END + 100 * HOUR)
+    a, b = np.diff(np.log(one))[99:239], np.diff(np.log(other))[99:239]
+    assert found.correlation(BTC, ETH) == pytest.approx(float(a @ b / np.sqrt((a @ a) * (b @ b))), abs=1e-9)
+
+
 def test_short_history_is_not_known_and_becomes_so_again() -> None:
     state = opened().state
     one, other = walks(LEAST + 1, 0.9)

@@ -15,7 +15,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, InstrumentId, VenueId
+from core.domain.identifiers import Asset, VenueId
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
@@ -24,6 +24,7 @@ from core.exiting import Exiting
 from core.forecasts import Forecasts, RiskDay
 from core.ledger import Ledger
 from core.limits_in_force import LimitsInForce
+from core.market_image import MarketImage, market_image, restore_market
 from core.markets import Market, Markets
 from core.studies import StudyBook, StudyImage
 from core.watched import Watched
@@ -41,28 +42,6 @@ class VenueView(msgspec.Struct, gc=False):
     reason: str = "not connected yet"
     since: Nanoseconds = 0
     last_fill: Nanoseconds = 0
-
-
-class MarketImage(msgspec.Struct, frozen=True, array_like=True):
-    """The last prices of one market, for a client's first picture."""
-
-    instrument: InstrumentId
-    bid: float
-    bid_size: float
-    ask: float
-    ask_size: float
-    last: float
-    mark: float
-    marked: Nanoseconds
-    funding_rate: float
-    next_funding: Nanoseconds
-    ts_exchange: Nanoseconds
-    ts: Nanoseconds
-    health: m.Health
-    reason: str
-    gaps: int
-    clock_offset_ns: int
-    day_open: float
 
 
 class StateImage(msgspec.Struct, frozen=True):
@@ -342,7 +321,7 @@ class State:
             () if client else tuple(self.blotter.operations),
             () if client else tuple(self.blotter.fills),
             dict(self.venues),
-            tuple(_market_image(market) for market in self.markets.values()) if client else (),
+            tuple(market_image(market) for market in self.markets.values()) if client else (),
             tuple(self.brackets.all()),
             self.exits.copy(),
             self.alerts.image(client=client),
@@ -379,36 +358,9 @@ class State:
         state.limits.restore(image.limits, image.loosened)
         state.forecasts.restore(image.forecasts)
         for view in image.markets:
-            _restore_market(state.markets[view.instrument], view)
+            restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()
         return state
 
 
 IMAGE_DECODER = msgspec.msgpack.Decoder(StateImage)
-
-
-def _market_image(market: Market) -> MarketImage:
-    return MarketImage(
-        market.instrument.id,
-        market.bid,
-        market.bid_size,
-        market.ask,
-        market.ask_size,
-        market.last,
-        market.mark,
-        market.marked,
-        market.funding_rate,
-        market.next_funding,
-        market.ts_exchange,
-        market.ts,
-        market.health,
-        market.reason,
-        market.gaps,
-        market.clock_offset_ns,
-        market.day_open,
-    )
-
-
-def _restore_market(market: Market, view: MarketImage) -> None:
-    for name in MarketImage.__struct_fields__[1:]:
-        setattr(market, "feed_gaps" if name == "gaps" else name, getattr(view, name))

@@ -1,7 +1,7 @@
 """What a change of the settings does to the limits: tighter or looser. A looser one is never silent."""
 
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +11,15 @@ from core.config import GuardianSettings
 from core.domain.events import GuardianSettingsChanged, SettingChange
 from core.domain.message import Nanoseconds
 
-LARGER_IS_TIGHTER = frozenset({"min_net_frac", "min_effective_bets", "duplicate_window_ms"})
+LARGER_IS_TIGHTER = frozenset(
+    {
+        *("min_net_frac", "min_effective_bets", "duplicate_window_ms", "forced_stop_frac", "drawdown_recovery_frac"),
+        *("min_liquidation_distance_frac", "max_exits_per_second"),
+    }
+)
 """Of every other number a smaller one is tighter."""
 ZERO_IS_OFF = frozenset({"min_effective_bets", "volatility_target_frac"})
-_quantities: "msgspec.json.Decoder[dict[str, Decimal]]" = msgspec.json.Decoder(dict[str, Decimal])
+TIGHTEST_FIRST = {"stale_policy": ("exit", "hold"), "protective_stop": ("place", "alert", "brackets", "off")}
 
 
 def written(settings: GuardianSettings) -> dict[str, str]:
@@ -37,8 +42,16 @@ def changes(before: Mapping[str, str], settings: GuardianSettings, now: Nanoseco
 
 def loosens(key: str, old: str, new: str) -> bool:
     """Tell whether a change lets more through; what cannot be compared counts as if it did."""
-    if key == "max_order_quantity":
-        return _bounds_loosened(_quantities.decode(old), _quantities.decode(new))
+    before, after = msgspec.json.decode(old), msgspec.json.decode(new)
+    if isinstance(before, dict) and isinstance(after, dict):
+        return any(
+            name not in after or Decimal(str(after[name])) > Decimal(str(bound)) for name, bound in before.items()
+        )
+    if key == "drawdown_steps":
+        return any(_left(after, depth) > _left(before, depth) for depth, _ in [*before, *after])
+    order = TIGHTEST_FIRST.get(key, ())
+    if before in order and after in order:
+        return order.index(after) > order.index(before)
     was, becomes = _number(old), _number(new)
     if was is None or becomes is None:
         return True
@@ -47,8 +60,9 @@ def loosens(key: str, old: str, new: str) -> bool:
     return becomes < was if key in LARGER_IS_TIGHTER else becomes > was
 
 
-def _bounds_loosened(old: Mapping[str, Decimal], new: Mapping[str, Decimal]) -> bool:
-    return any(name not in new or new[name] > bound for name, bound in old.items())
+def _left(steps: Sequence[tuple[float, float]], depth: float) -> float:
+    """Return the factor that a drawdown ladder leaves at a depth."""
+    return min((factor for begins, factor in steps if begins <= depth), default=1.0)
 
 
 def _number(text: str) -> float | None:

@@ -145,7 +145,7 @@ def correlated_loss(book: RiskBook, sample: Sample, correlation: float) -> float
 
 
 def breaches(book: RiskBook, scenario: Scenario, profit: float, limits: GuardianSettings) -> tuple[str, ...]:
-    """Return the settings of the guardian's that would be broken after a scenario."""
+    """Return the settings of the guardian's that would be broken after a scenario, its loss counted from now."""
     equity = book.equity + profit
     if equity <= 0.0:
         return ("equity",)
@@ -158,7 +158,11 @@ def breaches(book: RiskBook, scenario: Scenario, profit: float, limits: Guardian
     largest = max((abs(value) for *_, value in values), default=0.0)
     leveraged = max((abs(value) for _, _, kind, value in values if kind in DERIVATIVES), default=0.0)
     net = sum(value for *_, value in values)
+    lost = -profit / book.equity
+    steps = [depth for depth, _ in limits.drawdown_steps]
     seen = (
+        ("max_daily_loss_frac", lost > limits.max_daily_loss_frac),
+        ("drawdown_steps", bool(steps) and lost >= min(steps)),
         ("max_position_frac", largest / equity > limits.max_position_frac),
         ("max_sector_frac", max(bases.values(), default=0.0) / equity > limits.max_sector_frac),
         ("max_leverage", leveraged / equity > limits.max_leverage),

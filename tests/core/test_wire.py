@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from core import protocol as p
 from core import wire
 from core.domain.alerts import AlertKind, AlertRule
-from core.domain.identifiers import InstrumentId
 from core.domain.events import SettingChange
+from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
 from core.domain.message import Command, Data, Event, Message
 from core.domain.order import Order, Side

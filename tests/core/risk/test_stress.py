@@ -152,6 +152,10 @@ def test_limits_that_would_be_broken_are_named() -> None:
     assert apply(taken, Scenario("x"), sample, low).breaches == (
         "max_sector_frac", "max_leverage", "max_gross_frac", "max_net_frac",
     )  # fmt: skip
+    assert apply(taken, Scenario("x", {"all": -0.166}), sample, WIDE).breaches == ()
+    assert apply(taken, Scenario("x", {"all": -0.168}), sample, WIDE).breaches == (
+        "max_daily_loss_frac", "drawdown_steps",
+    )  # fmt: skip
     assert apply(book(levered("8")), Scenario("x", {"all": -0.5}), sample, WIDE).breaches == ("equity",)
 
 

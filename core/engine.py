@@ -1,6 +1,7 @@
 """The engine: ``process(message) -> effects``, synchronous, without I/O, clock reads or awaits."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from core.account import count_capital, flaw, mark_account, set_balance
@@ -103,6 +104,7 @@ class Engine:
             a.AcknowledgeAlert: desk.acknowledge,
             a.MuteAlerts: desk.mute,
         }
+        self._strategic = {**self._handlers, c.SubmitOrder: partial(self._orders.submit, sized=self.guardian.sizing.on)}
         self._orders.hold_waiting()
 
     @property
@@ -242,14 +244,12 @@ class Engine:
         for instrument, asked in list(self._resyncing.items()):
             if timer.ts - asked >= RESYNC_NS:
                 self._resync(self.state.markets[instrument], timer.ts)
-        if self._orders.held:
-            self._orders.expire()
+        self._orders.expire()
         self.guardian.returns.look(self.state, timer.ts)
         mark_account(self._outbox, timer.ts, self._day_start)
         self._protection.timer()
         self._alerts.look(timer.ts)
-        if self._strategies:
-            self._ask(timer)
+        self._ask(timer)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -341,10 +341,7 @@ class Engine:
         state = self._outbox.state
         for strategy in self._strategies:
             for command in strategy.on_message(message, state):
-                if self.guardian.sizing.on and type(command) is c.SubmitOrder:
-                    self._orders.submit(command, sized=True)
-                else:
-                    self._handlers[type(command)](command)
+                self._strategic[type(command)](command)
 
 
 def _instrument_of(event: Event, state: State) -> InstrumentId:

@@ -1,7 +1,6 @@
 """The engine: ``process(message) -> effects``, synchronous, without I/O, clock reads or awaits."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from core.account import count_capital, flaw, mark_account, set_balance
@@ -64,8 +63,7 @@ class Engine:
         self._protection = Protection(self._outbox, self._orders)
         self._exits = Exits(self._outbox, self._orders)
         self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
-        self._strategies = tuple(strategies)
-        self._day_start = day_start
+        self._strategies, self._day_start = tuple(strategies), day_start
         """How long after 00:00 UTC the account's day begins."""
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
@@ -104,7 +102,7 @@ class Engine:
             a.AcknowledgeAlert: desk.acknowledge,
             a.MuteAlerts: desk.mute,
         }
-        self._strategic = {**self._handlers, c.SubmitOrder: partial(self._orders.submit, sized=self.guardian.sizing.on)}
+        self._strategic = {**self._handlers, c.SubmitOrder: self._orders.want}
         self._orders.hold_waiting()
 
     @property
@@ -163,10 +161,7 @@ class Engine:
     def _history(self, bar: m.Bar) -> None:
         """Take a bar of a venue's history: the minutes of the growing hour come from there after a start."""
         if bar.interval is m.Interval.M1:
-            builder = self.bars.get(bar.instrument)
-            if builder is None:
-                builder = self.bars[bar.instrument] = BarBuilder(bar.instrument)
-            builder.seed(bar)
+            self.bars.setdefault(bar.instrument, BarBuilder(bar.instrument)).seed(bar)
         self._outbox.publish(bar)
 
     def _claim(self, report: m.FeedReport) -> None:

@@ -92,9 +92,8 @@ class State:
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
-        self.day_start = ZERO
+        self.day_start, self.peak = ZERO, ZERO
         self.day_started: Nanoseconds = 0
-        self.peak = ZERO
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
         self.watched, self.curve = Watched(), Curve()

@@ -74,6 +74,10 @@ class Orders:
         outbox.record(e.OrderSubmitted(order, venue, now))
         outbox.put(verdict)
 
+    def want(self, command: c.SubmitOrder) -> None:
+        """Submit what a strategy wants, at the size that the volatility target allows."""
+        self.submit(command, sized=self.guardian.sizing.on)
+
     def amend(self, command: c.AmendOrder, *, urgent: bool = False) -> None:
         """Change a working order where the venue can and the guardian lets it.
 

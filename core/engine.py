@@ -102,7 +102,7 @@ class Engine:
             a.AcknowledgeAlert: desk.acknowledge,
             a.MuteAlerts: desk.mute,
         }
-        self._strategic = {**self._handlers, c.SubmitOrder: self._orders.want}
+        self._strategic: dict[type, Callable[[Any], None]] = {**self._handlers, c.SubmitOrder: self._orders.want}
         self._orders.hold_waiting()
 
     @property

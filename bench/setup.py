@@ -29,6 +29,7 @@ def raised_guardian() -> Guardian:
         max_sector_frac=1e6,
         max_leverage=1e6,
         max_gross_frac=1e6,
+        effective_bets_above_gross_frac=1e6,
         max_net_frac=1e6,
         min_net_frac=-1e6,
         max_order_notional_frac=1e6,

@@ -11,13 +11,18 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.message import Nanoseconds
+from core.domain.risk import RiskView
 from core.engine import Engine
 from core.errors import TradedeckError
-from core.frames import AskEquity
+from core.forecasting import RiskDesk
+from core.frames import AskEquity, AskRisk
 from core.ports import Clock, Journal
 from core.preview import preview
 from core.records import records_of
 
+HOUR_NS: Nanoseconds = 3_600 * 1_000_000_000
+HISTORY_HOURS = 740
+"""Hours of history that risk asks for: nearly all that a market keeps."""
 AHEAD_NS: Nanoseconds = 3_600 * 1_000_000_000
 """How far a venue's clock may be ahead of ours for its fills to be found by time."""
 
@@ -32,8 +37,11 @@ class Answers:
         links: Mapping[VenueId, VenueLink],
         clock: Clock,
         vitals: Callable[[], tuple[int, int]],
+        risk: RiskDesk | None = None,
     ) -> None:
         self._engine, self._journal, self._links, self._clock, self._vitals = engine, journal, links, clock, vitals
+        self._risk = risk or RiskDesk(engine)
+        self._history_asked: dict[InstrumentId, Nanoseconds] = {}
 
     def growing(self, instrument: InstrumentId) -> list[m.Bar]:
         """Return the bars of an instrument that are growing now."""
@@ -59,6 +67,8 @@ class Answers:
             answer = views.venues(state, now)
         elif isinstance(question, AskEquity):
             answer = state.curve.points(hours=question.hours)
+        elif isinstance(question, AskRisk):
+            answer = await self._risk_view(question, now)
         elif isinstance(question, p.AskBars):
             answer = await self._bars(question)
         elif isinstance(question, p.AskRecords):
@@ -69,6 +79,16 @@ class Answers:
         else:
             raise TradedeckError(f"the engine has no answer to {type(question).__name__}")
         return answer
+
+    async def _risk_view(self, question: AskRisk, now: Nanoseconds) -> RiskView:
+        """Have the venue's history of what is held, then say what it risks."""
+        for position in self._engine.state.ledger.positions.values():
+            market = self._engine.state.ledger.mark_of(position.instrument) if position.quantity else None
+            if market is not None and now - self._history_asked.get(market.instrument.id, 0) >= HOUR_NS:
+                self._history_asked[market.instrument.id] = now
+                start = (now // HOUR_NS - HISTORY_HOURS) * HOUR_NS
+                await self._bars(p.AskBars(market.instrument.id, m.Interval.H1, start, now))
+        return await self._risk.view(self._clock.now(), with_profits=question.with_profits)
 
     async def _bars(self, question: p.AskBars) -> Sequence[m.Bar]:
         market = self._engine.state.markets.get(question.instrument)

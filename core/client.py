@@ -15,7 +15,9 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar
 from core.domain.message import Command, Message
 from core.domain.order import OrderRecord
+from core.domain.risk import RiskView
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
+from core.frames import AskRisk
 from core.state import State
 
 CONNECT_TIMEOUT_S = 5.0
@@ -232,6 +234,8 @@ class Client:
     async def ask(self, question: p.AskOrders) -> tuple[OrderRecord, ...]: ...
     @overload
     async def ask(self, question: p.AskFills) -> tuple[p.FillView, ...]: ...
+    @overload
+    async def ask(self, question: AskRisk) -> RiskView: ...
     @overload
     async def ask(self, question: p.AskBars) -> tuple[Bar, ...]: ...
     @overload

@@ -104,6 +104,43 @@ class GuardianSettings(Section, frozen=True):
         float, about("a stop must be confirmed by its venue within this time of its fill (s)", gt=0)
     ] = 2.0
     max_exits_per_second: Annotated[int, about("exits sent in one second, counted apart from orders", ge=1)] = 20
+    max_clock_offset_ms: Annotated[
+        int, about("entries at a live venue are denied when its clock is further from ours (ms)", ge=1)
+    ] = 1000
+    min_effective_bets: Annotated[
+        float, about("a large book is at least so many independent bets; 0 does not ask", ge=0)
+    ] = 2.0
+    effective_bets_above_gross_frac: Annotated[
+        float, about("gross exposure above which min_effective_bets is asked", ge=0)
+    ] = 1.0
+    volatility_target_frac: Annotated[
+        float, about("a strategy's entries are made smaller to this yearly volatility; 0 is none", ge=0)
+    ] = 0.0
+    volatility_source: Annotated[
+        str, about('what volatility_target_frac is compared with: "realised", or the id of an index in % such as VIX')
+    ] = "realised"
+
+
+class ScenarioSettings(Section, frozen=True):
+    """A stress of one's own; one table each."""
+
+    moves: Annotated[
+        dict[str, float],
+        about('moves as fractions, by underlying ("BTC"), type of instrument ("PERPETUAL") or "all"; the first counts'),
+    ] = {}
+    spreads: Annotated[float, about("closing everything costs half the spread times this", ge=0)] = 0.0
+    correlation: Annotated[
+        float, about("without moves: one day at 99 %, all underlyings this far correlated; 0 is none", ge=0, le=1)
+    ] = 0.0
+
+
+class RiskSettings(Section, frozen=True):
+    """The risk of the whole book: tradedeck risk, and the screen 4."""
+
+    scenarios: Annotated[
+        dict[str, ScenarioSettings],
+        about("one table each, such as [risk.scenarios.crash] with moves = { BTC = -0.4, all = -0.5 }"),
+    ] = {}
 
 
 class PaperSettings(Section, frozen=True):
@@ -251,6 +288,7 @@ class Settings(Section, frozen=True):
 
     account: AccountSettings = AccountSettings()
     guardian: GuardianSettings = GuardianSettings()
+    risk: RiskSettings = RiskSettings()
     engine: EngineSettings = EngineSettings()
     paper: PaperSettings = PaperSettings()
     market: MarketSettings = MarketSettings()

@@ -13,14 +13,14 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from core import layouts
-from core.config import GuardianSettings, LayoutSettings, Places, Section, Settings, TargetSettings
+from core.config import GuardianSettings, LayoutSettings, Places, ScenarioSettings, Section, Settings, TargetSettings
 from core.errors import ConfigError
 
 FILE_NAME = "config.toml"
 T = TypeVar("T", bound=Section)
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
-_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets"})
+_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets", "risk.scenarios"})
 """Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
@@ -34,6 +34,11 @@ _WORDS = {
     "array": "a list",
     "object": "a table",
 }
+_SECRET_KEY = re.compile(r"secret|passw|passphrase|token|api_?key|private_?key|mnemonic|seed_?phrase|credential", re.I)
+_SECRET_NAME = re.compile(r"[A-Za-z0-9_-]{0,32}")
+_SECRET_URL = re.compile(r"//[^/@{]+:[^/@{]+@|/bot\d+:[\w-]{20,}|[?&](?:token|key|secret|auth)=[^&{]", re.I)
+_NO_WORDS = ("risk.scenarios", "guardian.max_order_quantity", "paper.balances", "terminal.keys")
+"""Tables whose keys are the user's own: a coin may be called TOKEN."""
 CLOCK_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _EXPECTED = re.compile(r"^Expected `([^`]+)`(?: (matching regex|>=|>|<=|<) ?(.*?))?(?:, got `(\w+)`)?$")
 _PATH = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
@@ -93,12 +98,13 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}; expected TOML: [section] and key = value lines") from error
     lines = line_numbers(text)
+    _refuse_secrets(tree, name, lines)
     _refuse_unknown(tree, name, lines)
     if "keys" in tree.get("terminal", {}):
         tree["terminal"]["keys"] = dict(_flat(tree["terminal"]["keys"]))
     _refuse_missing(tree, path)
     _refuse_endless(tree, name, lines)
-    _refuse_targets(tree, name, lines)
+    _refuse_named(tree, name, lines)
     _refuse_layouts(tree, name, lines)
     _refuse_steps(tree, name, lines)
     try:
@@ -175,10 +181,11 @@ def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
             raise ConfigError(f"{_at(name, lines, path)} [{section}] {key}: must be a number (got {value})")
 
 
-def _refuse_targets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
-    """Check each target by itself: the complaint about all of them could not name the one."""
-    for _ in _tables(tree, "alerts.targets", TargetSettings, name, lines):
-        pass
+def _refuse_named(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Check each target and each scenario by itself: the complaint about all of them could not name the one."""
+    for table, kind in (("alerts.targets", TargetSettings), ("risk.scenarios", ScenarioSettings)):
+        for _ in _tables(tree, table, kind, name, lines):
+            pass
 
 
 def _refuse_layouts(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
@@ -240,6 +247,24 @@ def _refuse_steps(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) 
         if type(age) not in (int, float) or not age > 0:
             text = f"{who} must be seconds greater than 0 (got {toml_value(age)})"
             raise ConfigError(f"{_at(name, lines, 'guardian.max_age_s')} [guardian] max_age_s: {text}")
+
+
+def _refuse_secrets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Refuse what looks like a secret, never quoting it: this file is shown, copied and kept with others."""
+    for path, value in _flat(tree):
+        head, _, key = path.rpartition(".")
+        if not isinstance(value, str) or head.startswith(_NO_WORDS):
+            continue
+        wrong = ""
+        if key == "secret" and head.startswith("alerts.targets."):
+            wrong = "" if _SECRET_NAME.fullmatch(value) else "names a secret of secrets.toml, and is not the secret"
+        elif _SECRET_KEY.search(key):
+            wrong = "looks like a secret, and this file is no place for one"
+        elif key == "url" and _SECRET_URL.search(value):
+            wrong = "holds what looks like a secret: write {secret} in its place and name it under secret"
+        if wrong:
+            advice = "write it into secrets.toml (chmod 600), or give it by the environment (docs/guide/config.md)"
+            raise ConfigError(f'{_at(name, lines, path)} [{head}] "{key}" {wrong}; {advice}')
 
 
 def _flat(tree: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:

@@ -78,8 +78,7 @@ class Engine:
         self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
         self.owns = self._orders.owns
         adoption = Adoption(self._outbox, self._orders)
-        self._strategies = tuple(strategies)
-        self._day_start = day_start
+        self._strategies, self._day_start = tuple(strategies), day_start
         """How long after 00:00 UTC the account's day begins."""
         self._resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
@@ -115,6 +114,7 @@ class Engine:
             a.AcknowledgeAlert: desk.acknowledge,
             a.MuteAlerts: desk.mute,
         }
+        self._strategic: dict[type, Callable[[Any], None]] = {**self._handlers, c.SubmitOrder: self._orders.want}
         self._orders.hold_waiting()
 
     @property
@@ -173,10 +173,7 @@ class Engine:
     def _history(self, bar: m.Bar) -> None:
         """Take a bar of a venue's history: the minutes of the growing hour come from there after a start."""
         if bar.interval is m.Interval.M1:
-            builder = self.bars.get(bar.instrument)
-            if builder is None:
-                builder = self.bars[bar.instrument] = BarBuilder(bar.instrument)
-            builder.seed(bar)
+            self.bars.setdefault(bar.instrument, BarBuilder(bar.instrument)).seed(bar)
         self._outbox.publish(bar)
 
     def _claim(self, report: m.FeedReport) -> None:
@@ -254,13 +251,12 @@ class Engine:
         for instrument, asked in list(self._resyncing.items()):
             if timer.ts - asked >= RESYNC_NS:
                 self._resync(self.state.markets[instrument], timer.ts)
-        if self._orders.held:
-            self._orders.expire()
+        self._orders.expire()
+        self.guardian.returns.look(self.state, timer.ts)
         mark_account(self._outbox, timer.ts, self._day_start)
         self._protection.timer()
         self._alerts.look(timer.ts)
-        if self._strategies:
-            self._ask(timer)
+        self._ask(timer)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -352,7 +348,7 @@ class Engine:
         state = self._outbox.state
         for strategy in self._strategies:
             for command in strategy.on_message(message, state):
-                self._handlers[type(command)](command)
+                self._strategic[type(command)](command)
 
 
 def _instrument_of(event: Event, state: State) -> InstrumentId:

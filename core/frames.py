@@ -31,6 +31,12 @@ class AskTrial(Question, frozen=True):
     trial: int
 
 
+class AskRisk(Question, frozen=True):
+    """Ask what the whole book risks, on request with its sample of profits; answered by ``RiskView``."""
+
+    with_profits: bool = False
+
+
 class AskEquity(Question, frozen=True):
     """Ask what the account was worth over time: by minutes for a day, or by hours for a year.
 

@@ -51,7 +51,16 @@ def preview(state: State, guardian: Guardian, order: Order, now: Nanoseconds) ->
         risk_frac=risk / equity if risk is not None and equity > 0 else None,
         equity=money(equity),
         limits=tuple(guardian.changes(state, order, market, now)),
+        scaled=_scaled(state, guardian, order, proposal),
     )
+
+
+def _scaled(state: State, guardian: Guardian, order: Order, proposal: Proposal) -> Decimal | None:
+    """Return the size that the volatility target would give an entry, where that is another; a hand's keeps its own."""
+    if not guardian.sizing.on or proposal.reduces:
+        return None
+    scaled = guardian.sizing.scaled(state, order, proposal.market)
+    return None if scaled == order.quantity else scaled
 
 
 def _leverage(instrument: Instrument) -> int:

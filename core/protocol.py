@@ -16,13 +16,14 @@ from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.market import Bar, Interval
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
+from core.domain.risk import RiskView
 from core.domain.studies import TrialReport, Trials
-from core.frames import AskEquity, AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
+from core.frames import AskEquity, AskRisk, AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
 from core.state import StateImage
 
 PROTOCOL = 3
 Question = frames.Question
-_More = OfResearcher | AskEquity
+_More = OfResearcher | AskEquity | AskRisk
 
 
 # --- questions and their answers --------------------------------------------------------------------------------------
@@ -114,6 +115,8 @@ class Status(msgspec.Struct, frozen=True):
     """Events since the engine's start, the journal's at recovery among them, that did not fit and were not applied."""
     differences: int = 0
     """Differences between our record and the venues' that wait for a word."""
+    loosened: tuple[str, ...] = ()
+    """Limits that a change of the settings has loosened, and nobody has tightened since."""
 
 
 class PositionView(msgspec.Struct, frozen=True):
@@ -197,17 +200,9 @@ class FillView(msgspec.Struct, frozen=True):
     def of(cls, event: OrderFilled) -> "FillView":
         """Return the view of a fill as it was recorded."""
         return cls(
-            event.ts_exchange,
-            event.client_order_id,
-            event.fill_id,
-            event.instrument,
-            event.side.value,
-            event.quantity,
-            event.price,
-            event.fee,
-            event.fee_asset,
-            event.liquidity.value,
-        )
+            event.ts_exchange, event.client_order_id, event.fill_id, event.instrument, event.side.value, event.quantity,
+            event.price, event.fee, event.fee_asset, event.liquidity.value,
+        )  # fmt: skip
 
 
 class LimitView(msgspec.Struct, frozen=True):
@@ -258,6 +253,8 @@ class PreviewView(msgspec.Struct, frozen=True):
     risk_frac: float | None = None
     equity: Decimal | None = None
     limits: tuple[LimitChange, ...] = ()
+    scaled: Decimal | None = None
+    """The quantity that the volatility target would leave of it; None where that changes nothing."""
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -393,6 +390,7 @@ ANSWERS: dict[type[Question], Any] = {
     AskTrials: Trials,
     AskTrial: TrialReport,
     AskEquity: tuple[EquityPoint, ...],
+    AskRisk: RiskView,
 }
 
 

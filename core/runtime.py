@@ -21,6 +21,8 @@ from core.domain.approval import Approved
 from core.domain.identifiers import VenueId
 from core.domain.message import Command, Data, Event, Message
 from core.engine import Engine
+from core.forecasting import RiskDesk
+from core.guardian.loosening import changes
 from core.outbox import Confirm, Effect, Resync
 from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
@@ -56,6 +58,7 @@ class Runtime:
         self.stopping = asyncio.Event()
         self.late_max_ns = 0
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
+        self.risk = RiskDesk(engine, self.emit)
         self.recording = Recording(journal, self, checkpoint_every)
         self._version = version
         self._on_event = on_event
@@ -87,8 +90,11 @@ class Runtime:
         if self.engine.state.exits.flattening:
             log.warning("flatten goes on", instruments=list(self.engine.state.exits.flattening))
         self.emit(e.EngineStarted(run, self._version, self.engine.state.mode, now))
+        changed = changes(self.engine.state.limits.settings, self.engine.guardian.settings, now)
+        if changed is not None:
+            self.emit(changed)
         if socket is not None:
-            answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals)
+            answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals, self.risk)
             backend = Backend(
                 self.engine.state, self.command, answers.answer, answers.growing, self._welcome, self._told
             )
@@ -288,7 +294,10 @@ class Runtime:
                 self.spawn(link.resolve_unknown())
             elif link.is_due():
                 self.spawn(link.compare())
-        self.emit(m.Timer(self.clock.now()))
+        now = self.clock.now()
+        if self.risk.is_due(now):
+            self.spawn(self.risk.forecast(now))
+        self.emit(m.Timer(now))
 
     # --- clients ----------------------------------------------------------------------------------------------------
 

@@ -18,13 +18,16 @@ from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import TradingState
 from core.domain.differences import Difference
-from core.domain.identifiers import Asset, InstrumentId, StrategyId, VenueId
+from core.domain.identifiers import Asset, StrategyId, VenueId
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
 from core.exiting import Exiting
+from core.forecasts import Forecasts, RiskDay
 from core.ledger import Ledger
+from core.limits_in_force import LimitsInForce
+from core.market_image import MarketImage, market_image, restore_market
 from core.markets import Market, Markets
 from core.studies import StudyBook, StudyImage
 from core.watched import Watched
@@ -32,28 +35,6 @@ from core.watched import Watched
 DEFAULT_CURRENCY = Asset("USDT")
 CLIENT_ORDERS = 200
 """Closed orders in a client's first picture; older ones are asked for."""
-
-
-class MarketImage(msgspec.Struct, frozen=True, array_like=True):
-    """The last prices of one market, for a client's first picture."""
-
-    instrument: InstrumentId
-    bid: float
-    bid_size: float
-    ask: float
-    ask_size: float
-    last: float
-    mark: float
-    marked: Nanoseconds
-    funding_rate: float
-    next_funding: Nanoseconds
-    ts_exchange: Nanoseconds
-    ts: Nanoseconds
-    health: m.Health
-    reason: str
-    gaps: int
-    clock_offset_ns: int
-    day_open: float
 
 
 class StateImage(msgspec.Struct, frozen=True):
@@ -87,6 +68,9 @@ class StateImage(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...] = ()
     differences_numbered: int = 0
     strategies: dict[StrategyId, bytes] = {}
+    limits: dict[str, str] = {}
+    loosened: tuple[e.SettingChange, ...] = ()
+    forecasts: tuple[RiskDay, ...] = ()
 
 
 class State:
@@ -105,15 +89,15 @@ class State:
         self.venues = self.contact.views
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
-        self.day_start = ZERO
+        self.day_start, self.peak = ZERO, ZERO
         self.day_started: Nanoseconds = 0
-        self.peak = ZERO
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
         self.watched, self.curve = Watched(), Curve()
         self.differences = Differences()
         self.strategies: dict[StrategyId, bytes] = {}
         """What each strategy wants to know again after a restart, as it saved it."""
+        self.limits, self.forecasts = LimitsInForce(), Forecasts()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -135,6 +119,7 @@ class State:
             **self.watched.handlers(),
             **self.contact.handlers(),
             **self.differences.handlers(),
+            **(self.limits.handlers() | self.forecasts.handlers()),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
@@ -269,6 +254,7 @@ class State:
         self.trading_state, self.state_reason = event.state, event.reason
 
     def _day_started(self, event: e.DayStarted) -> None:
+        self.forecasts.started(event, self.day_started, float(self.day_start))
         self.day_start, self.day_started = event.equity, event.ts
 
     def _peak_raised(self, event: e.PeakRaised | w.LossAccepted) -> None:
@@ -327,7 +313,7 @@ class State:
             () if client else tuple(self.blotter.operations),
             () if client else tuple(self.blotter.fills),
             dict(self.venues),
-            tuple(_market_image(market) for market in self.markets.values()) if client else (),
+            tuple(market_image(market) for market in self.markets.values()) if client else (),
             tuple(self.brackets.all()),
             self.exits.copy(),
             self.alerts.image(client=client),
@@ -338,6 +324,9 @@ class State:
             tuple(self.differences.standing.values()),
             self.differences.numbered,
             {} if client else dict(self.strategies),
+            dict(self.limits.settings),
+            tuple(self.limits.loosened.values()),
+            () if client else tuple(self.forecasts.days),
         )
 
     @classmethod
@@ -363,37 +352,12 @@ class State:
         state.curve.restore(image.curve)
         state.differences.restore(image.differences, image.differences_numbered)
         state.strategies = dict(image.strategies)
+        state.limits.restore(image.limits, image.loosened)
+        state.forecasts.restore(image.forecasts)
         for view in image.markets:
-            _restore_market(state.markets[view.instrument], view)
+            restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()
         return state
 
 
 IMAGE_DECODER = msgspec.msgpack.Decoder(StateImage)
-
-
-def _market_image(market: Market) -> MarketImage:
-    return MarketImage(
-        market.instrument.id,
-        market.bid,
-        market.bid_size,
-        market.ask,
-        market.ask_size,
-        market.last,
-        market.mark,
-        market.marked,
-        market.funding_rate,
-        market.next_funding,
-        market.ts_exchange,
-        market.ts,
-        market.health,
-        market.reason,
-        market.gaps,
-        market.clock_offset_ns,
-        market.day_open,
-    )
-
-
-def _restore_market(market: Market, view: MarketImage) -> None:
-    for name in MarketImage.__struct_fields__[1:]:
-        setattr(market, "feed_gaps" if name == "gaps" else name, getattr(view, name))

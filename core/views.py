@@ -56,6 +56,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         unjournalled=tuple(state.exits.unjournalled),
         unfit=state.illegal,
         differences=len(state.differences.waiting),
+        loosened=state.limits.words(),
     )
 
 

@@ -5,6 +5,7 @@ from core.config import Settings
 from core.notify.notifier import Notifier, Tell
 from core.notify.targets import Target, targets_of
 from core.secrets import find_secret
+from desk.hardening import from_keyring
 from desk.paths import Home
 
 SECTION = "alerts"
@@ -17,7 +18,7 @@ def targets(home: Home, settings: Settings, mode: str = "paper") -> list[Target]
         ConfigError: an address that is none, a secret that is missing or that others can read.
     """
     named = {name: target.secret for name, target in settings.alerts.targets.items() if target.secret}
-    secrets = {name: find_secret(home.secrets, SECTION, secret) for name, secret in named.items()}
+    secrets = {name: find_secret(home.secrets, SECTION, secret, from_keyring) for name, secret in named.items()}
     return targets_of(settings.alerts, secrets, mode, home.mark())
 
 

@@ -44,6 +44,7 @@ def status(view: Status) -> Json:
         "unjournalled": list(view.unjournalled),
         "unfit_events": view.unfit,
         "differences": view.differences,
+        "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
     }
 

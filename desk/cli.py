@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from core.errors import TradedeckError
+from desk.hardening import excepthook
 from desk.options import HomeOption
 from desk.output import Exit, fail, say
 
@@ -38,6 +39,7 @@ PLAIN = (
     "orders",
     "fills",
     "positions",
+    "risk",
     "alerts",
     "replay",
     "doctor",
@@ -79,6 +81,7 @@ for name in GROUPS:
 
 def main() -> None:
     """Run the command line and end with its exit code."""
+    sys.excepthook = excepthook
     try:
         app()
     except TradedeckError as error:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from core.config import LogSettings
+from core.secrets import redact
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 LINES_BETWEEN_LOOKS = 500
@@ -51,7 +52,7 @@ def _render(_: Any, __: str, event: Any) -> str:
     trace = event.pop("exception", "")
     head = f"{event.get('timestamp', '')} {event.get('level', ''):<7} {event.get('event', '')}"
     rest = " ".join(f"{key}={value!r}" for key, value in event.items() if key not in _FIRST)
-    return f"{head}  {rest}".rstrip() + (f"\n{trace}" if trace else "")
+    return redact(f"{head}  {rest}".rstrip() + (f"\n{trace}" if trace else ""))
 
 
 def configure(settings: LogSettings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from core.errors import DomainError, NoEngine, TradedeckError
+from core.secrets import redact
 
 MONEY_DECIMALS = 8
 
@@ -75,19 +76,19 @@ def signed(value: Decimal, decimals: int = 2) -> str:
 
 def write_json(value: Any) -> None:
     """Print one JSON value on a line of its own."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(redact(msgspec.json.encode(value).decode()) + "\n")
     sys.stdout.flush()
 
 
 def write(text: str = "") -> None:
     """Print a line, at once: whoever reads may be a pipe."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(redact(text) + "\n")
     sys.stdout.flush()
 
 
 def say(text: str) -> None:
     """Print a line beside the data, on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(redact(text) + "\n")
     sys.stderr.flush()
 
 

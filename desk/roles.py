@@ -11,7 +11,7 @@ import structlog
 from core.config import Places, Settings
 from core.config_file import load_or_create
 from core.errors import TradedeckError
-from desk import logs, services
+from desk import hardening, logs, services
 from desk.paths import Home, Role
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
@@ -28,6 +28,7 @@ def role(home: Home, name: Role, detail: Callable[[Settings], str] = lambda _: "
     home.create()
     settings, places = load_or_create(home.config)
     with services.holding(home, name, detail(settings)):
+        hardening.harden()
         logs.configure(settings.log)
         log = structlog.get_logger()
         log.info("role starts", role=str(name), home=str(home.root))

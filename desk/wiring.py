@@ -60,7 +60,7 @@ def build_engine(
         day_start=settings.account.day_start_ns,
         alerts=settings.alerts,
     )
-    return Runtime(
+    runtime = Runtime(
         engine,
         journal,
         ticks,
@@ -71,6 +71,8 @@ def build_engine(
         checkpoint_every=settings.engine.checkpoint_every_records,
         on_event=on_event,
     )
+    runtime.risk.scenarios = settings.risk.scenarios
+    return runtime
 
 
 def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Venue]":

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "locks"
 PYTHONS = ("3.11", "3.12", "3.13")
-EXTRAS = ("research", "chain", "ibkr", "betfair", "crypto", "cluster", "web", "bench")
+EXTRAS = ("research", "chain", "ibkr", "betfair", "crypto", "cluster", "web", "keyring", "bench")
 
 
 @contextmanager

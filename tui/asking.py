@@ -4,9 +4,10 @@ from core import protocol as p
 from core.client import Client
 from core.curve import EquityPoint
 from core.domain.message import Command
+from core.domain.risk import RiskView
 from core.domain.studies import TrialReport, Trials
 from core.errors import NoEngine
-from core.frames import AskEquity, AskTrial, AskTrials
+from core.frames import AskEquity, AskRisk, AskTrial, AskTrials
 
 
 class Asking:
@@ -95,3 +96,13 @@ class Asking:
             raise NoEngine(f"not connected: {self.trouble}")
         found: TrialReport = await self._client.ask(question)
         return found
+
+    async def ask_risk(self, question: AskRisk) -> RiskView:
+        """Ask what the whole book risks.
+
+        Raises:
+            ClientError: the engine could not answer.
+        """
+        if self._client is None:
+            raise NoEngine(f"not connected: {self.trouble}")
+        return await self._client.ask(question)

@@ -34,7 +34,7 @@ class Finding(msgspec.Struct, frozen=True):
     """What a lasting cause is made of; a part that joins is told like a repeat."""
 
 
-Describe = Callable[[State, Any], Finding]
+Describe = Callable[[State, Any], Finding | None]
 
 
 def _filled(state: State, event: e.OrderFilled) -> Finding:
@@ -120,6 +120,13 @@ def _unjournalled(_: State, event: e.ExitUnjournalled) -> Finding:
     return Finding("unjournalled", AlertKind.STORE, _WARNING, text)
 
 
+def _settings(_: State, event: e.GuardianSettingsChanged) -> Finding | None:
+    looser = [f"{one.key} {one.old} → {one.new or 'gone'}" for one in event.changes if one.loosens]
+    if not looser:
+        return None
+    return Finding("loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)}")
+
+
 ALWAYS: dict[type[Message], Describe] = {
     e.TradingStateChanged: _trading_state,
     e.PositionLiquidated: _liquidated,
@@ -129,6 +136,7 @@ ALWAYS: dict[type[Message], Describe] = {
     w.ExitEscalated: _escalated,
     w.GuardianActed: _acted,
     w.ProtectionChanged: _protection,
+    e.GuardianSettingsChanged: _settings,
 }
 """What nobody switches off; muting is for those who must."""
 

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, StrategyId, VenueId, VenueOrderId
 from core.domain.instrument import ZERO
@@ -373,4 +375,35 @@ class IllegalEventSeen(Event, frozen=True):
 
     client_order_id: ClientOrderId
     what: str
+    ts: Nanoseconds
+
+
+class SettingChange(msgspec.Struct, frozen=True, array_like=True):
+    """One setting of the guardian's as text, before and now; empty before the first run, and where it is gone."""
+
+    key: str
+    old: str
+    new: str
+    loosens: bool
+
+
+class GuardianSettingsChanged(Event, frozen=True):
+    """The engine started with other limits than it last ran with; who, from where, and which are looser."""
+
+    changes: tuple[SettingChange, ...]
+    who: str
+    origin: str
+    ts: Nanoseconds
+
+
+class RiskForecast(Event, frozen=True):
+    """What the book of a day's start may lose within that day: value at risk (positive, reporting currency).
+
+    ``day`` is when that day began; the profit or loss that came of it follows from the next ``DayStarted``.
+    """
+
+    day: Nanoseconds
+    var_95: Decimal
+    var_99: Decimal
+    method: str
     ts: Nanoseconds

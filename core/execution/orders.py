@@ -42,10 +42,11 @@ class Orders:
         """Return the engine's state."""
         return self._outbox.state
 
-    def submit(self, command: c.SubmitOrder, *, urgent: bool = False) -> None:
+    def submit(self, command: c.SubmitOrder, *, urgent: bool = False, sized: bool = False) -> None:
         """Give an order its id and let the guardian judge it; what passes is recorded, then sent or held.
 
-        An ``urgent`` exit leaves together with its record instead of behind it.
+        An ``urgent`` exit leaves together with its record instead of behind it. One that is ``sized`` is made
+        smaller to the volatility target first.
         """
         outbox = self._outbox
         state = outbox.state
@@ -55,6 +56,12 @@ class Orders:
             market = state.markets.get(order.instrument)
             venue = market.venue if market is not None else NO_VENUE
         order = replace(order, client_order_id=self.new_id(), venue=venue)
+        if sized:
+            fitted = self.guardian.size(state, order, now)
+            if isinstance(fitted, e.OrderDenied):
+                outbox.record(fitted)
+                return
+            order = fitted
         verdict = self.guardian.check(state, c.SubmitOrder(order, command.origin, now), now, urgent=urgent)
         if not isinstance(verdict, Approved):
             outbox.record(verdict)
@@ -66,6 +73,10 @@ class Orders:
             return
         outbox.record(e.OrderSubmitted(order, venue, now))
         outbox.put(verdict)
+
+    def want(self, command: c.SubmitOrder) -> None:
+        """Submit what a strategy wants, at the size that the volatility target allows."""
+        self.submit(command, sized=self.guardian.sizing.on)
 
     def amend(self, command: c.AmendOrder, *, urgent: bool = False) -> None:
         """Change a working order where the venue can and the guardian lets it.

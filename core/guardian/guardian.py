@@ -13,17 +13,18 @@ from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord
-from core.guardian import exposure
 from core.guardian import limits as rules
 from core.guardian.able import Able
 from core.guardian.differing import Differing
-from core.guardian.limits import Breach, Limit
+from core.guardian.limits import Breach, Limit, exposure
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
+from core.guardian.sizing import Sizing
 from core.guardian.watch.gate import Closing, DrawdownLimit, Unprotected
 from core.guardian.watch.watch import Watch
 from core.markets import Market
 from core.protocol import LimitChange, LimitView
+from core.risk.returns import Returns
 from core.state import State
 
 _ORDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
@@ -40,6 +41,9 @@ class Guardian:
         self._rate = rules.OrderRate(settings)
         self._amends = rules.AmendRate(settings)
         self.able = Able(settings)
+        self.returns = Returns()
+        self.sizing = Sizing(settings, self.returns)
+        self.settings = settings
         self.limits = (
             rules.Supported(settings),
             self.able,
@@ -49,6 +53,7 @@ class Guardian:
             rules.StoresReady(settings),
             rules.ReduceOnly(settings),
             rules.Stale(settings),
+            rules.ClockOffset(settings),
             rules.PriceCollar(settings),
             self._duplicates,
             self._rate,
@@ -63,6 +68,7 @@ class Guardian:
             Closing(settings),
             DrawdownLimit(settings),
             Unprotected(settings),
+            rules.EffectiveBets(settings, self.returns),
         )
         self.watch = Watch(settings)
 
@@ -194,6 +200,14 @@ class Guardian:
         """Let a cancel pass: it always may."""
         return Approved(command, urgent)
 
+    def size(self, state: State, order: Order, now: Nanoseconds) -> Order | OrderDenied:
+        """Return a strategy's order at the size that the volatility target allows, or its refusal; exits stay whole."""
+        proposal = self._propose(state, order, now)
+        if isinstance(proposal, Breach) or proposal.reduces:
+            return order  # what is wrong with it the gate says
+        sized = self.sizing.size(state, order, proposal.market)
+        return self._denied(order, sized, now) if isinstance(sized, Breach) else sized
+
     def _denied(self, order: Order, breach: Breach, now: Nanoseconds) -> OrderDenied:
         setting = self._places.of("guardian", breach.key) if breach.key else ""
         reason = f"refused: {breach.reason} ({setting})" if setting else breach.reason
@@ -243,7 +257,7 @@ class Guardian:
                 limit.text(was[0]),
                 limit.text(value),
                 limit.text(bound),
-                abs(value) / abs(bound) if bound else None,
+                limit.used(after, value, bound),
                 limit.breach(after) is None,
                 self._places.of("guardian", limit.key) if limit.key else "",
             )
@@ -265,7 +279,7 @@ class Guardian:
             value, bound = use
             yield LimitView(
                 limit.name,
-                abs(value) / bound if bound else None,
+                limit.used(proposal, value, bound),
                 limit.text(value),
                 limit.text(bound),
                 limit.act,

@@ -16,15 +16,13 @@ class Proposal:
     """Hold what an order would do at worst: together with every open entry order, of which any may fill first.
 
     ``reduces`` is true when the order can only shrink the position. ``worst`` is the largest position (signed units) it
-    can lead to; its value is ``position_worst``, and ``leveraged`` too unless it is spot. The order it ``replaces`` is
-    left out. ``unit`` is the value of one unit at the dearer of its price and the mark, so that a cheap limit does not
-    make a position look small.
+    can lead to; its value is ``position_worst``. The order it ``replaces`` is left out. ``unit`` is the value of
+    one unit at the dearer of its price and the mark, so that a cheap limit does not make a position look small.
     """
 
     __slots__ = (
         "equity",
         "gross",
-        "leveraged",
         "market",
         "net_high",
         "net_low",
@@ -74,7 +72,7 @@ class Proposal:
         buys = sells = before = 0.0
         pending: dict[InstrumentId, tuple[float, float]] = {}
         if state.blotter.open:
-            pending = _pending(state, self.replaces)
+            pending = pending_orders(state, self.replaces)
             buys, sells = pending.pop(order.instrument, NONE_OPEN)
         if self.position:
             before = float(self.position)
@@ -91,7 +89,6 @@ class Proposal:
                 sells, worst = same, before - same
         self.worst = worst
         self.position_worst = abs(worst) * unit
-        self.leveraged = 0.0 if market.kind is SPOT else self.position_worst
         self.net_high, self.net_low = high, low = (before + buys) * unit, (before - sells) * unit
         self.gross = self.sector = max(high, -low)
         positions = state.ledger.positions
@@ -137,7 +134,7 @@ class Proposal:
         return same
 
 
-def _pending(state: State, but: ClientOrderId) -> dict[InstrumentId, tuple[float, float]]:
+def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, tuple[float, float]]:
     """Return what open entry orders may still (buy, sell) of each instrument, in units."""
     found: dict[InstrumentId, tuple[float, float]] = {}
     for record in state.blotter.open.values():

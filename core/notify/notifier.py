@@ -19,6 +19,7 @@ from core.notify.http import BadReply, Reply, post
 from core.notify.queue import Pace, Waiting
 from core.notify.targets import Notice, Target
 from core.ports import Clock
+from core.secrets import redact
 
 log = structlog.get_logger()
 REMEMBERED = 500
@@ -145,10 +146,8 @@ class Courier:
         return _verdict(reply)
 
     def _report(self) -> None:
-        waiting = self.waiting
-        self._tell(
-            TargetStatus(self.target.name, self._trouble, len(waiting), self._sent, waiting.lost, self._clock.now())
-        )
+        waiting, trouble = self.waiting, redact(self._trouble)
+        self._tell(TargetStatus(self.target.name, trouble, len(waiting), self._sent, waiting.lost, self._clock.now()))
 
     def _now(self) -> float:
         return self._clock.now() / 1e9

@@ -30,6 +30,8 @@ def show_status(view: Status) -> None:
     write(f"journal {view.journal}  clients {view.clients}")
     for venue, words in view.venues.items():
         write(f"{venue}: {words}")
+    if view.loosened:
+        write(f"limits loosened by a change of the settings: {', '.join(view.loosened)}")
     if view.flattening:
         write(f"being closed: {', '.join(view.flattening)}")
     if view.unjournalled:

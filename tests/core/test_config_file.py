@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import AlertSettings, GuardianSettings, Settings, TargetSettings
+from core.config import AlertSettings, GuardianSettings, RiskSettings, ScenarioSettings, Settings, TargetSettings
 from core.config_file import descriptions, line_numbers, load, load_or_create, parse, render, sections
 from core.errors import ConfigError
 
@@ -203,3 +203,57 @@ def test_a_wrong_target_is_named_with_its_line(lines: str, words: str) -> None:
     place = len(WHOLE.splitlines()) + 1 + (0 if "missing" in words else lines.count("\n") + 1)
     assert str(error.value).startswith(f"config.toml:{place} ")
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            '[alerts.targets.x]\nkind = "ntfy"\ntoken = "tk_cAnArY7f3a"',
+            '[alerts.targets.x] "token" looks like a secret',
+        ),
+        ('[alerts.targets.x]\napi_key = "cAnArY7f3a"', '"api_key" looks like a secret'),
+        ('[alerts.targets.x]\nurl = "https://ann:cAnArY7f3a@x.example/"', '"url" holds what looks like a secret'),
+        ('[alerts.targets.x]\nurl = "https://t.example/bot12345:cAnArY7f3a-cAnArY7f3a/send"', "write {secret} in its"),
+        ('[alerts.targets.x]\nurl = "https://x.example/?token=cAnArY7f3a"', "write {secret} in its place"),
+        ('[alerts.targets.x]\nsecret = "cAnArY7f3a.cAnArY7f3a.cAnArY7f3a"', "names a secret of secrets.toml"),
+        ('[binance]\napiKey = "cAnArY7f3a"', '[binance] "apiKey" looks like a secret'),
+        ('[binance]\npassword = "cAnArY7f3a"', '[binance] "password" looks like a secret'),
+    ],
+)
+def test_a_secret_in_the_file_is_refused_and_never_quoted(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(f"{WHOLE}\n{lines}\n")
+    assert words in str(error.value)
+    assert "config.toml:" in str(error.value)
+    assert "cAnArY" not in str(error.value)
+    assert "secrets.toml" in str(error.value)
+
+
+def test_names_of_secrets_and_of_coins_are_none() -> None:
+    target = (
+        '[alerts.targets.phone]\nkind = "ntfy"\nurl = "https://x.example/{secret}?token={secret}"\nsecret = "phone"\n'
+    )
+    assert parse(f"{WHOLE}\n{target}")[0].alerts.targets["phone"].secret == "phone"
+    moves = "[risk.scenarios.x]\nmoves = { TOKEN = -0.5 }\n"
+    assert parse(f"{WHOLE}\n{moves}")[0].risk.scenarios["x"].moves == {"TOKEN": -0.5}
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("spraeds = 1", '[risk.scenarios.crash] has no key "spraeds"; did you mean "spreads"?'),
+        ('moves = { BTC = "x" }', "[risk.scenarios.crash] moves: must be a number"),
+        ("correlation = 2", "[risk.scenarios.crash] correlation: must be a number <= 1 (got 2)"),
+    ],
+)
+def test_a_scenario_is_checked_by_itself(lines: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(f"{WHOLE}[risk.scenarios.crash]\n{lines}\n")
+    assert words in str(error.value)
+
+
+def test_scenarios_survive_a_round_trip() -> None:
+    own = ScenarioSettings(moves={"BTC": -0.4, "all": -0.5}, spreads=5.0)
+    settings = Settings(risk=RiskSettings(scenarios={"crash": own}))
+    assert parse(render(settings))[0].risk == settings.risk

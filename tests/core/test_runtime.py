@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core import wire
 from core.clock import LiveClock
-from core.config import GuardianSettings
+from core.config import AlertSettings, GuardianSettings
 from core.connection import RETRY_S
 from core.domain import commands as c
 from core.domain import events as e
@@ -39,14 +40,18 @@ class Desk:
     """A runtime, its venue and its journal."""
 
     def __init__(
-        self, path: Path | None, memory: MemoryJournal | None = None, venue: ScriptedVenue | None = None
+        self,
+        path: Path | None,
+        memory: MemoryJournal | None = None,
+        venue: ScriptedVenue | None = None,
+        settings: GuardianSettings = SETTINGS,
     ) -> None:
         self.clock = LiveClock()
         self.venue = venue or ScriptedVenue(self.clock)
         self.journal = memory or SqliteJournal(path or Path(), reserve_bytes=0)
-        self.engine = Engine(Guardian(SETTINGS), State())
+        self.engine = Engine(Guardian(settings), State(), alerts=AlertSettings() if settings is not SETTINGS else None)
         ticks, venues = MemoryTickStore(), [self.venue]
-        self.runtime = Runtime(self.engine, self.journal, ticks, venues, self.clock, checkpoint_every=10)
+        self.runtime = Runtime(self.engine, self.journal, ticks, venues, self.clock, checkpoint_every=12)
 
     async def start(self) -> "Desk":
         await self.runtime.start()
@@ -360,3 +365,30 @@ async def test_a_venue_that_fails_to_stop_does_not_keep_the_journal_open(
     monkeypatch.setattr(desk.venue, "stop", stop)
     await desk.runtime.stop("test over")
     assert isinstance(events(tmp_path / "journal.sqlite")[-1], e.EngineStopped)
+
+
+async def test_a_limit_that_is_loosened_over_a_restart_is_recorded_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    for settings in (SETTINGS, SETTINGS):  # the first run loosens nothing, and the same again is no change
+        desk = await Desk(path, settings=settings).start()
+        await desk.runtime.stop("restart")
+    told = [event for event in events(path) if isinstance(event, e.GuardianSettingsChanged)]
+    assert len(told) == 1
+    assert {one.key for one in told[0].changes} == set(GuardianSettings.__struct_fields__)
+    assert not any(one.loosens for one in told[0].changes)
+
+    looser = msgspec.structs.replace(SETTINGS, max_position_frac=20.0, max_orders_per_second=5)
+    desk = await Desk(path, settings=looser).start()
+    await until(lambda: any("LOOSENED" in one.text for one in desk.engine.state.alerts.alerts.values()))
+    assert desk.engine.state.limits.words() == ("max_position_frac 10 → 20.0",)
+    await desk.runtime.stop("restart")
+    change = [event for event in events(path) if isinstance(event, e.GuardianSettingsChanged)][-1]
+    assert [(one.key, one.old, one.new, one.loosens) for one in change.changes] == [
+        ("max_position_frac", "10", "20.0", True),
+        ("max_orders_per_second", "10", "5", False),
+    ]
+    assert change.who
+
+    desk = await Desk(path, settings=SETTINGS).start()  # one is taken back, the other was tighter in between
+    await until(lambda: desk.engine.state.limits.words() == ("max_orders_per_second 5 → 10",))
+    await desk.runtime.stop("test over")

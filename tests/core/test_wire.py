@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core import protocol as p
 from core import wire
 from core.domain.alerts import AlertKind, AlertRule
+from core.domain.events import SettingChange
 from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
 from core.domain.message import Command, Data, Event, Message
@@ -47,6 +48,11 @@ def values(kind: type[Message]) -> st.SearchStrategy[Message]:
             fields[field.name] = st.lists(ints, max_size=5).map(tuple)
         elif field.type == tuple[InstrumentId, ...]:
             fields[field.name] = st.lists(st.text(max_size=9), max_size=5).map(tuple)
+        elif "SettingChange" in str(field.type):
+            word = st.text(max_size=9)
+            fields[field.name] = st.lists(st.builds(SettingChange, word, word, word, st.booleans()), max_size=3).map(
+                tuple
+            )
         elif "tuple" in str(field.type):
             fields[field.name] = levels
         elif "Decimal" in str(field.type):

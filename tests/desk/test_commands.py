@@ -139,6 +139,22 @@ def test_fills_are_told_as_json_and_as_csv(running: Desk) -> None:
     assert len(running.json("fills", "--limit", "1")) == 1
 
 
+def test_the_risk_of_the_book_is_told(running: Desk) -> None:
+    running.json("order", "buy", "BTC-USDT.P", "0.01")
+    answer = running.json("risk")
+    assert Decimal(answer["equity"]) > 0
+    falls = {one["scenario"]: one for one in answer["scenarios"] if one["scenario"].startswith("all down")}
+    assert list(falls) == ["all down 10%", "all down 20%", "all down 30%"]
+    losses = [Decimal(one["loss"]) for one in falls.values()]
+    assert 0 < losses[0] < losses[1] < losses[2]
+    assert [one["verdict"] for one in answer["tests"]] == ["too few days"] * 2
+    assert answer["effective_bets"] == 1.0
+    shown = running.run("risk").stdout
+    assert "all down 30%" in shown
+    assert "forecasts at 95%: too few days" in shown
+    assert "BTC" in answer["missing"] or answer["value_at_risk"]
+
+
 def test_instruments_are_listed_with_their_contracts(running: Desk) -> None:
     listed = {item["symbol"]: item for item in running.json("instruments")}
     assert set(listed) == {f"{base}-USDT{mark}" for base in ("BTC", "ETH", "XRP", "LTC") for mark in ("", ".P")}
@@ -265,6 +281,7 @@ def test_every_name_that_is_printed_stands_in_the_guide(running: Desk) -> None:
         running.json(*words.split()) for words in ("status", "positions", "orders --all", "fills", "instruments")
     ]
     answers += [running.json("doctor"), running.json("journal", "check"), running.json("flatten", "--all")]
+    answers.append(running.json("risk"))
     missing = {name for answer in answers for name in names(answer) if f"`{name}`" not in page}
     assert not missing
 

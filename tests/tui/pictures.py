@@ -21,6 +21,7 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
 from core.domain.instrument import Instrument
 from core.domain.order import Liquidity, Order, OrderType, Side
+from core.domain.risk import RiskView, StressResult, VarFigures, VarTest
 from core.domain.studies import (
     ConfigChanged,
     ResearcherStatus,
@@ -28,7 +29,7 @@ from core.domain.studies import (
     TrialReport,
     Trials,
 )
-from core.frames import AskEquity, AskTrial, AskTrials
+from core.frames import AskEquity, AskRisk, AskTrial, AskTrials
 from core.guardian.guardian import Guardian
 from core.preview import preview
 from core.state import State
@@ -65,6 +66,27 @@ VENUES = (
     p.VenueReport("BINANCE-SPOT", "ready", NOW - 7_300 * SECOND, 4, 4, 1400, 0, 1_273_000_000, 0, 0, 0, None, None),
     p.VenueReport("BINANCE-FUTURES", "ready", NOW - 7_300 * SECOND, 4, 4, 200, 3, -2_100_000, 3, 0, 4, 8.1, 14.25),
 )
+RISK = RiskView(
+    NOW, Decimal("100412.18"), "739 returns of 1h, a day by the square root of 24", 739,
+    (
+        VarFigures("historical", Decimal("318.20"), Decimal("470.11"), Decimal("603.55"), Decimal("748.90")),
+        VarFigures("Cornish-Fisher", Decimal("301.74"), Decimal("455.02"), Decimal("588.31"), Decimal("731.46")),
+        VarFigures("filtered (EWMA)", Decimal("264.09"), Decimal("402.67"), Decimal("511.20"), Decimal("640.38")),
+    ),
+    (VarTest(0.95, 120, 7, 0.68, 0.41, 0.65, "good"), VarTest(0.99, 120, 5, 0.01, 0.52, 0.03, "too many losses")),
+    (
+        StressResult("all down 10%", Decimal("926.10"), 0.0092),
+        StressResult("all down 20%", Decimal("1852.20"), 0.0184),
+        StressResult("all down 30%", Decimal("2778.30"), 0.0277),
+        StressResult("spreads x5, all closed", Decimal("0.07"), 0.0),
+        StressResult("correlations 0.9, 1 day 99%", Decimal("577.44"), 0.0058),
+        StressResult("BTC's worst day, to 14 Nov 09:00", Decimal("742.35"), 0.0074),
+        StressResult(
+            "crash", Decimal("50120.00"), 0.4991, ("max_position_frac", "max_gross_frac"), ("BINANCE-FUTURES USDT",)
+        ),
+    ),
+    effective_bets=1.0, torsion_bets=1.0,
+)  # fmt: skip
 FILL = p.FillView(
     NOW - 720 * SECOND, ClientOrderId("d7-0110"), "f1", InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"), "BUY",
     Decimal("0.150"), Decimal("61640.1"), Decimal("4.62"), "USDT", "TAKER",
@@ -120,6 +142,10 @@ class StillFeed(Feed):
             view = self._empty.venue(venue)
             view.connected = view.reconciled = True
         return preview(self._empty, Guardian(), question.order, NOW)
+
+    async def ask_risk(self, question: AskRisk) -> RiskView:
+        """Give the book's risk of the moment."""
+        return RISK
 
     async def run(self) -> None:
         """Wait for ever."""

@@ -11,8 +11,9 @@ from textual.containers import Horizontal
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.order import OrderRecord
 from core.domain.position import Position
+from core.domain.risk import RiskView
 from core.errors import ClientError
-from core.frames import AskEquity
+from core.frames import AskEquity, AskRisk
 from core.markets import Market
 from core.protocol import LimitView
 from core.state import State
@@ -23,11 +24,14 @@ from tui.grid import Cell, Column, Grid, Row
 from tui.lines import Line, Pane, Run
 from tui.screens.base import DeckScreen
 from tui.widgets.bar import bar
+from tui.widgets.book_risk import STRESS_COLUMNS, VarPane, stress_rows
 from tui.widgets.curve import CurvePane
 
 CURVE_S = 20.0
 """How often the curve is asked for: it gains a point a minute."""
 BAR = 18
+RISK_S = 5.0
+"""How often the engine is asked what the whole book risks, while this screen is shown."""
 NEAR, FULL = 0.8, 1.0
 LIMIT_COLUMNS = (
     Column("limit", "limit", 20, best=24),
@@ -158,12 +162,15 @@ class RiskScreen(DeckScreen):
     CSS_PATH = "risk.tcss"
     AUTO_FOCUS = "#limits"
     NAME = "risk"
-    TAB_ORDER = ("limits", "protection", "curve")
+    TAB_ORDER = ("limits", "protection", "curve", "var", "stress")
     SCOPES: ClassVar[Mapping[str, str]] = {"curve": "curve"}
 
     def __init__(self, feed: Feed, **options: Any) -> None:
         super().__init__(feed, **options)
         self._asked_at = -CURVE_S
+        self.risk: RiskView | None = None
+        self._risk_at = 0.0
+        self._asking = False
 
     def body(self) -> ComposeResult:
         """Place the limits above what they protect."""
@@ -177,6 +184,32 @@ class RiskScreen(DeckScreen):
         with Horizontal(id="below"):
             yield self.protection
             yield self.curve
+        self.var = VarPane("value at risk, one day", "", id="var", classes="-wide-only")
+        self.stress = Grid(STRESS_COLUMNS, "stress", "what would be lost", empty="nothing is known yet", id="stress",
+                           classes="-wide-only")  # fmt: skip
+        with Horizontal(id="book"):
+            yield self.var
+            yield self.stress
+
+    def ask_risk(self) -> None:
+        """Ask what the whole book risks."""
+        self._risk_at = time.monotonic()
+        if not self._asking:
+            self._asking = True
+            _ = self.run_worker(self._ask_risk, group="risk")
+
+    async def _ask_risk(self) -> None:
+        try:
+            self.risk = await self.feed.ask_risk(AskRisk())
+            self._draw_risk("")
+        except ClientError as error:
+            self._draw_risk(str(error))
+        finally:
+            self._asking = False
+
+    def _draw_risk(self, trouble: str) -> None:
+        self.var.set_risk(self.risk, trouble)
+        self.stress.set_rows(stress_rows(self.risk.scenarios if self.risk is not None else ()))
 
     @property
     def instrument(self) -> InstrumentId | None:
@@ -211,8 +244,14 @@ class RiskScreen(DeckScreen):
         if not (slow or dirty.topics & {ORDERS, ACCOUNT}):
             return
         state, feed = self.feed.state, self.feed
+        if slow and time.monotonic() - self._risk_at >= RISK_S:
+            self.ask_risk()
+        if dirty.everything:
+            self._draw_risk("")
         self.limits.set_rows(limit_row(limit) for limit in feed.limits)
         reason = f": {state.state_reason}" if state.state_reason else ""
+        loosened = state.limits.words()
+        reason += f"  LOOSENED {', '.join(loosened)}" if loosened else ""
         self.limits.set_title("limits", f"{state.trading_state.value}{reason}"[: max(10, self.size.width - 20)])
         equity = feed.account.equity if feed.account is not None else (state.equity or None)
         lines = drawdown_lines(state, equity, self.drawdown.content_size.width)

@@ -45,6 +45,8 @@ def effect_lines(found: PreviewView, instrument: Instrument, width: int) -> list
         facts.append(("liq", f"{number(found.liquidation, digits) if found.liquidation else 'none'}{leverage}"))
     if found.risk is not None and width >= WIDE:
         facts.append(("risk", f"{number(found.risk)}  {percent(found.risk_frac)}"))
+    if found.scaled is not None:
+        facts.insert(0, ("by vol", f"{number(found.scaled, instrument.size_precision)} by target"))
     if width < WIDE:  # what the ticket does not say elsewhere stands first
         facts = [*facts[1:], facts[0]]
         return [((f"  {name:<9}", "dim"), (fit(text, max(0, width - 11)), "")) for name, text in facts]

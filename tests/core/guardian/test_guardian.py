@@ -46,6 +46,7 @@ WIDE = GuardianSettings(
     max_sector_frac=100,
     max_leverage=100,
     max_gross_frac=100,
+    min_effective_bets=0,
     max_net_frac=100,
     min_net_frac=-100,
     max_order_notional_frac=100,

@@ -11,7 +11,9 @@ from core.domain.order import Order, OrderType, Side, StopLoss, TimeInForce
 from core.protocol import LimitChange, PreviewView
 from tests.tui.engine import BTC, FUTURES
 from tests.tui.harness import Harness, picture
+from tui.lines import plain
 from tui.widgets.draft import TYPES, Context, Draft, Unit, order_of, smallest
+from tui.widgets.effect import effect_lines
 from tui.widgets.ticket import Ticket
 from venues.contracts_table import contracts
 
@@ -115,6 +117,14 @@ EFFECT = PreviewView(
 REFUSED = msgspec.structs.replace(
     EFFECT, refusals=("refused: max position 24.6% of equity > 15.0%", "refused: another")
 )
+
+
+@pytest.mark.parametrize("width", [34, 54])
+def test_the_size_by_volatility_stands_first_where_it_is_another(width: int) -> None:
+    scaled = msgspec.structs.replace(EFFECT, scaled=Decimal("0.083"))
+    words = [plain(line) for line in effect_lines(scaled, _btc(), width)]
+    assert "0.083 by target" in words[0] + words[-1]
+    assert not any("by vol" in plain(line) for line in effect_lines(EFFECT, _btc(), width))
 
 
 @pytest.mark.parametrize("width", [34, 54])

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from core.config import GuardianSettings
+from core.domain.identifiers import DERIVATIVES
 from core.domain.numbers import exact
-from core.guardian.limits import Breach, Rule
+from core.guardian.limits.base import Breach, Rule
 from core.guardian.proposal import Proposal
 
 
@@ -60,11 +61,34 @@ class SectorSize(_Exposure):
 
 
 class Leverage(_Exposure):
-    """Contracts are at most this many times equity; what is owned outright is 1."""
+    """Contracts are at most this many times equity; what is owned outright is at most once."""
 
     name = "max_leverage"
     key = "max_leverage"
-    field = "leveraged"
+    field = "position_worst"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        if proposal.market.kind in DERIVATIVES or proposal.position_worst <= proposal.equity:
+            return _Exposure.breach(self, proposal)
+        return self.beyond(proposal.position_worst / proposal.equity, 1.0, ">", "") if proposal.equity > 0.0 else None
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        use = _Exposure.use(self, proposal)
+        owned = proposal.market.kind not in DERIVATIVES
+        return (use[0], min(self.bound, 1.0)) if use is not None and owned else use
+
+    def beyond(self, value: float, bound: float, sign: str, key: str) -> Breach:
+        """Return a breach told in times of equity."""
+        text = f"leverage {value:.2f}x {sign} {bound:g}x"
+        return Breach(
+            self.name, exact(value), exact(bound), f"{text} of what is owned outright" if not key else text, key
+        )
+
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it: times of equity."""
+        return f"{value:.2f}x"
 
 
 class Gross(_Exposure):

@@ -1,0 +1,116 @@
+"""What one order may be: carried out whole, an exit no larger than the position, near the mark, not too large."""
+
+from decimal import Decimal
+
+from core.config import GuardianSettings
+from core.domain.numbers import exact, plain
+from core.domain.order import Operation
+from core.guardian.limits.base import Breach, Rule, number
+from core.guardian.proposal import Proposal, marketable
+
+_TRADE = Operation.TRADE
+_ROUNDING = 1e-12
+"""A price right at the collar is within it, however its double is rounded."""
+
+
+class Supported(Rule):
+    """What the engine cannot carry out whole is refused, never half done."""
+
+    name = "supported"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order = proposal.order
+        if order.operation is _TRADE and not order.smart_execution and not order.atomic_group_id:
+            return None
+        what, value = ("smart execution" if order.smart_execution else "an atomic group"), "unsupported"
+        if order.operation is not _TRADE:
+            what, value = f"operation {order.operation}", order.operation.value
+        return Breach(self.name, value, _TRADE.value, f"{what} is not supported yet; nothing sent")
+
+
+class ReduceOnly(Rule):
+    """A reduce-only order can never increase or flip a position, resting exits counted."""
+
+    name = "reduce_only"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order = proposal.order
+        if not order.reduce_only:
+            return None
+        position = proposal.position
+        if not position or (position > 0) == (order.side.sign > 0):
+            text = f"reduce-only {order.side} with position {position}: nothing to reduce; nothing sent"
+            return Breach(self.name, plain(order.quantity), "0", text)
+        resting = proposal.state.blotter.resting_reduction(order.instrument, order.side, proposal.replaces)
+        room = abs(position) - resting
+        if order.quantity <= room:
+            return None
+        if resting:
+            text = f"exit {order.quantity} is larger than position {abs(position)} less resting exits {resting}"
+        else:
+            text = f"exit {order.quantity} is larger than position {abs(position)}"
+        room = max(room, Decimal(0))
+        return Breach(self.name, plain(order.quantity), plain(room), f"{text}; nothing sent; use {room}")
+
+
+class PriceCollar(Rule):
+    """A limit that would trade at once may not be far from the mark."""
+
+    name = "price_collar"
+    key = "price_collar_frac"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order, market = proposal.order, proposal.market
+        if order.price is None or not market.mark or not marketable(order, market):
+            return None
+        away = abs(proposal.price / market.mark - 1.0)
+        bound = self.settings.price_collar_frac
+        return self.over(away, bound) if away > bound + _ROUNDING else None
+
+
+class OrderNotional(Rule):
+    """One order is at most this fraction of equity."""
+
+    name = "max_order_notional"
+    key = "max_order_notional_frac"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._frac = settings.max_order_notional_frac
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        bound = self._frac * proposal.equity
+        if proposal.notional <= bound:
+            return None
+        text = f"notional {number(proposal.notional)} > max_order_notional {number(bound)}"
+        return Breach(self.name, exact(proposal.notional), exact(bound), text, self.key)
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) for the screen, or None where it does not apply."""
+        return proposal.notional, self.settings.max_order_notional_frac * proposal.equity
+
+
+class OrderQuantity(Rule):
+    """One order is at most the instrument's own bound, where one is set."""
+
+    name = "max_order_quantity"
+    key = "max_order_quantity"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bounds = settings.max_order_quantity
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        if not self._bounds:
+            return None
+        bound = self._bounds.get(proposal.order.instrument)
+        if bound is None or proposal.order.quantity <= bound:
+            return None
+        return self.over(float(proposal.order.quantity), float(bound))

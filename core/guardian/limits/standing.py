@@ -1,0 +1,124 @@
+"""What must stand before an entry is looked at at all: trading state, venue, journal, feed."""
+
+from core.config import GuardianSettings
+from core.domain.approval import TradingState
+from core.domain.market import Health
+from core.domain.message import Nanoseconds
+from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
+from core.guardian.proposal import Proposal
+from core.markets import FUTURE_NS
+
+LIVE = "live"
+"""The mode in which orders meet a real venue, whose clock is not ours."""
+_ACTIVE = TradingState.ACTIVE
+_UNFIT = frozenset({Health.GAP, Health.CROSSED, Health.DOWN})
+
+
+class TradingStateLimit(Rule):
+    """In REDUCING only what shrinks a position passes; in HALTED nothing but reduce-only exits."""
+
+    name = "trading_state"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        now = proposal.state.trading_state
+        if now is _ACTIVE:
+            return None
+        if now is TradingState.REDUCING and proposal.reduces:
+            return None
+        if now is TradingState.HALTED and proposal.order.reduce_only:
+            return None
+        allowed = "what shrinks a position" if now is TradingState.REDUCING else "cancels and reduce-only exits"
+        why = proposal.state.state_reason
+        text = f"trading is {now}: only {allowed}" + (f" ({why})" if why else "")
+        return Breach(self.name, now.value, TradingState.ACTIVE.value, text)
+
+
+class VenueReady(Rule):
+    """Entries wait until the venue is connected and reconciled; exits until it is connected."""
+
+    name = "venue"
+    covers_exits = True
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        name = proposal.market.venue
+        venue = proposal.state.venues.get(name)
+        if venue is not None and venue.connected and (venue.reconciled or proposal.order.reduce_only):
+            return None
+        if venue is None or not venue.connected:
+            why = venue.reason if venue is not None else "not connected yet"
+            return Breach(self.name, "down", "connected", f"{name} is not connected ({why}); nothing was sent")
+        return Breach(self.name, "unreconciled", "reconciled", f"{name} is not reconciled yet: entries denied")
+
+
+class StoresReady(Rule):
+    """Entries need a journal that can be written; exits never do."""
+
+    name = "journal"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        trouble = proposal.state.store_trouble
+        if not trouble:
+            return None
+        return Breach(self.name, "failing", "writable", trouble)  # says what is denied
+
+
+class ClockOffset(Rule):
+    """Entries at a live venue need our clock near the venue's: its stamps and our times would not compare."""
+
+    name = "max_clock_offset"
+    key = "max_clock_offset_ms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bound: Nanoseconds = settings.max_clock_offset_ms * MS_NS
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        bound, offset = self._bound, proposal.market.clock_offset_ns
+        if -bound <= offset <= bound or proposal.state.mode != LIVE:
+            return None
+        off, limit = f"{abs(offset) / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
+        text = f"clock is {off} off {proposal.market.venue} (limit {limit}): entries denied"
+        return Breach(self.name, str(abs(offset) // MS_NS), str(bound // MS_NS), text, self.key)
+
+    def use(self, proposal: Proposal) -> tuple[float, float] | None:
+        """Return (value, bound) in ms for the screen, or None where it does not apply."""
+        return (proposal.market.clock_offset_ns / MS_NS, self._bound / MS_NS) if proposal.state.mode == LIVE else None
+
+    def text(self, value: float) -> str:
+        """Return a value or bound as this limit shows it."""
+        return f"{value:.0f} ms"
+
+
+class Stale(Rule):
+    """Entries need a living feed: fresh, in sequence, not crossed."""
+
+    name = "stale_after"
+    key = "stale_after_ms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self._bound: Nanoseconds = settings.stale_after_ms * MS_NS
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        market, bound = proposal.market, self._bound
+        if market.ts and proposal.now - market.ts <= bound and market.health not in _UNFIT and not market.ahead:
+            return None
+        age = market.age(proposal.now)
+        symbol = market.instrument.id
+        if market.ahead:
+            seen, allowed = f"{market.ahead / SECOND_NS:.0f} s", f"{FUTURE_NS / SECOND_NS:g} s"
+            why = f"{market.venue}'s clock is {seen} ahead of ours (limit {allowed}): entries denied"
+            return Breach("clock", str(market.ahead // MS_NS), str(FUTURE_NS // MS_NS), why)
+        if age is None:
+            return Breach(self.name, "never", str(bound // MS_NS), f"{symbol} has no price yet", self.key)
+        if age > bound:
+            seen, allowed = f"{age / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
+            text = f"{symbol} price is {seen} old (limit {allowed})"
+            return Breach(self.name, str(age // MS_NS), str(bound // MS_NS), text, self.key)
+        return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")

@@ -7,16 +7,18 @@ from typing import Any, Protocol
 import structlog
 
 from core import protocol as p
+from core.beating import Beating
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import InstrumentId
-from core.domain.message import Message, Nanoseconds
+from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
 from core.markets import KEPT_BARS
+from core.meeting import Meeting, endings, found
 from core.ports import Clock, Venue
 from core.reconcile import missing, reconcile
 from core.state import State, VenueView
@@ -60,6 +62,11 @@ class Shell(Protocol):
         """Run a task."""
         ...
 
+    @property
+    def beating(self) -> Beating:
+        """Return what knows whether the sentinel holds the lease."""
+        ...
+
 
 class VenueLink:
     """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
@@ -74,6 +81,7 @@ class VenueLink:
         self._up = False
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
+        self._meeting = Meeting(venue, runtime.beating)
 
     def emit(self, message: Message) -> None:
         """Queue what the venue says.
@@ -81,6 +89,14 @@ class VenueLink:
         Fills that come with a connect wait for its snapshot: that has those of the time before, and entry price and
         realised profit depend on the order in which fills are applied. Some overtake the word that the link is up.
         """
+        strange = self._meeting.unmet(message, self._state) if isinstance(message, Event) else None
+        if strange is not None:
+            if self._meeting.first(strange):
+                self._runtime.spawn(self._meet(strange))
+            return
+        self._pass(message)
+
+    def _pass(self, message: Message) -> None:
         if isinstance(message, e.OrderFilled) and (self._holding or not self._up):
             self._held.append(message)
             return
@@ -93,6 +109,14 @@ class VenueLink:
         elif self._holding and self._runtime.clock.now() - self._holding > HOLD_NS:
             self._release()
         self._runtime.emit(message)
+
+    async def _meet(self, order: ClientOrderId) -> None:
+        """Learn an order of the sentinel's, then hear what was said of it."""
+        report = await self._meeting.ask(order)
+        if report is not None and order not in self._state.blotter.orders:
+            self._runtime.take(found(report, self.venue.id, self._runtime.clock.now()))
+        for message in self._meeting.met(order):
+            self._pass(message)
 
     def _release(self) -> None:
         """Let the fills go that waited; those that the snapshot had too are known by their ids."""
@@ -151,10 +175,17 @@ class VenueLink:
         view = self._view
         link = view.since
         snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+        asks = [self._meeting.ask(id_) for id_ in self._meeting.in_fills(snapshot, state)]
+        met = [report for report in await asyncio.gather(*asks) if report is not None]
         answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, asked)}
         if not view.connected or view.since != link:
             raise VenueError("the link changed while the venue was asked; asking again")
+        for report in met:
+            if report.client_order_id not in state.blotter.orders:
+                runtime.take(found(report, self.venue.id, runtime.clock.now()))
         for event in reconcile(state, snapshot, answers, asked, runtime.clock.now()):
+            runtime.take(event)
+        for event in endings(met, state, runtime.clock.now()):
             runtime.take(event)
         self._release()
 
@@ -193,6 +224,9 @@ class VenueLink:
     async def send(self, approved: Approved[Any]) -> None:
         """Hand a command to the venue. Refused before it left: said so. Anything else that fails: outcome unknown."""
         command = approved.command
+        if self._runtime.beating.barred:  # looked at here, right before the wire: an engine may have slept until now
+            self._not_sent(command, "the sentinel holds the lease")
+            return
         try:
             if isinstance(command, c.SubmitOrder):
                 await self.venue.submit(approved)

@@ -85,6 +85,7 @@ class Engine:
             m.FeedReport: self._claim,
             m.VenueStatus: self._data,
             m.StoreStatus: self._data,
+            m.SentinelStatus: self._data,
             a.TargetStatus: self._data,
             s.ResearcherStatus: self._data,
             s.StudyChanged: self._data,

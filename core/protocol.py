@@ -13,7 +13,7 @@ from core import frames, wire
 from core.curve import EquityPoint
 from core.domain.events import OrderFilled
 from core.domain.identifiers import ClientOrderId, InstrumentId
-from core.domain.market import Bar, Interval
+from core.domain.market import Bar, Interval, SentinelStatus
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
 from core.domain.studies import TrialReport, Trials
@@ -112,6 +112,7 @@ class Status(msgspec.Struct, frozen=True):
     """Exits that left without a record, until the journal can be written again."""
     unfit: int = 0
     """Events since the engine's start, the journal's at recovery among them, that did not fit and were not applied."""
+    sentinel: SentinelStatus | None = None
 
 
 class PositionView(msgspec.Struct, frozen=True):

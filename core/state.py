@@ -21,6 +21,7 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
 from core.exiting import Exiting
+from core.guard import Guard
 from core.ledger import Ledger
 from core.markets import Market, Markets
 from core.studies import StudyBook, StudyImage
@@ -114,6 +115,7 @@ class State:
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
         self.watched, self.curve = Watched(), Curve()
+        self.guard = Guard()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {
@@ -128,6 +130,7 @@ class State:
             m.FeedReport: self._feed_report,
             m.VenueStatus: self._venue_status,
             m.StoreStatus: self._store_status,
+            m.SentinelStatus: self.guard.take,
             m.Timer: self._timer,
             m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
             **self.blotter.handlers(),

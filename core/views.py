@@ -55,6 +55,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         flattening=tuple(state.exits.flattening),
         unjournalled=tuple(state.exits.unjournalled),
         unfit=state.illegal,
+        sentinel=state.guard.status,
     )
 
 

@@ -24,6 +24,7 @@ PLAIN = (
     "demo",
     "market",
     "engine",
+    "sentinel",
     "recorder",
     "stop",
     "status",
@@ -40,6 +41,8 @@ PLAIN = (
     "positions",
     "alerts",
     "replay",
+    "drill",
+    "install-service",
     "doctor",
     "web",
 )
@@ -72,7 +75,8 @@ def root(
 
 
 for name in PLAIN:
-    app.command(name)(getattr(import_module(f"desk.commands.{name}"), name))
+    stem = name.replace("-", "_")
+    app.command(name)(getattr(import_module(f"desk.commands.{stem}"), stem))
 for name in GROUPS:
     app.add_typer(import_module(f"desk.commands.{name}").app, name=name)
 

@@ -25,6 +25,7 @@ class AlertKind(StrEnum):
     STORE = "store"
     DELIVERY = "delivery"
     """An alert could not be handed to a target outside."""
+    SENTINEL = "sentinel"
 
 
 class Severity(IntEnum):

@@ -16,6 +16,7 @@ from core.domain.order import Order, OrderRecord
 from core.guardian import exposure
 from core.guardian import limits as rules
 from core.guardian.able import Able
+from core.guardian.barred import Lease
 from core.guardian.limits import Breach, Limit
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
@@ -45,6 +46,7 @@ class Guardian:
             rules.TradingStateLimit(settings),
             rules.VenueReady(settings),
             rules.StoresReady(settings),
+            Lease(settings),
             rules.ReduceOnly(settings),
             rules.Stale(settings),
             rules.PriceCollar(settings),

@@ -20,8 +20,7 @@ from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
-from core.exiting import Exiting
-from core.guard import Guard
+from core.exiting import Exiting, Guard
 from core.ledger import Ledger
 from core.markets import Market, Markets
 from core.studies import StudyBook, StudyImage
@@ -109,13 +108,11 @@ class State:
         self.venues: dict[VenueId, VenueView] = {}
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
-        self.day_start = ZERO
+        self.day_start = self.peak = ZERO
         self.day_started: Nanoseconds = 0
-        self.peak = ZERO
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
-        self.watched, self.curve = Watched(), Curve()
-        self.guard = Guard()
+        self.watched, self.curve, self.guard = Watched(), Curve(), Guard()
         self.illegal = 0
         """Venue events that no order's life allows, and fills of instruments nobody defined; kept, not applied."""
         self.handlers: dict[type, Callable[[Any], None]] = {

@@ -4,7 +4,7 @@ import time
 
 from core.domain.message import Nanoseconds
 
-_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Linux stops CLOCK_MONOTONIC while the machine sleeps: a closed lid would leave the engine hours in the past."""
 
 
@@ -12,11 +12,11 @@ class LiveClock:
     """Tell UTC from the time since boot, sleep included: a step of the system clock changes nothing until restart."""
 
     def __init__(self) -> None:
-        self._offset = time.time_ns() - time.clock_gettime_ns(_SINCE_BOOT)
+        self._offset = time.time_ns() - time.clock_gettime_ns(SINCE_BOOT)
 
     def now(self) -> Nanoseconds:
         """Return the time in ns, UTC."""
-        return time.clock_gettime_ns(_SINCE_BOOT) + self._offset
+        return time.clock_gettime_ns(SINCE_BOOT) + self._offset
 
 
 class ManualClock:

@@ -104,6 +104,12 @@ class GuardianSettings(Section, frozen=True):
         float, about("a stop must be confirmed by its venue within this time of its fill (s)", gt=0)
     ] = 2.0
     max_exits_per_second: Annotated[int, about("exits sent in one second, counted apart from orders", ge=1)] = 20
+    engine_silent_after_ms: Annotated[
+        int, about("an engine silent for so long loses the lease and is restarted by the sentinel (ms)", ge=500)
+    ] = 2000
+    sentinel_grace_ms: Annotated[
+        int, about("a restarted engine that has not reconciled by then: the sentinel closes everything (ms)", ge=500)
+    ] = 3000
     max_clock_offset_ms: Annotated[
         int, about("entries at a live venue are denied when its clock is further from ours (ms)", ge=1)
     ] = 1000
@@ -172,6 +178,9 @@ class EngineSettings(Section, frozen=True):
     instruments: Annotated[
         tuple[InstrumentId, ...], about("trade these alone, by their ids; none is all that the market has")
     ] = ()
+    sentinel: Annotated[
+        bool, about("run a sentinel beside the engine: without it nobody closes positions when the engine dies")
+    ] = True
     checkpoint_every_records: Annotated[
         int, about("journal records between checkpoints; bounds the time a restart takes", ge=100)
     ] = 20_000

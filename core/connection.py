@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 
 from core import protocol as p
+from core.beating import Beating
 from core.compare import Comparison
 from core.config import ReconcileSettings
 from core.contact import VenueView
@@ -16,12 +17,13 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, FillId, InstrumentId
-from core.domain.message import Message, Nanoseconds
+from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import OrderStatus
 from core.domain.reports import OrderReport
 from core.engine import Engine
 from core.errors import VenueError
 from core.markets import KEPT_BARS
+from core.meeting import Meeting, endings, found
 from core.ports import Clock, Venue
 from core.reconcile import explained, foreign_fill, is_foreign, missing, reported
 from core.state import State
@@ -71,6 +73,11 @@ class Shell(Protocol):
         """Run a task."""
         ...
 
+    @property
+    def beating(self) -> Beating:
+        """Return what knows whether the sentinel holds the lease."""
+        ...
+
 
 class VenueLink:
     """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
@@ -97,6 +104,7 @@ class VenueLink:
         """What the last snapshot told: its stamp, when it was asked for, of what it gave the amount."""
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
+        self._meeting = Meeting(venue, runtime.beating)
 
     def emit(self, message: Message) -> None:
         """Queue what the venue says.
@@ -106,6 +114,14 @@ class VenueLink:
         """
         if isinstance(message, e.PositionLiquidated):
             self._forced.add(message.fill_id)
+        strange = self._meeting.unmet(message, self._state) if isinstance(message, Event) else None
+        if strange is not None:
+            if self._meeting.first(strange):
+                self._runtime.spawn(self._meet(strange))
+            return
+        self._pass(message)
+
+    def _pass(self, message: Message) -> None:
         if isinstance(message, e.OrderFilled) and (self._holding or not self._up):
             self._held.append(message)
             return
@@ -141,11 +157,26 @@ class VenueLink:
     def _owns(self, order: ClientOrderId) -> bool:
         return self._runtime.engine.owns(order)
 
+    async def _meet(self, order: ClientOrderId) -> None:
+        """Learn an order of the sentinel's, then hear what was said of it."""
+        report = await self._meeting.ask(order)
+        if report is not None:
+            self._take_in([report])
+        for message in self._meeting.met(order):
+            self._pass(message)
+
     def _release(self) -> None:
         """Let the fills go that waited; those that the snapshot had too are known by their ids."""
         held, self._held, self._holding = self._held, [], 0
         for fill in held:
             self._runtime.emit_all(self._with_word(fill))
+
+    def _take_in(self, reports: Sequence[OrderReport]) -> None:
+        """Put orders of the sentinel's into the blotter, as ours, where they are not there yet."""
+        for report in reports:
+            if report.client_order_id not in self._state.blotter.orders:
+                for event in found(report, self.venue.id, self._runtime.clock.now()):
+                    self._runtime.take(event)
 
     async def connected(self) -> None:
         """Learn the instruments, reconcile, subscribe; repeated until it works or the link is lost."""
@@ -222,12 +253,17 @@ class VenueLink:
             link, now = view.since, runtime.clock.now()
             asked = asked or now
             snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+            asks = [self._meeting.ask(id_) for id_ in self._meeting.in_fills(snapshot, state)]
+            met = [report for report in await asyncio.gather(*asks) if report is not None]
             answers = await self._answers(missing(state, snapshot, asked))
             if not view.connected or view.since != link:
                 raise VenueError("the link changed while the venue was asked; asking again")
             told = reported(state, snapshot)
             self._last = e.VenueReconciled(self.venue.id, snapshot.ts_exchange, now, now, told)
+            self._take_in(met)
             for event in explained(state, snapshot, answers, asked, runtime.clock.now(), self._owns):
+                runtime.take(event)
+            for event in endings(met, state, runtime.clock.now()):
                 runtime.take(event)
             self._release()
             for event in self._comparison.look(state, snapshot, runtime.clock.now()):
@@ -310,6 +346,9 @@ class VenueLink:
     async def send(self, approved: Approved[Any]) -> None:
         """Hand a command to the venue. Refused before it left: said so. Anything else that fails: outcome unknown."""
         command = approved.command
+        if self._runtime.beating.barred:  # looked at here, right before the wire: an engine may have slept until now
+            self._not_sent(command, "the sentinel holds the lease")
+            return
         try:
             if isinstance(command, c.SubmitOrder):
                 await self.venue.submit(approved)

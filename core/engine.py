@@ -36,13 +36,8 @@ from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
 _TOLD = (
-    m.VenueStatus,
-    m.VenueCompared,
-    m.StoreStatus,
-    a.TargetStatus,
-    s.ResearcherStatus,
-    s.StudyChanged,
-    s.ConfigChanged,
+    *(m.VenueStatus, m.VenueCompared, m.StoreStatus, m.SentinelStatus, a.TargetStatus),
+    *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged),
 )
 """Data that the state takes, and strategies hear of."""
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from core.domain.events import ExitUnjournalled, FlattenEnded, FlattenStarted
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
+from core.domain.market import SentinelStatus
 from core.domain.message import Nanoseconds
 from core.domain.watch import ExitEscalated
 
@@ -90,3 +91,19 @@ class Exiting(msgspec.Struct):
         """Take what an image holds."""
         theirs = image.copy()
         self.flattening, self.flattened, self.unjournalled = theirs.flattening, theirs.flattened, theirs.unjournalled
+
+
+class Guard:
+    """Keep what was told of the sentinel last; None where the engine runs without one, or has not looked yet."""
+
+    def __init__(self) -> None:
+        self.status: SentinelStatus | None = None
+
+    def take(self, status: SentinelStatus) -> None:
+        """The sentinel stands like this now."""
+        self.status = status
+
+    @property
+    def holds(self) -> str:
+        """Return why it holds the lease; empty while orders may be sent."""
+        return self.status.holds if self.status is not None else ""

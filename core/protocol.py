@@ -13,7 +13,7 @@ from core import frames, wire
 from core.curve import EquityPoint
 from core.domain.events import OrderFilled
 from core.domain.identifiers import ClientOrderId, InstrumentId
-from core.domain.market import Bar, Interval
+from core.domain.market import Bar, Interval, SentinelStatus
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus
 from core.domain.risk import RiskView
@@ -117,6 +117,7 @@ class Status(msgspec.Struct, frozen=True):
     """Differences between our record and the venues' that wait for a word."""
     loosened: tuple[str, ...] = ()
     """Limits that a change of the settings has loosened, and nobody has tightened since."""
+    sentinel: SentinelStatus | None = None
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import structlog
 from core import protocol as p
 from core import wire
 from core.answers import Answers
+from core.beating import Beating
 from core.config import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import commands as c
@@ -53,6 +54,7 @@ class Runtime:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
+        self.beating = Beating(self)
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()
@@ -83,6 +85,7 @@ class Runtime:
     async def start(self, socket: Path | None = None) -> None:
         """Recover, make the run number durable, listen, and connect the venues."""
         self._loop = asyncio.get_running_loop()
+        self.beating.begin()
         applied = self.recover()
         run = self.journal.start_run()
         now = self.clock.now()
@@ -107,6 +110,7 @@ class Runtime:
 
     async def stop(self, reason: str) -> None:
         """End in order: venues, last records, ticks, clients."""
+        self.beating.end()
         if self._timer is not None:
             self._timer.cancel()
         for link in self.links.values():
@@ -186,6 +190,8 @@ class Runtime:
             self._publish(message)
             if isinstance(message, m.VenueStatus):
                 self._venue_changed(message)
+            elif isinstance(message, m.Timer):
+                self.beating.looked()
         if effects:
             self._carry_out(effects, turn)
         elif isinstance(message, c.StopEngine):
@@ -289,6 +295,7 @@ class Runtime:
         self._due = self._loop.time() + TIMER_S
         self._timer = self._loop.call_later(TIMER_S, self._tick)
         self.recording.watch()
+        self.beating.tick()
         for link in self.links.values():
             if link.has_unknown():
                 self.spawn(link.resolve_unknown())

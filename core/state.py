@@ -23,7 +23,7 @@ from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderRecord
 from core.domain.position import BetPosition, Position
-from core.exiting import Exiting
+from core.exiting import Exiting, Guard
 from core.forecasts import Forecasts, RiskDay
 from core.ledger import Ledger
 from core.limits_in_force import LimitsInForce
@@ -93,7 +93,7 @@ class State:
         self.day_started: Nanoseconds = 0
         self.store_trouble = ""
         self.exits, self.capital = Exiting(), Capital()
-        self.watched, self.curve = Watched(), Curve()
+        self.watched, self.curve, self.guard = Watched(), Curve(), Guard()
         self.differences = Differences()
         self.strategies: dict[StrategyId, bytes] = {}
         """What each strategy wants to know again after a restart, as it saved it."""
@@ -111,6 +111,7 @@ class State:
             m.InstrumentDefined: self._instrument,
             m.FeedReport: self._feed_report,
             m.StoreStatus: self._store_status,
+            m.SentinelStatus: self.guard.take,
             m.Timer: self._timer,
             m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
             **self.blotter.handlers(),

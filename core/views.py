@@ -57,6 +57,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         unfit=state.illegal,
         differences=len(state.differences.waiting),
         loosened=state.limits.words(),
+        sentinel=state.guard.status,
     )
 
 

@@ -46,7 +46,17 @@ def status(view: Status) -> Json:
         "differences": view.differences,
         "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
+        "sentinel": sentinel(view),
     }
+
+
+def sentinel(view: Status) -> Json | None:
+    """Return how the sentinel stands; ``age_ms`` is null where none runs."""
+    told = view.sentinel
+    if told is None:
+        return None
+    age = max(view.now - told.seen, 0) // MS_NS if told.seen else None
+    return {"armed": told.armed, "holds": told.holds, "age_ms": age, "did": told.did, "drill": told.drill}
 
 
 def position(view: PositionView) -> Json:

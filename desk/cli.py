@@ -25,6 +25,7 @@ PLAIN = (
     "demo",
     "market",
     "engine",
+    "sentinel",
     "recorder",
     "stop",
     "status",
@@ -42,6 +43,8 @@ PLAIN = (
     "risk",
     "alerts",
     "replay",
+    "drill",
+    "install-service",
     "doctor",
     "web",
 )
@@ -74,7 +77,8 @@ def root(
 
 
 for name in PLAIN:
-    app.command(name)(getattr(import_module(f"desk.commands.{name}"), name))
+    stem = name.replace("-", "_")
+    app.command(name)(getattr(import_module(f"desk.commands.{stem}"), stem))
 for name in GROUPS:
     app.add_typer(import_module(f"desk.commands.{name}").app, name=name)
 

@@ -16,6 +16,7 @@ from core.config_file import load
 from core.errors import ClientError, TradedeckError
 from core.protocol import AskStatus, Status
 from desk import alerting, services
+from desk.commands.shown import sentinel_words
 from desk.paths import Home, Role
 from desk.session import talk
 from tui.fit import unfit
@@ -154,6 +155,7 @@ def _engine(home: Home) -> Iterator[Finding]:
         "trading", "ok" if view.state == "ACTIVE" else "note", f"{view.mode}, {view.state} {view.state_reason}"
     )
     yield Finding("records", "ok" if view.journal == "ok" else "wrong", f"journal {view.journal}")
+    yield _sentinel(home, view)
     if view.unfit:
         detail = f"{view.unfit} events did not fit what is known; they are kept and not applied"
         yield Finding("events", "note", detail, f"compare positions with the venue; {home.log(Role.ENGINE)} names them")
@@ -163,6 +165,15 @@ def _engine(home: Home) -> Iterator[Finding]:
     for venue, words in view.venues.items():
         yield Finding(venue, "ok" if words == "ready" else "wrong", words)
     yield from _feeds(view)
+
+
+def _sentinel(home: Home, view: Status) -> Finding:
+    words, told = sentinel_words(view), view.sentinel
+    if told is None or not told.seen:
+        return Finding("guard", "note", words, "tradedeck, or tradedeck sentinel, starts it")
+    if told.holds or view.now - told.seen > STALE_MS * 1_000_000:
+        return Finding("guard", "wrong", words, f"see {home.log(Role.SENTINEL)}")
+    return Finding("guard", "ok", words)
 
 
 def _feeds(view: Status) -> Iterator[Finding]:

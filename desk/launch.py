@@ -1,4 +1,4 @@
-"""Bring up what is missing of a home: market, engine, recorder, in that order."""
+"""Bring up what is missing of a home: market, engine, sentinel, recorder, in that order."""
 
 import re
 from collections.abc import Sequence
@@ -79,9 +79,13 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
         )
     started: list[Role] = []
     try:
-        for role, arguments in ((Role.MARKET, asked.arguments()), (Role.ENGINE, []), (Role.RECORDER, [])):
-            wanted = role is not Role.RECORDER or settings.ticks.record
-            if wanted and services.running(home, role) is None:
+        for role, arguments in (
+            (Role.MARKET, asked.arguments()),
+            (Role.ENGINE, []),
+            (Role.SENTINEL, []),
+            (Role.RECORDER, []),
+        ):
+            if _wanted(role, settings) and services.running(home, role) is None:
                 services.start(home, role, arguments)
                 started.append(role)
     except StoreError:
@@ -90,8 +94,14 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
     return started
 
 
+def _wanted(role: Role, settings: Settings) -> bool:
+    if role is Role.RECORDER:
+        return settings.ticks.record
+    return role is not Role.SENTINEL or settings.engine.sentinel
+
+
 def take_down(home: Home, roles: Sequence[Role]) -> None:
-    """End roles, the engine first so that its last words are recorded and its orders are not orphaned in haste."""
-    for role in (Role.ENGINE, Role.RECORDER, Role.MARKET):
+    """End roles: the sentinel, which would miss the engine, then that, so that its last words are recorded."""
+    for role in (Role.SENTINEL, Role.ENGINE, Role.RECORDER, Role.MARKET):
         if role in roles:
             services.stop(home, role)

@@ -22,6 +22,7 @@ class Role(StrEnum):
 
     MARKET = "market"
     ENGINE = "engine"
+    SENTINEL = "sentinel"
     RECORDER = "recorder"
 
 
@@ -69,6 +70,16 @@ class Home(msgspec.Struct, frozen=True):
     def market_socket(self) -> Path:
         """Return the socket of the practice exchange."""
         return self.reach / "market.sock"
+
+    @property
+    def lease(self) -> Path:
+        """Return the file of what the sentinel must not forget."""
+        return self.root / "sentinel.json"
+
+    @property
+    def drill(self) -> Path:
+        """Return the file of the last drill's result."""
+        return self.root / "drill.json"
 
     @property
     def reach(self) -> Path:

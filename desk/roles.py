@@ -43,9 +43,13 @@ def role(home: Home, name: Role, detail: Callable[[Settings], str] = lambda _: "
             log.info("role ended", role=str(name))
 
 
-def serve(work: Work) -> None:
-    """Run a role's work on a fast loop until SIGTERM or SIGINT sets its event."""
-    import uvloop
+def serve(work: Work, *, fast: bool = True) -> None:
+    """Run a role's work until SIGTERM or SIGINT sets its event, on the ``fast`` loop or on the one that is small."""
+    factory = None
+    if fast:
+        import uvloop
+
+        factory = uvloop.new_event_loop
 
     async def until_stopped() -> None:
         stop = asyncio.Event()
@@ -56,5 +60,5 @@ def serve(work: Work) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         await work(stop)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(until_stopped())

@@ -9,18 +9,19 @@ from desk.exits import held, wait_flat
 from desk.output import Refused
 from desk.paths import Home, Role
 from desk.session import ORIGIN, require, talk
+from store.lease import read_lease
 
 FLATTEN_SECONDS = 30.0
 
 
 def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[str]:
-    """End what runs and return its names; the engine first, while the market still answers it.
+    """End what runs and return its names; the sentinel is disarmed first, then the engine while the market answers.
 
     Raises:
-        Refused: positions or orders are open and neither ``leave`` nor ``flatten`` was said.
+        Refused: something is open and neither ``leave`` nor ``flatten`` was said, or the sentinel holds the lease.
         ClientError: the positions could not be closed; everything still runs.
     """
-    asked = [Role.ENGINE, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
+    asked = [Role.SENTINEL, Role.ENGINE, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
     there = [role for role in asked if services.running(home, role) is not None]
     if Role.ENGINE in there:
         try:
@@ -28,6 +29,8 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
         except NoEngine as error:
             if not leave:
                 raise NoEngine(f"{error}; --leave ends it without asking what is open") from error
+    elif not leave and read_lease(home.lease).held and Role.SENTINEL in there:
+        raise _closing(home)
     for role in there:
         services.stop(home, role)
     return [role.value for role in there]
@@ -43,11 +46,22 @@ def _dismiss(home: Home, *, leave: bool, flatten: bool) -> None:
         left = held(client.state, None)
         if left and not leave:
             raise _open_risk(left)
+        watched = services.stop(home, Role.SENTINEL)  # disarmed: the engine's end is wanted
         outcome = await client.send(StopEngine(leave, ORIGIN))
         if not outcome.ok:
+            if watched:
+                services.start(home, Role.SENTINEL)
             raise Refused(outcome.reason, {"stopped": [], "reason": outcome.reason})
 
     talk(home, work, stream=True)
+
+
+def _closing(home: Home) -> Refused:
+    reason = (
+        f"the engine is dead and the sentinel holds the lease ({read_lease(home.lease).reason}): nothing was stopped; "
+        "start the engine (tradedeck) to see what is open, or --leave to end the sentinel too"
+    )
+    return Refused(reason, {"stopped": [], "reason": reason})
 
 
 def _open_risk(left: list[InstrumentId]) -> Refused:

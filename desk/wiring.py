@@ -75,7 +75,7 @@ def build_engine(
     return runtime
 
 
-def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Venue]":
+def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = "engine") -> "list[Venue]":
     """Return a session for each venue that the practice exchange can stand in for.
 
     One without an account there stays silent and tries again, so that a market restarted with other tapes is learnt.
@@ -93,14 +93,21 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock") -> "list[Ven
             """Return what can be traded here and was chosen."""
             return [item for item in await super().instruments() if not wanted or item.id in wanted]
 
-    return [ChosenVenue(venue, home.market_socket, clock, optional=venue not in ALWAYS_OPEN) for venue in venues()]
+    return [
+        ChosenVenue(venue, home.market_socket, clock, name, optional=venue not in ALWAYS_OPEN) for venue in venues()
+    ]
 
 
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
     from desk import alerting
+    from desk.pulses import open_pulse
+    from desk.sitter import Sitter
+    from desk.systemd import Notify
     from store.home_lock import HomeLock
+    from store.lease import read_lease
 
+    notify = Notify()
     with role(home, Role.ENGINE) as (settings, places), HomeLock(home.journal.parent):
 
         async def work(stop: asyncio.Event) -> None:
@@ -111,20 +118,75 @@ def run_engine(home: Home) -> None:
                     loop.call_soon_threadsafe(runtime.emit, status)
 
             notifier = alerting.notifier(home, settings, tell)
+            pulse = open_pulse(home)
+            if read_lease(home.lease).held:  # the page in memory does not outlive the machine, the lease does
+                pulse.take()
             runtime = build_engine(home, settings, places, notifier.take)
+            runtime.beating.use(pulse, f"t{home.mark()}")
+            Sitter(home, notify).sit(runtime.beating)
             notifier.start()
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)
             await runtime.start(home.engine_socket)
             services.ready()
+            notify.ready(f"run {runtime.engine.state.run}")
             ends = [asyncio.ensure_future(event.wait()) for event in (stop, runtime.stopping)]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
                 end.cancel()
+            notify.stopping()
             await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
             await loop.run_in_executor(None, notifier.stop)
 
         serve(work)
+
+
+# --- sentinel ---------------------------------------------------------------------------------------------------------
+
+
+def run_sentinel(home: Home) -> None:
+    """Run the sentinel until it is told to stop; it loads no more than its sessions need."""
+    from core.clock import LiveClock
+    from desk.alerting import Crier
+    from desk.pulses import open_pulse
+    from desk.systemd import Notify
+    from desk.watchdog import Watchdog
+    from venues.market.accounts import ALWAYS_OPEN
+
+    notify = Notify()
+    with role(home, Role.SENTINEL) as (settings, _):
+        pulse = open_pulse(home)
+        venues = {
+            venue.id: (venue, venue.id in ALWAYS_OPEN)
+            for venue in market_venues(home, settings, LiveClock(), "sentinel")
+        }
+        said = ""
+
+        def on_look(words: str) -> None:
+            nonlocal said
+            notify.alive()
+            if words != said:
+                said = words
+                notify.status(words)
+
+        def ready() -> None:
+            services.ready()
+            notify.ready(said)
+
+        async def work(stop: asyncio.Event) -> None:
+            watchdog = Watchdog(
+                home,
+                settings.guardian,
+                pulse,
+                venues,
+                supervised=notify.supervised,
+                alarm=Crier(home, settings).cry,
+                on_look=on_look,
+            )
+            await watchdog.run(stop, ready)
+            notify.stopping()
+
+        serve(work, fast=False)
 
 
 # --- market -----------------------------------------------------------------------------------------------------------

@@ -42,8 +42,15 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         alerts=len(waiting := state.alerts.waiting()),
         alarm=any(alert.severity is Severity.CRITICAL for alert in waiting),
         differences=len(state.differences.waiting),
-        trouble=state.store_trouble or ("" if feed.connected else feed.trouble),
+        trouble=_trouble(feed),
     )
+
+
+def _trouble(feed: Feed) -> str:
+    state = feed.state
+    if state.guard.holds:
+        return f"sentinel holds the lease: {state.guard.holds}"
+    return state.store_trouble or ("" if feed.connected else feed.trouble)
 
 
 def _drawdown(state: State, equity: float | None) -> float | None:

@@ -17,6 +17,8 @@ from core.state import State
 SECOND_NS: Nanoseconds = 1_000_000_000
 EASE = 0.9
 """A bound that was passed counts as passed until the value is back under this part of it."""
+SENTINEL_NS: Nanoseconds = 2 * SECOND_NS
+"""A sentinel that has not been heard of for so long is missed."""
 PRICE_EASE = 0.001
 """A price rule that stays speaks again only after the price was this fraction back behind its bound."""
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})
@@ -60,6 +62,7 @@ class Conditions:
             yield from self._feeds(state, int(settings.feed_after_s * SECOND_NS), now)
         yield from _differences(state)
         yield from _targets(state)
+        yield from _sentinel(state, now)
         yield from self._losses(state, settings, is_on)
         if settings.limit_used_frac:
             yield from self._limits(state, settings.limit_used_frac, now, is_on)
@@ -130,6 +133,23 @@ def blind(state: State) -> bool:
 
 def _bound(bound: float, on: bool) -> float:
     return bound * EASE if on else bound
+
+
+# --- the sentinel -----------------------------------------------------------------------------------------------------
+
+
+def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
+    status = state.guard.status
+    if status is None:
+        return
+    if status.holds:
+        text = f"the sentinel holds the lease, nothing is sent: {status.holds}"
+        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+    elif status.seen and now - status.seen > SENTINEL_NS:
+        text = (
+            f"the sentinel has been silent for {(now - status.seen) / SECOND_NS:.0f} s: nobody closes for a dead engine"
+        )
+        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ BURST = 20
 """New alerts of one kind within the repeat window; what comes beyond is counted in one alert for all of it."""
 MOST_LATER = 1000
 """What waits for the next timer at most; where none comes, memory stays flat all the same."""
-_AT_ONCE = frozenset({a.AlertKind.STORE, a.AlertKind.FEED})
+_AT_ONCE = frozenset({a.AlertKind.STORE, a.AlertKind.FEED, a.AlertKind.SENTINEL})
 """Kinds that need no second look: feeds have been given their time already."""
 _VALUED = frozenset({a.AlertKind.PROFIT, a.AlertKind.DRAWDOWN, a.AlertKind.LIMIT})
 """Kinds that nothing can be said of while the account cannot be valued."""

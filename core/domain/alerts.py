@@ -27,6 +27,7 @@ class AlertKind(StrEnum):
     """Our record and a venue's differ, and wait for the trader's word."""
     DELIVERY = "delivery"
     """An alert could not be handed to a target outside."""
+    SENTINEL = "sentinel"
 
 
 class Severity(IntEnum):

@@ -180,6 +180,21 @@ class StoreStatus(Data, frozen=True):
     ts: Nanoseconds
 
 
+class SentinelStatus(Data, frozen=True):
+    """How the sentinel stands, as the engine sees it; without one ``seen`` is 0.
+
+    ``holds`` is why it holds the lease, empty while the engine may send. ``seen`` is its last heartbeat (ns, UTC).
+    """
+
+    armed: bool
+    holds: str
+    seen: Nanoseconds
+    did: str
+    drill: str
+    """When the drill was last run and what it measured, in words."""
+    ts: Nanoseconds
+
+
 class Timer(Data, frozen=True):
     """Time passes; wakes everything that no price wakes."""
 

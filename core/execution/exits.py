@@ -124,8 +124,8 @@ class Exits:
         pace = self._paces.get(instrument)
         if pace is None:  # begun by a run that ended before it was flat
             pace = self._paces[instrument] = Pace(resumed=True)
-        if pace.resumed and self._awaits_venue(instrument, pace):
-            return
+        if self.state.guard.holds or (pace.resumed and self._awaits_venue(instrument, pace)):
+            return  # the sentinel closes it meanwhile, or the venue has yet to answer
         state, closing, market = self.state, self.state.exits.flattening[instrument], self.state.markets[instrument]
         if closing.guarded:
             self._escalate_if_late(instrument, closing, pace)

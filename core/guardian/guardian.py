@@ -15,6 +15,7 @@ from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord
 from core.guardian import limits as rules
 from core.guardian.able import Able
+from core.guardian.barred import Lease
 from core.guardian.differing import Differing
 from core.guardian.limits import Breach, Limit, exposure
 from core.guardian.proposal import Proposal, reference_price
@@ -51,6 +52,7 @@ class Guardian:
             rules.VenueReady(settings),
             Differing(settings),
             rules.StoresReady(settings),
+            Lease(settings),
             rules.ReduceOnly(settings),
             rules.Stale(settings),
             rules.ClockOffset(settings),

@@ -28,6 +28,7 @@ def show_status(view: Status) -> None:
     )
     write(f"realised {signed(view.realised_pnl)}  fees {grouped(view.fees)}  funding {signed(view.funding)}")
     write(f"journal {view.journal}  clients {view.clients}")
+    write(sentinel_words(view))
     for venue, words in view.venues.items():
         write(f"{venue}: {words}")
     if view.loosened:
@@ -45,6 +46,17 @@ def show_status(view: Status) -> None:
     if view.feeds:
         write()
         show_feeds(view.feeds)
+
+
+def sentinel_words(view: Status) -> str:
+    """Say in a line how the sentinel stands."""
+    told = view.sentinel
+    drill = f"; {told.drill}" if told is not None and told.drill else ""
+    if told is None or not told.seen:
+        held = f" and the lease is held: {told.holds}" if told is not None and told.holds else ""
+        return f"sentinel: none runs{held}; nobody closes positions if the engine dies{drill}"
+    how = f"HOLDS THE LEASE, nothing is sent: {told.holds}" if told.holds else "armed" if told.armed else "not armed"
+    return f"sentinel ♥{max(view.now - told.seen, 0) / SECOND_NS:.1f}s {how}{drill}"
 
 
 def show_positions(views: Iterable[PositionView]) -> None:

@@ -18,6 +18,8 @@ from desk import services
 from desk.paths import Home, Role
 
 START_SECONDS = 120.0
+ALWAYS = (Role.MARKET, Role.ENGINE, Role.RECORDER)
+"""The roles of a workstation; a sentinel only where the settings were not touched."""
 ANSWERED = ("order", "amend", "cancel", "flatten")
 """Commands that wait for the venue's answer: they return at the answer, so a long wait costs nothing."""
 
@@ -93,13 +95,15 @@ class Desk:
         """Start the workstation without a screen and wait until it trades.
 
         Unless it is the ``first`` start of a home, prices may grow old here: a machine that stands still for two
-        seconds must not have orders refused.
+        seconds must not have orders refused. It runs without a sentinel then: engines are killed here to be looked at.
         """
         if not first and not self.home.config.exists():
             self.home.create()
             load_or_create(self.home.config)
             text = self.home.config.read_text()
             assert "\nstale_after_ms = 2000" in text
+            assert "\nsentinel = true" in text
+            text = text.replace("\nsentinel = true", "\nsentinel = false")
             self.home.config.write_text(text.replace("\nstale_after_ms = 2000", "\nstale_after_ms = 60000"))
         process = self.spawn("demo", "--headless", *words)
         self.wait(lambda: process.poll() is not None or self._trades(), "the workstation trades")
@@ -120,7 +124,7 @@ class Desk:
         return process
 
     def _trades(self) -> bool:
-        if any(services.running(self.home, role) is None for role in Role):
+        if any(services.running(self.home, role) is None for role in ALWAYS):
             return False
         done = self.run("status", "--json")
         if done.returncode:

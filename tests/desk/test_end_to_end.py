@@ -10,7 +10,7 @@ from pathlib import Path
 
 from desk import services
 from desk.paths import Role
-from tests.desk.conftest import Desk
+from tests.desk.conftest import ALWAYS, Desk
 
 PERP = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"
 SPOT = "BINANCE-SPOT:SPOT_PAIR:ETH-USDT"
@@ -38,9 +38,10 @@ def test_the_main_job_from_the_first_start_to_the_last_stop(desk: Desk) -> None:
     assert Decimal(after["fees"]) > 0
     assert Decimal(after["equity"]) < 100_000
 
-    assert desk.json("stop")["stopped"] == ["engine", "recorder", "market"]
+    assert before["sentinel"]["holds"] == ""
+    assert desk.json("stop")["stopped"] == ["sentinel", "engine", "recorder", "market"]
     assert demo.wait(120) == 0
-    assert [services.running(desk.home, role) for role in Role] == [None, None, None]
+    assert not any(services.running(desk.home, role) for role in Role)
     assert desk.run("status").returncode == 4
 
 
@@ -120,7 +121,7 @@ def test_a_second_engine_is_refused_and_named(desk: Desk) -> None:
 
 def test_roles_live_in_sessions_of_their_own_and_outlive_their_starter(desk: Desk) -> None:
     demo = desk.demo()
-    pids = [desk.pid(role) for role in Role]
+    pids = [desk.pid(role) for role in ALWAYS]
     assert [os.getsid(pid) for pid in pids] == pids
     demo.kill()
     demo.wait()
@@ -137,7 +138,7 @@ def test_ending_the_headless_demo_ends_what_it_started_and_keeps_positions(desk:
     held = desk.json("positions")
     demo.send_signal(signal.SIGTERM)
     assert demo.wait(120) == 0
-    assert [services.running(desk.home, role) for role in Role] == [None, None, None]
+    assert [services.running(desk.home, role) for role in Role] == [None] * len(Role)
     desk.demo()
     again = desk.json("positions")
     assert [(item["instrument"], item["quantity"]) for item in again] == [

@@ -45,7 +45,7 @@ def freeze(holder: "subprocess.Popen[str]") -> None:
 
 
 def test_nobody_runs_in_a_new_home(home: Home) -> None:
-    assert [services.running(home, role) for role in Role] == [None, None, None]
+    assert [services.running(home, role) for role in Role] == [None] * len(Role)
     assert not services.stop(home, Role.ENGINE)
 
 

@@ -60,6 +60,7 @@ def test_every_command_of_the_contract_is_there() -> None:
     there = {path for path, _ in commands("tradedeck", typer.main.get_command(app))}
     wanted = ["demo", "market", "engine", "recorder", "stop", "status", "instruments", "order", "amend", "cancel"]
     wanted += ["flatten", "halt", "resume", "watch", "orders", "fills", "positions", "replay", "doctor"]
+    wanted += ["sentinel", "drill", "install-service"]
     wanted += [f"journal {name}" for name in ("check", "export", "backup", "restore")]
     wanted += [f"ticks {name}" for name in ("sql", "days", "export")]
     assert {f"tradedeck {name}" for name in wanted} <= there

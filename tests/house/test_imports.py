@@ -47,6 +47,17 @@ def test_engine_side_loads_no_screen_and_no_research(module: str, fresh_python: 
     assert not (HEAVY | {"tui", "research", "desk"}) & loaded
 
 
+def test_the_sentinel_loads_no_more_than_its_sessions_need(fresh_python: Callable[[str], str]) -> None:
+    code = "import sys, desk.cli, desk.watchdog, desk.alerting, desk.pulses, desk.systemd\n"
+    code += "from desk.paths import Home\nfrom pathlib import Path\nfrom desk.wiring import market_venues\n"
+    code += "from core.config import Settings\nfrom core.clock import LiveClock\n"
+    code += "market_venues(Home(Path('/nowhere')), Settings(), LiveClock())\nprint(*sys.modules)"
+    loaded = set(fresh_python(code).split())
+    assert {"desk.watchdog", "core.guardian.sentinel", "venues.market.venue"} <= loaded
+    heavy = HEAVY | {"tui", "research", "numpy", "sqlite3", "uvloop", "core.engine", "core.runtime"}
+    assert not heavy & loaded
+
+
 @pytest.mark.parametrize("module", existing(TERMINAL_SIDE))
 def test_terminal_side_loads_no_engine_and_no_database(module: str, fresh_python: Callable[[str], str]) -> None:
     loaded = loaded_by(module, fresh_python)

@@ -129,3 +129,12 @@ def test_set_up_says_when_venv_is_missing(tmp_path: Path) -> None:
     done = set_up(bare)
     assert done.returncode == 1
     assert "has no venv module; on Debian and Ubuntu: apt-get install python3-venv" in done.stderr
+
+
+def test_the_base_install_needs_no_compiler_and_no_research() -> None:
+    """A small board installs wheels alone, and nothing that a study would need."""
+    text = (ROOT / "locks" / "base.txt").read_text(encoding="utf-8")
+    names = {line.partition("==")[0] for line in text.splitlines() if "==" in line and line[0] not in " #"}
+    assert text.startswith("--only-binary :all:")
+    assert {"msgspec", "uvloop"} <= names
+    assert not names & {"pandas", "numba", "llvmlite", "scipy", "vectorbt", "optuna", "scikit-learn", "pyarrow"}

@@ -291,6 +291,8 @@ def moment() -> StillFeed:
     _studies(state)
     state.apply(e.DayStarted(Decimal("100000"), NOW))
     state.apply(e.PeakRaised(Decimal("100535"), NOW))
+    drilled = "drill 2026-11-20: breach → flat 0.9 s, dead → flat 3.6 s"
+    state.apply(m.SentinelStatus(True, "", NOW - 2 * SECOND // 5, "watches", drilled, NOW))
     return StillFeed(state)
 
 

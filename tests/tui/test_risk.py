@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+from core.domain.market import SentinelStatus
 from core.domain.order import Order, OrderType, Side
 from core.domain.watch import DrawdownStepped
 from core.protocol import LimitView
@@ -12,7 +13,7 @@ from tests.tui.harness import picture
 from tests.tui.pictures import LIMITS, draw, moment
 from tui.app import TerminalApp
 from tui.lines import plain
-from tui.screens.risk import drawdown_lines, ladder_line, limit_row, protection_row
+from tui.screens.risk import drawdown_lines, ladder_line, limit_row, protection_row, sentinel_words
 
 
 async def test_the_narrow_risk_screen_is_the_drawing() -> None:
@@ -21,8 +22,19 @@ async def test_the_narrow_risk_screen_is_the_drawing() -> None:
                   "max orders per second   ████████████████▎·     90%",
                   "peak 100 535.00   now 100 412.18   drawdown 0.12%",
                   "├●──",
-                  "day start 100 000.00   today ▲ +412.18", "61 200.0     100%  venue           -90.05"):  # fmt: skip
+                  "day start 100 000.00   today ▲ +412.18", "61 200.0     100%  venue           -90.05",
+                  "sentinel ♥0.4s  drill 2026-11-20: breach → flat 0.9 s ─┐"):  # fmt: skip
         assert words in text, words
+
+
+def test_the_sentinel_says_when_it_is_gone_or_holds_the_lease() -> None:
+    told = SentinelStatus(True, "", 10 * 10**9, "watches", "", 10 * 10**9)
+    assert sentinel_words(None, 0) == "no sentinel"
+    assert sentinel_words(told, 10_400_000_000) == "sentinel ♥0.4s"
+    assert sentinel_words(told.replace(seen=0, armed=False), 0) == "no sentinel"
+    assert sentinel_words(told.replace(armed=False), 10 * 10**9).endswith("not armed")
+    held = sentinel_words(told.replace(holds="the engine is dead"), 10 * 10**9)
+    assert held.endswith("HOLDS THE LEASE: the engine is dead")
 
 
 def test_a_limit_warns_when_it_is_near_and_is_bad_when_it_is_met() -> None:

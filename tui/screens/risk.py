@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain.market import SentinelStatus
 from core.domain.order import OrderRecord
 from core.domain.position import Position
 from core.domain.risk import RiskView
@@ -92,6 +93,18 @@ def protection_row(state: State, position: Position, market: Market) -> Row:
             percent(risk / state.equity if state.equity > 0 else None, 1),
         ),
     )
+
+
+def sentinel_words(status: SentinelStatus | None, now: int) -> str:
+    """Say how the sentinel stands, and what the last drill measured; ``now`` in ns, UTC."""
+    if status is None:
+        return "no sentinel"
+    seconds = max(now - status.seen, 0) / 1e9 if status.seen else None
+    heart = "no sentinel" if seconds is None else f"sentinel ♥{age(seconds)}"
+    how = "" if status.armed or seconds is None else " not armed"
+    if status.holds:
+        how = f" HOLDS THE LEASE: {status.holds}"
+    return heart + how + (f"  {status.drill}" if status.drill else "")
 
 
 def drawdown_lines(state: State, equity: float | None, width: int) -> list[Line]:
@@ -258,6 +271,8 @@ class RiskScreen(DeckScreen):
         self.drawdown.show([*lines, ladder_line(state, feed.limits)])
         self.drawdown.set_title("drawdown", f"guardian ♥{age(feed.heartbeat_age)}")
         held = views.open_positions(state)
+        words, room = sentinel_words(state.guard.status, now), max(10, self.size.width - 20)
+        self.protection.set_title("protection", words if len(words) <= room else words.rpartition(",")[0][:room])
         self.protection.set_rows(protection_row(state, position, market) for position, market in held)
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:

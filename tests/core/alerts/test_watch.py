@@ -229,6 +229,21 @@ def test_journal_trouble_is_critical_and_clears(desk: Desk) -> None:
     assert len(desk.cleared) == 1
 
 
+def test_a_sentinel_that_is_silent_or_holds_the_lease_is_critical_and_clears(desk: Desk) -> None:
+    desk.give(m.SentinelStatus(True, "", desk.now, "watches", "", desk.now))
+    desk.wait(1)
+    assert desk.of_kind(K.SENTINEL) == []
+    desk.wait(4)
+    (silent,) = desk.of_kind(K.SENTINEL)
+    assert (silent.severity, "silent for" in silent.text) == (a.Severity.CRITICAL, True)
+    desk.give(m.SentinelStatus(True, "the engine is dead", desk.now, "", "", desk.now))
+    desk.wait(2)
+    assert desk.state.alerts.alerts[silent.number].cleared == 0
+    desk.give(m.SentinelStatus(False, "", 0, "", "", desk.now))  # it ended in order
+    desk.wait(30)
+    assert desk.state.alerts.alerts[silent.number].cleared > 0
+
+
 def test_a_loss_raises_position_day_and_drawdown_and_limits(desk: Desk) -> None:
     desk.give(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", "", desk.now))
     desk.wait(3, BTCUSDT=54_000.0)

@@ -1,0 +1,159 @@
+"""How the sentinel closes an account without the engine: cancel, exit, look again, until its own look says flat.
+
+Pure: snapshots and quotes in, approved orders out. Exits are reduce-only, so that at the venue they can close and never
+flip, whatever else is on its way; the first of an instrument is an IOC limit near the touch, what it leaves goes at the
+market. Orders of others are left alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+import msgspec
+
+from core.domain.approval import Approved
+from core.domain.commands import CancelOrder, SubmitOrder
+from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, VenueId
+from core.domain.instrument import Instrument
+from core.domain.order import Order, OrderType, Side, TimeInForce
+from core.domain.reports import VenueSnapshot
+from core.guardian.pulse import Boottime
+
+MS = 1_000_000
+RETRY_NS: Boottime = 500 * MS
+"""The least time between two exits of one instrument: the answer to the first is in the next snapshot."""
+CONFIRM_NS: Boottime = 500 * MS
+"""Flat is believed when it was seen twice, this far apart: a request of the dead engine may still be on its way."""
+SLIP = Decimal("0.005")
+"""How far beyond the touch the first exit may trade."""
+ORIGIN = "sentinel"
+INTENT = "sentinel flatten"
+Send = tuple[VenueId, Approved[SubmitOrder] | Approved[CancelOrder]]
+"""What leaves, and where to."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One venue as its own session sees it; None where it has not answered: that is not "flat"."""
+
+    venue: VenueId
+    instruments: Sequence[Instrument] = ()
+    snapshot: VenueSnapshot | None = None
+
+
+class Closer:
+    """Close what is held. ``mark`` begins the ids of this home's orders, ``run`` is durable and never used again."""
+
+    def __init__(self, mark: str, run: int) -> None:
+        self._engines, self._prefix = f"{mark}r", f"{sentinel_prefix(mark)}{run}n"
+        self._ours = (self._engines, sentinel_prefix(mark))
+        self._sequence = 0
+        self._last: dict[str, Boottime] = {}
+        """When an instrument's last exit or an order's last cancel left."""
+        self._tries: dict[InstrumentId, int] = {}
+        self._flat_since: Boottime = 0
+        self._began = 0
+        self.flat = False
+        """Nothing is held or open, confirmed."""
+
+    def begin(self) -> None:
+        """Close anew: what was seen before counts no more, and ids go on."""
+        self._last, self._tries, self._flat_since, self.flat = {}, {}, 0, False
+        self._began = self._sequence
+
+    @property
+    def sent(self) -> bool:
+        """Tell whether an exit has left since the beginning."""
+        return self._sequence > self._began
+
+    def look(
+        self, accounts: Sequence[Account], quotes: Mapping[InstrumentId, tuple[float, float]], now: Boottime
+    ) -> list[Send]:
+        """Return what brings the accounts closer to flat; quotes are (bid, ask)."""
+        sends: list[Send] = []
+        clean = bool(accounts)
+        for account in accounts:
+            if account.snapshot is None:
+                clean = False
+                continue
+            listed = {item.id: item for item in account.instruments}
+            for report in account.snapshot.open_orders:
+                id_ = report.client_order_id
+                if id_.startswith(self._ours) and report.order.instrument in listed:
+                    clean = False
+                    if self._may(id_, now):
+                        sends.append((account.venue, Approved(CancelOrder(id_, ORIGIN), urgent=True)))
+            for instrument, quantity in held(account.instruments, account.snapshot):
+                clean = False
+                if self._may(instrument.id, now):
+                    sends.append((account.venue, self._exit(instrument, quantity, quotes.get(instrument.id))))
+        self._judge(now, clean=clean)
+        return sends
+
+    def _may(self, key: str, now: Boottime) -> bool:
+        if now - self._last.get(key, -RETRY_NS) < RETRY_NS:
+            return False
+        self._last[key] = now
+        return True
+
+    def _judge(self, now: Boottime, *, clean: bool) -> None:
+        if not clean:
+            self._flat_since = 0
+        elif not self._flat_since:
+            self._flat_since = now
+        self.flat = bool(self._flat_since) and now - self._flat_since >= CONFIRM_NS
+
+    def _exit(
+        self, instrument: Instrument, quantity: Decimal, touch: tuple[float, float] | None
+    ) -> Approved[SubmitOrder]:
+        side = Side.SELL if quantity > 0 else Side.BUY
+        tries = self._tries[instrument.id] = self._tries.get(instrument.id, 0) + 1
+        price = _beyond(instrument, side, touch) if tries == 1 and touch is not None else None
+        self._sequence += 1
+        order = Order(
+            instrument.id,
+            side,
+            abs(quantity),
+            OrderType.MARKET if price is None else OrderType.LIMIT,
+            price,
+            time_in_force=TimeInForce.IOC,
+            reduce_only=True,
+            strategy_intent=INTENT,
+            client_order_id=ClientOrderId(f"{self._prefix}{self._sequence}"),
+            venue=instrument.venue,
+        )
+        return Approved(SubmitOrder(order, ORIGIN), urgent=True)
+
+
+def sentinel_prefix(mark: str) -> str:
+    """Return how the ids of the sentinel's orders begin in a home with this mark."""
+    return f"{mark}s"
+
+
+def held(instruments: Sequence[Instrument], snapshot: VenueSnapshot) -> Iterator[tuple[Instrument, Decimal]]:
+    """Yield what can be closed, with its signed quantity on the size step; dust is not held, as in the engine."""
+    positions = {report.instrument: report.quantity for report in snapshot.positions}
+    wallet = {report.asset: report.total for report in snapshot.balances}
+    sold = set()
+    for instrument in instruments:
+        if instrument.type is InstrumentType.SPOT_PAIR:
+            if instrument.base in sold:
+                continue  # one route is enough
+            sold.add(instrument.base)
+            quantity = wallet.get(instrument.base, Decimal(0))
+        else:
+            quantity = positions.get(instrument.id, Decimal(0))
+        size = instrument.floor_size(abs(quantity))
+        if size <= 0 or size < instrument.min_size:
+            continue
+        if instrument.max_size is not None:
+            size = min(size, instrument.max_size)
+        yield instrument, size if quantity > 0 else -size
+
+
+def _beyond(instrument: Instrument, side: Side, touch: tuple[float, float]) -> Decimal | None:
+    """Return a limit a little worse than the touch, on the tick; None where there is no touch."""
+    bid, ask = touch
+    price = bid if side is Side.SELL else ask
+    if not price > 0:
+        return None
+    worse = Decimal(repr(price)) * (1 - SLIP if side is Side.SELL else 1 + SLIP)
+    return instrument.quantise_price(worse, ROUND_FLOOR if side is Side.SELL else ROUND_CEILING)

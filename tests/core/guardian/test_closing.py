@@ -1,0 +1,151 @@
+"""Closing without the engine: what is sent, how much of it, how often, and when flat is believed."""
+
+import pytest
+from msgspec.structs import replace
+
+from core.domain.commands import CancelOrder, SubmitOrder
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId, VenueOrderId
+from core.domain.instrument import Instrument
+from core.domain.order import Order, OrderStatus, OrderType, Side, TimeInForce
+from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
+from core.guardian.closing import CONFIRM_NS, RETRY_NS, Account, Closer, Send, held
+from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D
+
+MARK = "tabcd"
+
+
+def snapshot(
+    *positions: tuple[Instrument, str],
+    orders: tuple[str, ...] = (),
+    wallet: dict[str, str] | None = None,
+    venue: VenueId = PERP,
+) -> VenueSnapshot:
+    order = Order(BTC_PERP.id, Side.BUY, D(1), OrderType.LIMIT, D(50_000))
+    return VenueSnapshot(
+        venue,
+        T0,
+        tuple(
+            OrderReport(ClientOrderId(id_), VenueOrderId("v"), order, OrderStatus.ACCEPTED, D(0), None, T0)
+            for id_ in orders
+        ),
+        (),
+        tuple(PositionReport(item.id, D(size), D(0), None, D(0), T0) for item, size in positions),
+        tuple(BalanceReport(Asset(asset), D(total), D(total)) for asset, total in (wallet or {}).items()),
+    )
+
+
+def account(*positions: tuple[Instrument, str], orders: tuple[str, ...] = ()) -> Account:
+    return Account(PERP, (BTC_PERP, ETH_PERP), snapshot(*positions, orders=orders))
+
+
+FLAT = account((BTC_PERP, "0"))
+
+
+@pytest.fixture
+def closer() -> Closer:
+    return Closer(MARK, 3)
+
+
+def exits(sends: list[Send]) -> list[Order]:
+    return [approved.command.order for _, approved in sends if isinstance(approved.command, SubmitOrder)]
+
+
+def cancels(sends: list[Send]) -> list[str]:
+    return [approved.command.client_order_id for _, approved in sends if isinstance(approved.command, CancelOrder)]
+
+
+@pytest.mark.parametrize(("size", "side", "price"), [("2", Side.SELL, "59700"), ("-2", Side.BUY, "60300.6")])
+def test_the_first_exit_is_a_reduce_only_limit_near_the_touch(
+    closer: Closer, size: str, side: Side, price: str
+) -> None:
+    (order,) = exits(closer.look([account((BTC_PERP, size))], {BTC_PERP.id: (60_000.0, 60_000.5)}, T0))
+    assert (order.side, order.quantity, order.reduce_only) == (side, D(2), True)
+    assert (order.type, order.price, order.time_in_force) == (OrderType.LIMIT, D(price), TimeInForce.IOC)
+    assert order.client_order_id == "tabcds3n1"
+
+
+def test_what_the_limit_leaves_goes_at_the_market(closer: Closer) -> None:
+    quotes = {BTC_PERP.id: (60_000.0, 60_000.5)}
+    closer.look([account((BTC_PERP, "2"))], quotes, T0)
+    (order,) = exits(closer.look([account((BTC_PERP, "0.5"))], quotes, T0 + RETRY_NS))
+    assert (order.type, order.quantity, order.reduce_only) == (OrderType.MARKET, D("0.5"), True)
+
+
+def test_without_a_touch_the_first_goes_at_the_market(closer: Closer) -> None:
+    assert [item.type for item in exits(closer.look([account((BTC_PERP, "2"))], {}, T0))] == [OrderType.MARKET]
+    other = Closer(MARK, 4).look([account((BTC_PERP, "2"))], {BTC_PERP.id: (0.0, 0.0)}, T0)
+    assert [item.type for item in exits(other)] == [OrderType.MARKET]
+
+
+def test_an_exit_is_not_sent_again_before_its_answer_could_be_seen(closer: Closer) -> None:
+    held_ = [account((BTC_PERP, "2"))]
+    assert len(closer.look(held_, {}, T0)) == 1
+    assert closer.look(held_, {}, T0 + RETRY_NS - 1) == []
+    assert len(closer.look(held_, {}, T0 + RETRY_NS)) == 1
+
+
+def test_every_order_of_this_home_is_cancelled_and_nobody_elses(closer: Closer) -> None:
+    sends = closer.look([account(orders=("tabcdr1n5", "tabcds2n1", "tffffr1n1", "", "by-hand"))], {}, T0)
+    assert cancels(sends) == ["tabcdr1n5", "tabcds2n1"]
+    assert {venue for venue, _ in sends} == {PERP}
+
+
+def test_orders_of_others_do_not_keep_an_account_from_being_flat(closer: Closer) -> None:
+    for at in (T0, T0 + CONFIRM_NS):
+        closer.look([account(orders=("by-hand",))], {}, at)
+    assert closer.flat
+
+
+def test_flat_is_believed_when_it_was_seen_twice(closer: Closer) -> None:
+    closer.look([FLAT], {}, T0)
+    assert not closer.flat
+    closer.look([FLAT], {}, T0 + CONFIRM_NS - 1)
+    assert not closer.flat
+    closer.look([FLAT], {}, T0 + CONFIRM_NS)
+    assert closer.flat
+
+
+def test_a_late_fill_between_the_two_begins_it_anew(closer: Closer) -> None:
+    closer.look([FLAT], {}, T0)
+    closer.look([account((BTC_PERP, "1"))], {}, T0 + CONFIRM_NS // 2)
+    closer.look([FLAT], {}, T0 + CONFIRM_NS)
+    assert not closer.flat
+
+
+def test_a_venue_that_does_not_answer_is_not_flat(closer: Closer) -> None:
+    for at in (T0, T0 + 10 * CONFIRM_NS):
+        closer.look([FLAT, Account(SPOT)], {}, at)
+        assert not closer.flat
+    for at in (T0 + 20 * CONFIRM_NS, T0 + 30 * CONFIRM_NS):
+        closer.look([], {}, at)
+        assert not closer.flat, "nobody was asked"
+
+
+def test_one_venue_that_hangs_does_not_keep_the_others_open(closer: Closer) -> None:
+    assert len(exits(closer.look([Account(SPOT), account((BTC_PERP, "1"))], {}, T0))) == 1
+
+
+def test_ids_go_on_over_one_close_to_the_next(closer: Closer) -> None:
+    first = exits(closer.look([account((BTC_PERP, "1"), (ETH_PERP, "1"))], {}, T0))
+    sent = [closer.sent]
+    closer.begin()
+    assert [*sent, closer.sent] == [True, False]
+    second = exits(closer.look([account((BTC_PERP, "1"))], {}, T0 + 1))
+    ids = [item.client_order_id for item in first + second]
+    assert ids == ["tabcds3n1", "tabcds3n2", "tabcds3n3"]
+
+
+def test_a_spot_wallet_is_sold_by_one_route_and_dust_is_left() -> None:
+    wallet = {"BTC": "0.123456", "USDT": "5000"}
+    other = replace(BTC_SPOT, id=InstrumentId(BTC_SPOT.id.replace("USDT", "USDC")))
+    found = list(held((BTC_SPOT, other), snapshot(wallet=wallet, venue=SPOT)))
+    assert found == [(BTC_SPOT, D("0.12345"))]
+    assert list(held((BTC_SPOT,), snapshot(wallet={"BTC": "0.000009"}, venue=SPOT))) == []
+
+
+def test_a_position_beyond_the_largest_order_is_closed_in_parts() -> None:
+    assert list(held((BTC_PERP,), snapshot((BTC_PERP, "-2500")))) == [(BTC_PERP, D(-1000))]
+
+
+def test_what_this_engine_does_not_trade_is_left_alone() -> None:
+    assert list(held((ETH_PERP,), snapshot((BTC_PERP, "1")))) == []

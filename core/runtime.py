@@ -196,8 +196,7 @@ class Runtime:
             elif isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
-                if self._on_event is not None:
-                    self._on_event(effect)
+                self._tell(effect)
             elif isinstance(effect, Resync | Confirm):
                 self._ask_venue(effect)
             elif isinstance(effect, m.FeedReport):
@@ -273,6 +272,14 @@ class Runtime:
             self.server.publish(message)
         except Exception:  # task boundary: what a screen is shown must never hold up an order
             log.exception("message not published", kind=type(message).__name__)
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:  # task boundary: who is told beside the road must never hold up what goes on it
+            log.exception("event not told", kind=type(event).__name__)
 
     def _tick(self) -> None:
         assert self._loop is not None

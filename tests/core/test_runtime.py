@@ -227,6 +227,15 @@ async def test_a_screen_that_fails_holds_up_no_order(desk: Desk) -> None:
     await until(lambda: desk.status(id_) is A.ACCEPTED)
 
 
+async def test_a_listener_that_fails_holds_up_no_order(desk: Desk) -> None:
+    def fail(event: object) -> None:
+        raise LookupError("a bug")
+
+    desk.runtime._on_event = fail
+    id_ = await desk.buy()
+    await until(lambda: desk.status(id_) is A.ACCEPTED)
+
+
 async def test_history_is_asked_for_as_far_as_it_is_kept(desk: Desk) -> None:
     await until(lambda: len(desk.venue.asked_history) >= len(KEPT_BARS))
     for instrument, interval, start, end in desk.venue.asked_history[:3]:

@@ -79,6 +79,7 @@ class Runtime:
         """Recover, make the run number durable, listen, and connect the venues."""
         self._loop = asyncio.get_running_loop()
         applied = self.recover()
+        self._keep_time()
         run = self.journal.start_run()
         now = self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
@@ -96,6 +97,13 @@ class Runtime:
         self._tick()
         for link in self.links.values():
             await link.venue.start(link.emit)
+
+    def _keep_time(self) -> None:
+        """Go on behind the last record: behind it, nothing would be late, and nothing tried again."""
+        last, now = self.engine.state.now, self.clock.now()
+        if last > now:
+            log.warning("system clock is behind the journal, going on from there", behind_s=(last - now) / 1e9)
+            self.clock.advance(last)
 
     async def stop(self, reason: str) -> None:
         """End in order: venues, last records, ticks, clients."""

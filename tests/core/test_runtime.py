@@ -1,6 +1,7 @@
 """The shell around the engine, on the real journal: durable before the wire, recovery, lost answers, lost disks."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -369,3 +370,19 @@ async def test_a_venue_that_fails_to_stop_does_not_keep_the_journal_open(
     monkeypatch.setattr(desk.venue, "stop", stop)
     await desk.runtime.stop("test over")
     assert isinstance(events(tmp_path / "journal.sqlite")[-1], e.EngineStopped)
+
+
+async def test_an_engine_goes_on_behind_its_journal_where_the_system_clock_was_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order would else be asked about, and an exit tried again, only when the hour has passed once more."""
+    hour, path = 3_600 * 10**9, tmp_path / "journal.sqlite"
+    before = await Desk(path).start()
+    last = before.clock.now()
+    await before.runtime.stop("test over")
+    wall = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: wall() - hour)
+    desk = await Desk(path).start()
+    assert desk.clock.now() >= last
+    assert desk.engine.state.venue(PERP).since >= last
+    await desk.runtime.stop("test over")

@@ -17,7 +17,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import VenueId
+from core.domain.identifiers import ClientOrderId, VenueId
 from core.domain.message import Command, Data, Event, Message
 from core.engine import Engine
 from core.outbox import Confirm, Effect, Resync
@@ -60,6 +60,8 @@ class Runtime:
         """Told of every event the engine records; returns at once."""
         self._queue: deque[tuple[Message, Reply | None]] = deque()
         self._scheduled = False
+        self._over = False
+        """The journal is being closed: what is still said is learnt again from the venues after the next start."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -120,6 +122,7 @@ class Runtime:
         self.recording.checkpoint()
         if self.server is not None:
             await self.server.stop(f"the engine stopped: {reason}")
+        self._over = True
         await asyncio.get_running_loop().run_in_executor(None, self.journal.close)
         self.ticks.close()
 
@@ -155,6 +158,8 @@ class Runtime:
 
     def _drain(self) -> None:
         self._scheduled = False
+        if self._over:
+            return
         turn = Turn()
         queue = self._queue
         for _ in range(len(queue)):
@@ -242,6 +247,10 @@ class Runtime:
             self.emit(e.OrderRejected(id_, "no such venue is connected; nothing was sent", now, now))
             return
         self.spawn(link.send(approved))
+
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that wait for their record."""
+        return self.recording.waiting()
 
     def _venue_of(self, command: Command) -> VenueId:
         if isinstance(command, c.SubmitOrder):

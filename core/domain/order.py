@@ -260,6 +260,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """The quantity that an amend on its way asks for: the venue may hold it already."""
     answered_in: Nanoseconds = 0
     """How long the venue took to acknowledge the order; 0 where it has not, or a fill came first."""
+    amended: Nanoseconds = 0
+    """The exchange's stamp of the last change: one told again, or late, does not undo a newer."""
 
     @property
     def may_fill(self) -> Decimal:

@@ -11,14 +11,14 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
 from core.markets import KEPT_BARS
 from core.ports import Clock, Venue
-from core.reconcile import missing, reconcile
+from core.reconcile import missing, reconcile, underway
 from core.state import State, VenueView
 
 log = structlog.get_logger()
@@ -60,6 +60,10 @@ class Shell(Protocol):
         """Run a task."""
         ...
 
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that wait for their record."""
+        ...
+
 
 class VenueLink:
     """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
@@ -74,6 +78,8 @@ class VenueLink:
         self._up = False
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
+        self._leaving: set[ClientOrderId] = set()
+        """Orders handed to the venue's connection that have not left it yet."""
 
     def emit(self, message: Message) -> None:
         """Queue what the venue says.
@@ -150,11 +156,12 @@ class VenueLink:
         asked = runtime.clock.now()
         view = self._view
         link = view.since
+        then = underway(state, self.venue.id, runtime.waiting() | self._leaving)
         snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
-        answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, asked)}
+        answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, then)}
         if not view.connected or view.since != link:
             raise VenueError("the link changed while the venue was asked; asking again")
-        for event in reconcile(state, snapshot, answers, asked, runtime.clock.now()):
+        for event in reconcile(state, snapshot, answers, asked, runtime.clock.now(), then):
             runtime.take(event)
         self._release()
 
@@ -190,8 +197,13 @@ class VenueLink:
         except VenueError as error:
             log.warning("book not resynced", instrument=instrument, error=str(error))
 
-    async def send(self, approved: Approved[Any]) -> None:
+    def send(self, approved: Approved[Any]) -> Coroutine[Any, Any, None]:
         """Hand a command to the venue. Refused before it left: said so. Anything else that fails: outcome unknown."""
+        if isinstance(approved.command, c.SubmitOrder):
+            self._leaving.add(approved.command.order.client_order_id)
+        return self._send(approved)
+
+    async def _send(self, approved: Approved[Any]) -> None:
         command = approved.command
         try:
             if isinstance(command, c.SubmitOrder):
@@ -208,6 +220,9 @@ class VenueLink:
             log.exception("request failed", venue=self.venue.id)
             id_ = command.order.client_order_id if isinstance(command, c.SubmitOrder) else command.client_order_id
             self._runtime.emit(e.OrderUnknown(id_, f"request failed: {error!r}", self._runtime.clock.now()))
+        finally:
+            if isinstance(command, c.SubmitOrder):
+                self._leaving.discard(command.order.client_order_id)
 
     def _not_sent(self, command: Any, reason: str) -> None:
         now = self._runtime.clock.now()

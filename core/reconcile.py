@@ -1,6 +1,7 @@
 """A venue's snapshot against our record: the messages that make them agree. Pure; the runtime asks the questions."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -13,23 +14,57 @@ from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
 from core.domain.reports import BalanceReport, OrderReport, VenueSnapshot
 from core.state import State
 
+_OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 _UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 
 
-def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds) -> list[ClientOrderId]:
+class Underway(msgspec.Struct, frozen=True):
+    """Where our orders were when a venue was asked."""
+
+    unsent: frozenset[ClientOrderId] = frozenset()
+    """They had not left: no venue can know of them, and its "never had it" is no answer."""
+    silent: frozenset[ClientOrderId] = frozenset()
+    """They had left and never been answered: whatever the venue says of them is new."""
+
+
+NOTHING = Underway()
+
+
+def underway(state: State, venue: VenueId, unsent: AbstractSet[ClientOrderId]) -> Underway:
+    """Return where our orders are now, before a venue is asked."""
+    silent = (id_ for id_, record in state.blotter.open.items() if record.venue == venue and _is_unanswered(record))
+    return Underway(frozenset(unsent), frozenset(silent) - unsent)
+
+
+def missing(state: State, snapshot: VenueSnapshot, then: Underway = NOTHING) -> list[ClientOrderId]:
     """Return our open orders that the venue does not list, so that it must be asked about each.
 
-    Orders touched since ``asked`` (when the snapshot was asked for) may simply be newer than it.
+    An exit that waits here for its trigger may have left without a record, in a run before.
     """
     listed = {report.client_order_id for report in snapshot.open_orders}
     return [
         id_
         for id_, record in state.blotter.open.items()
         if record.venue == snapshot.venue
-        and record.status is not OrderStatus.APPROVED
+        and (record.status is not OrderStatus.APPROVED or record.order.reduce_only)
         and id_ not in listed
-        and record.updated < asked
+        and id_ not in then.unsent
     ]
+
+
+def _is_newer(record: OrderRecord, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether what is known of an order may be newer than an answer to what was asked then.
+
+    What we have asked of an order meanwhile is no news of it: a cancel that is tried again and again would otherwise
+    keep an order that never arrived from ever being asked about.
+    """
+    silent = record.order.client_order_id in then.silent and _is_unanswered(record)
+    return record.updated >= asked and not silent
+
+
+def _is_unanswered(record: OrderRecord) -> bool:
+    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
+    return (record.resume_status if changing else record.status) in _UNANSWERED and not record.filled
 
 
 def reconcile(
@@ -38,22 +73,28 @@ def reconcile(
     answers: Mapping[ClientOrderId, OrderReport | None],
     asked: Nanoseconds,
     now: Nanoseconds,
+    then: Underway = NOTHING,
 ) -> Iterator[Event]:
     """Yield the events that bring our record to what the venue reports, fills first.
 
-    Each is to be applied before the next is taken. A missing position report changes nothing: it is not "flat".
+    Each is to be applied before the next is taken. Orders touched since ``asked`` (when the snapshot was asked for) may
+    be newer than it; but an order that is over stays so. A missing position report changes nothing: it is not "flat".
     """
     # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
-    newer = {id_ for id_, record in state.blotter.orders.items() if record.updated >= asked}
+    newer = {id_ for id_, record in state.blotter.orders.items() if _is_newer(record, asked, then)}
     for fill in snapshot.fills:
         if not state.blotter.knows_fill(snapshot.venue, fill.fill_id):
+            yield from _released(state.blotter.orders.get(fill.client_order_id), now)
             yield fill.replace(ts=now)
     for report in snapshot.open_orders:
         if report.client_order_id not in newer:
             yield from _open_order(state, snapshot, report, now)
     for id_, answer in answers.items():
         record = state.blotter.open.get(id_)
-        if record is not None and id_ not in newer:
+        if record is None or (answer is None and record.status is OrderStatus.APPROVED):
+            continue
+        if id_ not in newer or (answer is not None and answer.status in _OVER):
+            yield from _released(record, now)
             yield from _closed_order(record, answer, now)
     yield from _positions(state, snapshot, now)
     yield from _balances(state, snapshot, now)
@@ -85,14 +126,20 @@ def _open_order(state: State, snapshot: VenueSnapshot, report: OrderReport, now:
         what = f"the venue lists it as {report.status}, our record says {record.status}"
         yield e.IllegalEventSeen(report.client_order_id, what, now)
     else:
+        yield from _released(record, now)
         yield from _resting(record, report, now)
+
+
+def _released(record: OrderRecord | None, now: Nanoseconds) -> Iterator[Event]:
+    """Catch up on an order that waited here for its trigger, as far as our record goes, and that the venue has."""
+    if record is not None and record.status is OrderStatus.APPROVED:
+        yield e.OrderSubmitted(record.order, record.venue, now)
 
 
 def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
     """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
     id_ = record.order.client_order_id
-    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
-    if (record.resume_status if changing else record.status) in _UNANSWERED:
+    if _is_unanswered(record):
         yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
     theirs = report.order
     if _amended(record.order, theirs):

@@ -145,6 +145,11 @@ class Recording:
         if self._sequence - self._checkpointed >= self._checkpoint_every:
             loop.call_soon(self.checkpoint)  # behind whatever exit has just been handed to the wire
 
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that have not left because their record is not durable yet."""
+        sends = (approved.command for turn in self._waiting for approved in turn.sends)
+        return {order_id(command) for command in sends if isinstance(command, c.SubmitOrder)}
+
     def withhold(self, order: ClientOrderId, now: Turn) -> bool:
         """Keep back an order that still waits for its record: its cancel may not overtake it. Tell whether it did."""
         for turn in (*self._waiting, now):

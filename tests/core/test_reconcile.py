@@ -214,13 +214,12 @@ def test_orders_of_others_are_shown_once() -> None:
 
 
 def test_only_what_is_missing_there_is_asked_about() -> None:
-    assert missing(at(A.SUBMITTED), snapshot(), ASKED) == [ID]
-    assert missing(at(A.SUBMITTED), snapshot(report(A.ACCEPTED)), ASKED) == []
-    assert missing(at(A.SUBMITTED), snapshot(), T0) == []  # it may be newer than the snapshot
-    assert missing(at(A.APPROVED), snapshot(), ASKED) == []  # waits here, the venue never had it
-    assert missing(at(A.FILLED), snapshot(), ASKED) == []
+    assert missing(at(A.SUBMITTED), snapshot()) == [ID]
+    assert missing(at(A.SUBMITTED), snapshot(report(A.ACCEPTED))) == []
+    assert missing(at(A.APPROVED), snapshot()) == []  # waits here, the venue never had it
+    assert missing(at(A.FILLED), snapshot()) == []
     elsewhere = VenueSnapshot(SPOT, T0, (), (), (), ())
-    assert missing(at(A.SUBMITTED), elsewhere, ASKED) == []
+    assert missing(at(A.SUBMITTED), elsewhere) == []
 
 
 # --- positions and balances -------------------------------------------------------------------------------------------

@@ -166,7 +166,7 @@ class Bracketed(RuleBasedStateMachine):
         state, snapshot = self.engine.state, self.exchange.snapshot()
         self.now += MS
         asked = self.now
-        answers = {id_: self.exchange.report(id_) for id_ in missing(state, snapshot, asked)}
+        answers = {id_: self.exchange.report(id_) for id_ in missing(state, snapshot)}
         for event in reconcile(state, snapshot, answers, asked, asked):
             self.tell(event)
 

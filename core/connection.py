@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.errors import VenueError
 from core.markets import KEPT_BARS
 from core.ports import Clock, Venue
-from core.reconcile import missing, reconcile, underway
+from core.reconcile import doubtful, missing, reconcile, underway
 from core.state import State, VenueView
 
 log = structlog.get_logger()
@@ -80,6 +80,8 @@ class VenueLink:
         self._held: list[e.OrderFilled] = []
         self._leaving: set[ClientOrderId] = set()
         """Orders handed to the venue's connection that have not left it yet."""
+        self._doubts = False
+        """The venue listed an order otherwise than we hold it, and something was asked of that order meanwhile."""
 
     def emit(self, message: Message) -> None:
         """Queue what the venue says.
@@ -161,6 +163,7 @@ class VenueLink:
         answers = {id_: await self.venue.order(id_) for id_ in missing(state, snapshot, then)}
         if not view.connected or view.since != link:
             raise VenueError("the link changed while the venue was asked; asking again")
+        self._doubts = doubtful(state, snapshot, asked, then)
         for event in reconcile(state, snapshot, answers, asked, runtime.clock.now(), then):
             runtime.take(event)
         self._release()
@@ -234,9 +237,11 @@ class VenueLink:
             self._runtime.emit(e.AmendRejected(command.client_order_id, f"not sent: {reason}", now, now))
 
     def has_unknown(self) -> bool:
-        """Tell whether an order's outcome has been unknown for long enough to ask."""
+        """Tell whether an order's outcome has been unknown for long enough to ask, or how it stands is in doubt."""
+        if self._resolving or self._doubts:
+            return not self._resolving
         now = self._runtime.clock.now()
-        return not self._resolving and any(
+        return any(
             record.status is OrderStatus.UNKNOWN
             and record.venue == self.venue.id
             and now - record.updated >= QUERY_AFTER_NS

@@ -62,6 +62,21 @@ def _is_newer(record: OrderRecord, asked: Nanoseconds, then: Underway) -> bool:
     return record.updated >= asked and not silent
 
 
+def doubtful(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether a venue lists an order otherwise than we hold it that was touched since: it must be asked again."""
+    listed = ((state.blotter.open.get(report.client_order_id), report.order) for report in snapshot.open_orders)
+    return any(
+        record is not None and _is_newer(record, asked, then) and _amended(record.order, theirs)
+        for record, theirs in listed
+    )
+
+
+def _is_over(record: OrderRecord, answer: OrderReport) -> bool:
+    """Tell whether nothing of an order is still to come, not even a fill."""
+    filled = answer.status is OrderStatus.FILLED and record.filled >= answer.filled
+    return filled or answer.status in _OVER
+
+
 def _is_unanswered(record: OrderRecord) -> bool:
     changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
     return (record.resume_status if changing else record.status) in _UNANSWERED and not record.filled
@@ -93,7 +108,7 @@ def reconcile(
         record = state.blotter.open.get(id_)
         if record is None or (answer is None and record.status is OrderStatus.APPROVED):
             continue
-        if id_ not in newer or (answer is not None and answer.status in _OVER):
+        if id_ not in newer or (answer is not None and _is_over(record, answer)):
             yield from _released(record, now)
             yield from _closed_order(record, answer, now)
     yield from _positions(state, snapshot, now)

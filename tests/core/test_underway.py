@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain import events as e
@@ -11,11 +12,11 @@ from core.domain.message import Event
 from core.domain.order import Order, OrderStatus, OrderType, Side
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.ports import Abilities
-from core.reconcile import NOTHING, Underway, missing, reconcile, underway
+from core.reconcile import NOTHING, Underway, doubtful, missing, reconcile, underway
 from core.state import State
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, of, opened, order, quote, submit
-from tests.core.test_blotter import ID, at
+from tests.core.test_blotter import ID, ORDER, at
 from tests.core.test_reconcile import report, snapshot
 from tests.core.test_runtime import Desk, until
 
@@ -70,6 +71,20 @@ def test_an_order_that_is_over_stays_so_whatever_we_asked_of_it_meanwhile(end: O
 
 def test_a_fill_that_is_still_to_come_closes_its_order_itself() -> None:
     assert run(touched(A.ACCEPTED), snapshot(), report(A.FILLED, "2")) == []
+
+
+def test_an_order_that_was_made_smaller_unheard_and_filled_so_is_over() -> None:
+    state = touched(A.ACCEPTED)
+    state.apply(fill(BTC_PERP, Side.BUY, "1.5", "60000", "f1", ID, ASKED + 3))
+    run(state, snapshot(), report(A.FILLED, "1.5"))
+    assert not state.blotter.orders[ID].is_open
+
+
+def test_an_order_that_is_listed_otherwise_while_something_is_asked_of_it_is_in_doubt() -> None:
+    smaller = report(A.ACCEPTED, held=replace(ORDER, quantity=D(1)))
+    assert doubtful(touched(A.ACCEPTED), snapshot(smaller), ASKED, NOTHING)
+    assert not doubtful(at(A.ACCEPTED), snapshot(smaller), ASKED, NOTHING)  # it is brought to that at once
+    assert not doubtful(touched(A.ACCEPTED), snapshot(report(A.ACCEPTED)), ASKED, NOTHING)
 
 
 # --- what it cannot know ----------------------------------------------------------------------------------------------

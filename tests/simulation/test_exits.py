@@ -162,7 +162,7 @@ class Exiting(RuleBasedStateMachine):
         state, snapshot = self.engine.state, self.exchange.snapshot()
         self.now += MS
         self.exchange.now = asked = self.now
-        answers = {id_: self.exchange.report(id_) for id_ in missing(state, snapshot, asked)}
+        answers = {id_: self.exchange.report(id_) for id_ in missing(state, snapshot)}
         travelling = {
             one.command.order.client_order_id for one in self.exchange.wire if isinstance(one.command, c.SubmitOrder)
         }

@@ -315,7 +315,6 @@ class Engine:
         """Apply an event from the journal as live, with nothing to send; return why it did not fit, or nothing."""
         state, wrong = self.state, ""
         before = state.illegal
-        state.now = max(state.now, event.ts)  # type: ignore[attr-defined]
         try:
             state.apply(event)
         except (IllegalTransition, KeyError) as error:

@@ -105,7 +105,9 @@ class Recording:
             after = checkpoint.sequence
         count = unfit = 0
         for record in self.journal.read(after):
-            wrong = engine.recover(wire.recorded(record))
+            event = wire.recorded(record)
+            wrong = engine.recover(event)
+            engine.state.now = max(engine.state.now, event.ts)  # type: ignore[attr-defined]
             if wrong:
                 unfit += 1
                 if unfit <= SAID:

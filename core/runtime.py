@@ -17,8 +17,8 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId, VenueId
-from core.domain.message import Command, Data, Event, Message
+from core.domain.identifiers import VenueId
+from core.domain.message import Command, Data, Event, Message, Nanoseconds
 from core.engine import Engine
 from core.outbox import Confirm, Effect, Resync
 from core.outcome import outcome_of
@@ -55,6 +55,7 @@ class Runtime:
         self.late_max_ns = 0
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
         self.recording = Recording(journal, self, checkpoint_every)
+        self.waiting = self.recording.waiting
         self._version = version
         self._on_event = on_event
         """Told of every event the engine records; returns at once."""
@@ -81,7 +82,7 @@ class Runtime:
         """Recover, make the run number durable, listen, and connect the venues."""
         self._loop = asyncio.get_running_loop()
         applied = self.recover()
-        self._keep_time()
+        _keep_time(self.clock, self.engine.state.now)
         run = self.journal.start_run()
         now = self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
@@ -99,13 +100,6 @@ class Runtime:
         self._tick()
         for link in self.links.values():
             await link.venue.start(link.emit)
-
-    def _keep_time(self) -> None:
-        """Go on behind the last record: behind it, nothing would be late, and nothing tried again."""
-        last, now = self.engine.state.now, self.clock.now()
-        if last > now:
-            log.warning("system clock is behind the journal, going on from there", behind_s=(last - now) / 1e9)
-            self.clock.advance(last)
 
     async def stop(self, reason: str) -> None:
         """End in order: venues, last records, ticks, clients."""
@@ -248,10 +242,6 @@ class Runtime:
             return
         self.spawn(link.send(approved))
 
-    def waiting(self) -> set[ClientOrderId]:
-        """Return the orders that wait for their record."""
-        return self.recording.waiting()
-
     def _venue_of(self, command: Command) -> VenueId:
         if isinstance(command, c.SubmitOrder):
             return command.order.venue
@@ -319,3 +309,11 @@ class Runtime:
     def _welcome(self) -> p.Welcome:
         state = self.engine.state
         return p.Welcome(p.PROTOCOL, self._version, os.getpid(), state.run, state.mode, self.clock.now())
+
+
+def _keep_time(clock: Clock, last: Nanoseconds) -> None:
+    """Go on behind the last record: behind it, nothing would be late, and nothing tried again."""
+    now = clock.now()
+    if last > now:
+        log.warning("system clock is behind the journal, going on from there", behind_s=(last - now) / 1e9)
+        clock.advance(last)

@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+SEEDS ?= 1000
+SEED ?=
 # Tests of processes wait more than they work: one worker more than two cores keeps both busy (docs/decisions/006).
 WORKERS ?= 3
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test bench lock wheels format
+.PHONY: help setup run check test simulate bench lock wheels format
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -28,6 +30,9 @@ test: setup check ## Everything CI runs, with the coverage gates.
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m scripts.coverage_gates
+
+simulate: setup ## Live SEEDS=1000 made-up lives of the engine, or SEED=17 alone; goes on where it stopped.
+	@$(BIN)/python -m scripts.simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
 
 bench: setup ## Run the benchmarks beside their references.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt

@@ -246,9 +246,12 @@ class Blotter:
             else:
                 self._enter(record, self._working(record), ts, reason)
 
-    def amended(self, event: OrderAmended) -> None:
-        """The venue, or the engine while the order waits there for its trigger, holds it with new values."""
+    def amended(self, event: OrderAmended) -> bool:
+        """The venue, or the engine while the order waits there, holds it with new values; tell whether they are new."""
         record = self._record(event.client_order_id)
+        if event.ts_exchange < record.amended:
+            return False
+        record.amended = event.ts_exchange
         changes: dict[str, Decimal] = {}
         if event.quantity is not None:
             changes["quantity"] = event.quantity
@@ -262,6 +265,7 @@ class Blotter:
             record.updated = event.ts
         elif record.is_open:
             self._enter(record, self._working(record), event.ts)
+        return True
 
     def unknown(self, event: OrderUnknown) -> None:
         """The outcome of a request is not known."""

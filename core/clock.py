@@ -18,6 +18,10 @@ class LiveClock:
         """Return the time in ns, UTC."""
         return time.clock_gettime_ns(SINCE_BOOT) + self._offset
 
+    def advance(self, to: Nanoseconds) -> None:
+        """Tell no time before this from now on: the system clock was put back since it was told; never backwards."""
+        self._offset += max(to - self.now(), 0)
+
 
 class ManualClock:
     """Tell the time it was told."""

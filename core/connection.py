@@ -1,7 +1,6 @@
 """One venue connection as the runtime drives it: what follows a connect, and requests that may get lost."""
 
 import asyncio
-import zlib
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
@@ -9,7 +8,6 @@ import structlog
 
 from core import protocol as p
 from core.beating import Beating
-from core.compare import Comparison
 from core.config import ReconcileSettings
 from core.contact import VenueView
 from core.domain import commands as c
@@ -19,13 +17,13 @@ from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, FillId, InstrumentId
 from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import OrderStatus
-from core.domain.reports import OrderReport
 from core.engine import Engine
 from core.errors import VenueError
+from core.looks import Looks
 from core.markets import KEPT_BARS
-from core.meeting import Meeting, endings, found
+from core.meeting import Meeting
 from core.ports import Clock, Venue
-from core.reconcile import explained, foreign_fill, is_foreign, missing, reported
+from core.reconcile import foreign_fill, is_foreign
 from core.state import State
 
 log = structlog.get_logger()
@@ -78,6 +76,10 @@ class Shell(Protocol):
         """Return what knows whether the sentinel holds the lease."""
         ...
 
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that wait for their record."""
+        ...
+
 
 class VenueLink:
     """Drive one venue: reconcile after each connect, subscribe, and make every lost request an UNKNOWN order."""
@@ -85,26 +87,19 @@ class VenueLink:
     def __init__(self, venue: Venue, runtime: Shell, settings: ReconcileSettings | None = None) -> None:
         self.venue = venue
         self._runtime = runtime
-        settings = settings or ReconcileSettings()
-        self._every_ns = int(settings.every_s * 1e9)
-        self._comparison = Comparison(settings.balance_tolerance_frac)
-        self._asking = asyncio.Lock()
-        """One look at a time: what two looks agree on must come from two moments."""
-        self._looks = 0
+        self._meeting = Meeting(venue, runtime)
+        self.looks = Looks(venue, runtime, self._meeting, settings or ReconcileSettings(), self._release)
         self._forced: set[FillId] = set()
         """Fills of forced closes that are still to come."""
-        self._absent: set[ClientOrderId] = set()
-        """Orders that the venue did not know when it was last asked: a request may still travel."""
         self._connecting = False
         self._again = False
         self._resolving = False
         self._confirming = False
         self._up = False
-        self._last: e.VenueReconciled | None = None
-        """What the last snapshot told: its stamp, when it was asked for, of what it gave the amount."""
         self._holding: Nanoseconds = 0
         self._held: list[e.OrderFilled] = []
-        self._meeting = Meeting(venue, runtime.beating)
+        self._leaving: set[ClientOrderId] = set()
+        """Orders handed to the venue's connection that have not left it yet."""
 
     def emit(self, message: Message) -> None:
         """Queue what the venue says.
@@ -136,7 +131,7 @@ class VenueLink:
         if isinstance(message, _OF_ORDERS):
             record = self._state.blotter.orders.get(message.client_order_id)
             if record is None or record.foreign:
-                self._comparison.settled = False  # somebody else trades here: look soon
+                self.looks.comparison.settled = False  # somebody else trades here: look soon
         if isinstance(message, e.OrderFilled):
             self._runtime.emit_all(self._with_word(message))
         else:
@@ -161,7 +156,7 @@ class VenueLink:
         """Learn an order of the sentinel's, then hear what was said of it."""
         report = await self._meeting.ask(order)
         if report is not None:
-            self._take_in([report])
+            self._meeting.take_in([report])
         for message in self._meeting.met(order):
             self._pass(message)
 
@@ -170,13 +165,6 @@ class VenueLink:
         held, self._held, self._holding = self._held, [], 0
         for fill in held:
             self._runtime.emit_all(self._with_word(fill))
-
-    def _take_in(self, reports: Sequence[OrderReport]) -> None:
-        """Put orders of the sentinel's into the blotter, as ours, where they are not there yet."""
-        for report in reports:
-            if report.client_order_id not in self._state.blotter.orders:
-                for event in found(report, self.venue.id, self._runtime.clock.now()):
-                    self._runtime.take(event)
 
     async def connected(self) -> None:
         """Learn the instruments, reconcile, subscribe; repeated until it works or the link is lost."""
@@ -228,84 +216,22 @@ class VenueLink:
 
         A venue counts as reconciled, and lets entries through, when no difference waits for its second look.
         """
-        self._comparison.forget()
-        settled = await self.reconcile_once()
+        self.looks.comparison.forget()
+        settled = await self.looks.look(self._leaving)
         while not settled:
             await asyncio.sleep(SECOND_LOOK_S)
-            settled = await self.reconcile_once()
-        self._agreed()
-
-    def _agreed(self) -> None:
-        """Say that our record was held against the last snapshot."""
-        assert self._last is not None
-        self._runtime.take(self._last.replace(ts=self._runtime.clock.now()))
-
-    async def reconcile_once(self, asked: Nanoseconds = 0) -> bool:
-        """Look once: apply what a snapshot explains, compare the rest; tell whether nothing waits for a second look.
-
-        It speaks for orders that were touched before ``asked``, by default before now.
-
-        Raises:
-            VenueError: when the venue does not answer or the link changed meanwhile.
-        """
-        async with self._asking:
-            runtime, state, view = self._runtime, self._state, self._view
-            link, now = view.since, runtime.clock.now()
-            asked = asked or now
-            snapshot = await self.venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
-            asks = [self._meeting.ask(id_) for id_ in self._meeting.in_fills(snapshot, state)]
-            met = [report for report in await asyncio.gather(*asks) if report is not None]
-            answers = await self._answers(missing(state, snapshot, asked))
-            if not view.connected or view.since != link:
-                raise VenueError("the link changed while the venue was asked; asking again")
-            told = reported(state, snapshot)
-            self._last = e.VenueReconciled(self.venue.id, snapshot.ts_exchange, now, now, told)
-            self._take_in(met)
-            for event in explained(state, snapshot, answers, asked, runtime.clock.now(), self._owns):
-                runtime.take(event)
-            for event in endings(met, state, runtime.clock.now()):
-                runtime.take(event)
-            self._release()
-            for event in self._comparison.look(state, snapshot, runtime.clock.now()):
-                runtime.take(event)
-            self._looks += 1
-            count = len(state.differences.of(self.venue.id))
-            runtime.take(m.VenueCompared(self.venue.id, count, runtime.clock.now()))
-            return self._comparison.settled and not self._absent
-
-    async def _answers(self, orders: Sequence[ClientOrderId]) -> dict[ClientOrderId, OrderReport | None]:
-        """Ask about orders that the snapshot lacks. That the venue does not know one counts when it is said twice.
-
-        The request may still travel: an order that is taken for lost and then rests is the worst of all.
-        """
-        answers, absent = {}, set()
-        for id_ in orders:
-            report = await self.venue.order(id_)
-            record = self._state.blotter.open.get(id_)
-            if report is None and id_ not in self._absent and record is not None and record.status in _UNANSWERED:
-                absent.add(id_)
-                if record.status is not OrderStatus.UNKNOWN:
-                    now = self._runtime.clock.now()
-                    self._runtime.take(e.OrderUnknown(id_, "the venue does not know it yet; it is asked again", now))
-            else:
-                answers[id_] = report
-        self._absent = absent
-        return answers
+            settled = await self.looks.look(self._leaving)
+        self.looks.agree()
 
     def is_due(self) -> bool:
-        """Tell whether it is time to compare again: every so often, not at the same moment as other venues."""
-        view = self._state.venues.get(self.venue.id)
-        if view is None or not view.reconciled or self._resolving or self._connecting or self._asking.locked():
-            return False
-        jitter = zlib.crc32(f"{self.venue.id}{self._looks}".encode()) % 200 / 1000 - 0.1
-        wait = self._every_ns * (1 + jitter) if self._comparison.settled else LATER_LOOK_S * 1e9
-        return self._runtime.clock.now() - view.compared >= wait
+        """Tell whether it is time to compare again."""
+        return not (self._resolving or self._connecting) and self.looks.is_due()
 
     async def compare(self) -> None:
         """Hold our record against the venue's while both run."""
         try:
-            if self._view.connected and not self._asking.locked():
-                await self.reconcile_once(self._runtime.clock.now() - ON_THE_WAY_NS)
+            if self._view.connected and not self.looks.asking.locked():
+                await self.looks.look(self._leaving, self._runtime.clock.now() - ON_THE_WAY_NS)
         except VenueError as error:
             log.warning("not compared", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: the next comparison looks again
@@ -343,8 +269,13 @@ class VenueLink:
         except VenueError as error:
             log.warning("book not resynced", instrument=instrument, error=str(error))
 
-    async def send(self, approved: Approved[Any]) -> None:
+    def send(self, approved: Approved[Any]) -> Coroutine[Any, Any, None]:
         """Hand a command to the venue. Refused before it left: said so. Anything else that fails: outcome unknown."""
+        if isinstance(approved.command, c.SubmitOrder):
+            self._leaving.add(approved.command.order.client_order_id)
+        return self._send(approved)
+
+    async def _send(self, approved: Approved[Any]) -> None:
         command = approved.command
         if self._runtime.beating.barred:  # looked at here, right before the wire: an engine may have slept until now
             self._not_sent(command, "the sentinel holds the lease")
@@ -364,6 +295,9 @@ class VenueLink:
             log.exception("request failed", venue=self.venue.id)
             id_ = command.order.client_order_id if isinstance(command, c.SubmitOrder) else command.client_order_id
             self._runtime.emit(e.OrderUnknown(id_, f"request failed: {error!r}", self._runtime.clock.now()))
+        finally:
+            if isinstance(command, c.SubmitOrder):
+                self._leaving.discard(command.order.client_order_id)
 
     def _not_sent(self, command: Any, reason: str) -> None:
         now = self._runtime.clock.now()
@@ -375,9 +309,11 @@ class VenueLink:
             self._runtime.emit(e.AmendRejected(command.client_order_id, f"not sent: {reason}", now, now))
 
     def has_unknown(self) -> bool:
-        """Tell whether an order's outcome has been unknown for long enough to ask."""
+        """Tell whether an order's outcome has been unknown for long enough to ask, or how it stands is in doubt."""
+        if self._resolving or self.looks.doubts:
+            return not self._resolving
         now = self._runtime.clock.now()
-        return not self._resolving and any(
+        return any(
             record.status is OrderStatus.UNKNOWN
             and record.venue == self.venue.id
             and now - record.updated >= QUERY_AFTER_NS
@@ -396,7 +332,7 @@ class VenueLink:
     async def _ask_about_unknown(self) -> None:
         try:
             if self._view.connected:
-                await self.reconcile_once()
+                await self.looks.look(self._leaving)
         except VenueError as error:
             log.warning("unknown orders not resolved", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: the orders stay UNKNOWN and are asked about again
@@ -408,9 +344,9 @@ class VenueLink:
             return
         self._confirming = True
         try:
-            await self.reconcile_once(self._runtime.clock.now() - ON_THE_WAY_NS)
+            await self.looks.look(self._leaving, self._runtime.clock.now() - ON_THE_WAY_NS)
             if self._view.reconciled:  # else the look that follows a connect says so
-                self._agreed()
+                self.looks.agree()
         except VenueError as error:
             log.warning("venue did not confirm", venue=self.venue.id, error=str(error))
         except Exception:  # task boundary: who wants to know asks again

@@ -1,6 +1,8 @@
 """Orders of the sentinel's, as the engine meets them: asked for and put into the blotter before what became of them."""
 
+import asyncio
 from collections.abc import Iterable
+from typing import Protocol
 
 import structlog
 
@@ -12,18 +14,46 @@ from core.domain.instrument import ZERO
 from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import CLOSED
 from core.domain.reports import OrderReport, VenueSnapshot
+from core.engine import Engine
 from core.errors import VenueError
-from core.ports import Venue
+from core.ports import Clock, Venue
 from core.state import State
 
 log = structlog.get_logger()
 
 
+class Asker(Protocol):
+    """What meeting and looking need of the runtime."""
+
+    @property
+    def engine(self) -> Engine:
+        """Return the engine."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+        ...
+
+    @property
+    def beating(self) -> Beating:
+        """Return what knows whether the sentinel holds the lease."""
+        ...
+
+    def take(self, message: Message) -> None:
+        """Process a message now."""
+        ...
+
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that wait for their record."""
+        ...
+
+
 class Meeting:
     """Hold back what one venue says of an order of the sentinel's that the engine has not met yet."""
 
-    def __init__(self, venue: Venue, beating: Beating) -> None:
-        self._venue, self._beating = venue, beating
+    def __init__(self, venue: Venue, runtime: Asker) -> None:
+        self._venue, self._runtime, self._beating = venue, runtime, runtime.beating
         self._waiting: dict[ClientOrderId, list[Message]] = {}
 
     def unmet(self, message: Event, state: State) -> ClientOrderId | None:
@@ -53,13 +83,21 @@ class Meeting:
             log.warning("sentinel order not known", order=id_, error=str(error))
             return None
 
-    def in_fills(self, snapshot: VenueSnapshot, state: State) -> list[ClientOrderId]:
-        """Return the orders that a snapshot's fills tell of and that have not been met, oldest first."""
-        prefix = self._beating.sentinels
+    async def in_snapshot(self, snapshot: VenueSnapshot) -> list[OrderReport]:
+        """Ask for the orders that a snapshot's fills tell of and that have not been met, oldest first."""
+        prefix, orders = self._beating.sentinels, self._runtime.engine.state.blotter.orders
         if not prefix:
             return []
         ids = dict.fromkeys(fill.client_order_id for fill in snapshot.fills)
-        return [id_ for id_ in ids if id_.startswith(prefix) and id_ not in state.blotter.orders]
+        asks = [self.ask(id_) for id_ in ids if id_.startswith(prefix) and id_ not in orders]
+        return [report for report in await asyncio.gather(*asks) if report is not None]
+
+    def take_in(self, reports: Iterable[OrderReport]) -> None:
+        """Put orders into the blotter, as ours, where they are not there yet."""
+        for report in reports:
+            if report.client_order_id not in self._runtime.engine.state.blotter.orders:
+                for event in found(report, self._venue.id, self._runtime.clock.now()):
+                    self._runtime.take(event)
 
 
 def found(report: OrderReport, venue: VenueId, now: Nanoseconds) -> list[Event]:

@@ -25,6 +25,10 @@ class Clock(Protocol):
         """Return the time in ns, UTC."""
         ...
 
+    def advance(self, to: Nanoseconds) -> None:
+        """Tell no time before this from now on; never backwards."""
+        ...
+
 
 class Abilities(msgspec.Struct, frozen=True):
     """What a venue can do by itself; the engine emulates or refuses the rest."""

@@ -5,6 +5,7 @@ venue reports, and a wallet that is seen for the first time. What is left over i
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 
 import msgspec
@@ -20,6 +21,7 @@ from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.state import State
 
+_OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 _UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 Owns = Callable[[ClientOrderId], bool]
 """Tell whether an id was made by this home, so that its orders are ours though their record be lost."""
@@ -30,19 +32,39 @@ def nobody(_: ClientOrderId) -> bool:
     return False
 
 
-def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds) -> list[ClientOrderId]:
+class Underway(msgspec.Struct, frozen=True):
+    """Where our orders were when a venue was asked."""
+
+    unsent: frozenset[ClientOrderId] = frozenset()
+    """They had not left: no venue can know of them, and its "never had it" is no answer."""
+    silent: frozenset[ClientOrderId] = frozenset()
+    """They had left and never been answered: whatever the venue says of them is new."""
+
+
+NOTHING = Underway()
+
+
+def underway(state: State, venue: VenueId, unsent: AbstractSet[ClientOrderId]) -> Underway:
+    """Return where our orders are now, before a venue is asked."""
+    silent = (id_ for id_, record in state.blotter.open.items() if record.venue == venue and is_unanswered(record))
+    return Underway(frozenset(unsent), frozenset(silent) - unsent)
+
+
+def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway = NOTHING) -> list[ClientOrderId]:
     """Return our open orders that the venue does not list, so that it must be asked about each.
 
-    Orders touched since ``asked`` (when the snapshot was asked for) may simply be newer than it.
+    A request younger than ``asked`` may still travel. An exit that waits here for its trigger may have left without a
+    record, in a run before.
     """
     listed = {report.client_order_id for report in snapshot.open_orders}
     return [
         id_
         for id_, record in state.blotter.open.items()
         if record.venue == snapshot.venue
-        and record.status is not OrderStatus.APPROVED
+        and (record.status is not OrderStatus.APPROVED or record.order.reduce_only)
         and id_ not in listed
-        and record.updated < asked
+        and id_ not in then.unsent
+        and record.created < asked
     ]
 
 
@@ -53,13 +75,15 @@ def explained(
     asked: Nanoseconds,
     now: Nanoseconds,
     owns: Owns = nobody,
+    then: Underway = NOTHING,
 ) -> Iterator[Event]:
     """Yield the events that bring our record as far to what the venue reports as it can explain, bookings first.
 
-    Each is to be applied before the next is taken.
+    Each is to be applied before the next is taken. Orders touched since ``asked`` (when the snapshot was asked for) may
+    be newer than it; but an order that is over stays so.
     """
     # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
-    newer = {id_ for id_, record in state.blotter.orders.items() if record.updated >= asked}
+    newer = {id_ for id_, record in state.blotter.orders.items() if _is_newer(record, asked, then)}
     yield from _bookings(state, snapshot, now)
     yield from _fills(state, snapshot, owns, now)
     for report in snapshot.open_orders:
@@ -67,9 +91,43 @@ def explained(
             yield from _open_order(state, snapshot, report, owns, now)
     for id_, answer in answers.items():
         record = state.blotter.open.get(id_)
-        if record is not None and id_ not in newer:
+        if record is None or (answer is None and record.status is OrderStatus.APPROVED):
+            continue
+        if id_ not in newer or (answer is not None and _is_over(record, answer)):
+            yield from _released(record, now)
             yield from _closed_order(record, answer, now)
     yield from _wallets(state, snapshot, now)
+
+
+def _is_newer(record: OrderRecord, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether what is known of an order may be newer than an answer to what was asked then.
+
+    What we have asked of an order meanwhile is no news of it: a cancel that is tried again and again would otherwise
+    keep an order that never arrived from ever being asked about.
+    """
+    silent = record.order.client_order_id in then.silent and is_unanswered(record)
+    return record.updated >= asked and not silent
+
+
+def doubtful(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether a venue lists an order otherwise than we hold it that was touched since: it must be asked again."""
+    listed = ((state.blotter.open.get(report.client_order_id), report.order) for report in snapshot.open_orders)
+    return any(
+        record is not None and _is_newer(record, asked, then) and _amended(record.order, theirs)
+        for record, theirs in listed
+    )
+
+
+def _is_over(record: OrderRecord, answer: OrderReport) -> bool:
+    """Tell whether nothing of an order is still to come, not even a fill."""
+    filled = answer.status is OrderStatus.FILLED and record.filled >= answer.filled
+    return filled or answer.status in _OVER
+
+
+def is_unanswered(record: OrderRecord) -> bool:
+    """Tell whether the venue has never said a word about an order, a change of it on its way or not."""
+    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
+    return (record.resume_status if changing else record.status) in _UNANSWERED and not record.filled
 
 
 def reconcile(
@@ -79,9 +137,10 @@ def reconcile(
     asked: Nanoseconds,
     now: Nanoseconds,
     owns: Owns = nobody,
+    then: Underway = NOTHING,
 ) -> Iterator[Event]:
     """Yield what is explained, and that the venue is reconciled: for a venue whose every word is an event."""
-    yield from explained(state, snapshot, answers, asked, now, owns)
+    yield from explained(state, snapshot, answers, asked, now, owns, then)
     yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now, asked, reported(state, snapshot))
 
 
@@ -122,6 +181,7 @@ def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) 
             yield fill.replace(ts=now)
             yield foreign_fill(snapshot.venue, fill, now)
         else:
+            yield from _released(state.blotter.orders.get(fill.client_order_id), now)
             yield fill.replace(ts=now)
 
 
@@ -162,6 +222,7 @@ def _open_order(
             if owns(id_):
                 yield OrderAdopted(id_, "its id is ours: its record was lost", now)
     elif record.is_open:
+        yield from _released(record, now)
         yield from _resting(record, report, now)
 
 
@@ -170,11 +231,16 @@ def listed_id(report: OrderReport) -> ClientOrderId:
     return report.client_order_id or ClientOrderId(f"foreign-{report.venue_order_id}")
 
 
+def _released(record: OrderRecord | None, now: Nanoseconds) -> Iterator[Event]:
+    """Catch up on an order that waited here for its trigger, as far as our record goes, and that the venue has."""
+    if record is not None and record.status is OrderStatus.APPROVED:
+        yield e.OrderSubmitted(record.order, record.venue, now)
+
+
 def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
     """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
     id_ = record.order.client_order_id
-    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
-    if (record.resume_status if changing else record.status) in _UNANSWERED:
+    if is_unanswered(record):
         yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
     theirs = report.order
     if _amended(record.order, theirs):

@@ -105,7 +105,9 @@ class Recording:
             after = checkpoint.sequence
         count = unfit = 0
         for record in self.journal.read(after):
-            wrong = engine.recover(wire.recorded(record))
+            event = wire.recorded(record)
+            wrong = engine.recover(event)
+            engine.state.now = max(engine.state.now, event.ts)  # type: ignore[attr-defined]
             if wrong:
                 unfit += 1
                 if unfit <= SAID:
@@ -144,6 +146,11 @@ class Recording:
             self._give_up_on(turn)
         if self._sequence - self._checkpointed >= self._checkpoint_every:
             loop.call_soon(self.checkpoint)  # behind whatever exit has just been handed to the wire
+
+    def waiting(self) -> set[ClientOrderId]:
+        """Return the orders that have not left because their record is not durable yet."""
+        sends = (approved.command for turn in self._waiting for approved in turn.sends)
+        return {order_id(command) for command in sends if isinstance(command, c.SubmitOrder)}
 
     def withhold(self, order: ClientOrderId, now: Turn) -> bool:
         """Keep back an order that still waits for its record: its cancel may not overtake it. Tell whether it did."""

@@ -20,7 +20,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import VenueId
-from core.domain.message import Command, Data, Event, Message
+from core.domain.message import Command, Data, Event, Message, Nanoseconds
 from core.engine import Engine
 from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
@@ -62,11 +62,14 @@ class Runtime:
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
         self.risk = RiskDesk(engine, self.emit)
         self.recording = Recording(journal, self, checkpoint_every)
+        self.waiting = self.recording.waiting
         self._version = version
         self._on_event = on_event
         """Told of every event the engine records; returns at once."""
         self._queue: deque[tuple[Message, Reply | None]] = deque()
         self._scheduled = False
+        self._over = False
+        """The journal is being closed: what is still said is learnt again from the venues after the next start."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -87,6 +90,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self.beating.begin()
         applied = self.recover()
+        _keep_time(self.clock, self.engine.state.now)
         run = self.journal.start_run()
         now = self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
@@ -124,6 +128,7 @@ class Runtime:
         self.recording.checkpoint()
         if self.server is not None:
             await self.server.stop(f"the engine stopped: {reason}")
+        self._over = True
         await asyncio.get_running_loop().run_in_executor(None, self.journal.close)
         self.ticks.close()
 
@@ -159,6 +164,8 @@ class Runtime:
 
     def _drain(self) -> None:
         self._scheduled = False
+        if self._over:
+            return
         turn = Turn()
         queue = self._queue
         for _ in range(len(queue)):
@@ -210,8 +217,7 @@ class Runtime:
             elif isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
-                if self._on_event is not None:
-                    self._on_event(effect)
+                self._tell(effect)
             elif isinstance(effect, Resync | Confirm):
                 self._ask_venue(effect)
             elif isinstance(effect, m.FeedReport):
@@ -288,6 +294,14 @@ class Runtime:
         except Exception:  # task boundary: what a screen is shown must never hold up an order
             log.exception("message not published", kind=type(message).__name__)
 
+    def _tell(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:  # task boundary: who is told beside the road must never hold up what goes on it
+            log.exception("event not told", kind=type(event).__name__)
+
     def _tick(self) -> None:
         assert self._loop is not None
         late = self._loop.time() - self._due
@@ -315,3 +329,11 @@ class Runtime:
     def _welcome(self) -> p.Welcome:
         state = self.engine.state
         return p.Welcome(p.PROTOCOL, self._version, os.getpid(), state.run, state.mode, self.clock.now())
+
+
+def _keep_time(clock: Clock, last: Nanoseconds) -> None:
+    """Go on behind the last record: behind it, nothing would be late, and nothing tried again."""
+    now = clock.now()
+    if last > now:
+        log.warning("system clock is behind the journal, going on from there", behind_s=(last - now) / 1e9)
+        clock.advance(last)

@@ -231,8 +231,8 @@ class State:
                 self.brackets.held(market.instrument.id, event.quantity)
 
     def _amended(self, event: e.OrderAmended) -> None:
-        self.blotter.amended(event)
-        self.brackets.amended(event, self.blotter.orders.get(event.client_order_id))
+        if self.blotter.amended(event):
+            self.brackets.amended(event, self.blotter.orders.get(event.client_order_id))
 
     def _funding(self, event: e.FundingPaid) -> None:
         market = self.markets.get(event.instrument)

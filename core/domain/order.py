@@ -262,6 +262,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """How long the venue took to acknowledge the order; 0 where it has not, or a fill came first."""
     foreign: bool = False
     """Placed by others: shown and counted, and not touched by what cancels all, until it is adopted."""
+    amended: Nanoseconds = 0
+    """The exchange's stamp of the last change: one told again, or late, does not undo a newer."""
 
     @property
     def may_fill(self) -> Decimal:

@@ -18,14 +18,12 @@ from core.domain.message import Nanoseconds
 from core.domain.order import OrderType, TimeInForce
 from core.execution import flatten
 from core.execution.flatten import Pace, Way
-from core.execution.orders import Orders
+from core.execution.orders import GRACE_NS, Orders
 from core.exiting import GUARDIAN, Closing
 from core.markets import Market
 from core.outbox import Confirm, Outbox
 from core.state import State
 
-GRACE_NS: Nanoseconds = 3_000_000_000
-"""A resumed flatten waits this long for a connected venue to be reconciled; then it goes on with what is known."""
 ESCALATE_NS: Nanoseconds = 30_000_000_000
 """An exit of the guardian's that is not confirmed by then calls a human; it goes on."""
 SLOW_NS: Nanoseconds = 5_000_000_000

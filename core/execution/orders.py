@@ -9,7 +9,8 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
-from core.domain.order import CONDITIONAL, OrderRecord, OrderStatus
+from core.domain.message import Nanoseconds
+from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus
 from core.execution import triggers
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
@@ -19,6 +20,8 @@ from core.state import State
 NO_VENUE = VenueId("")
 BRACKET = "bracket"
 """The origin of commands by which a bracket keeps its own exits."""
+GRACE_NS: Nanoseconds = 3_000_000_000
+"""An exit waits this long for a connected venue to be reconciled; then it goes on with what is known."""
 _APPROVED = OrderStatus.APPROVED
 _BUSY = frozenset({OrderStatus.PENDING_AMEND, OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
 
@@ -163,7 +166,7 @@ class Orders:
         if not records:
             self.held.discard(instrument)
         for record in records:
-            if self._expired(record) or not triggers.met(record.order, market):
+            if self._expired(record) or not triggers.met(record.order, market) or self._awaits_venue(record.order):
                 continue
             order = triggers.released(record.order)
             price = Decimal(repr(market.mark))
@@ -174,6 +177,13 @@ class Orders:
                 self._outbox.put(verdict)
             else:
                 self._outbox.record(verdict)
+
+    def _awaits_venue(self, order: Order) -> bool:
+        """Tell whether the venue has yet to say what it holds: an exit may have left already, entries are denied."""
+        venue = self.state.venue(order.venue)
+        if venue.reconciled:
+            return False
+        return not order.reduce_only or not venue.connected or self.state.now - venue.since < GRACE_NS
 
     def expire(self) -> None:
         """End the waiting orders whose time has come: no venue knows of them that could."""

@@ -44,8 +44,11 @@ class SqliteJournal:
         reserve_bytes: int = RESERVE_BYTES,
         keep_days: int = 0,
         limits: Limits | None = None,
+        threaded: bool = True,
     ) -> None:
         """Open or create the journal at ``path``; reads its end only, never the whole.
+
+        Not ``threaded``, nothing is written but by ``turn``, ``start_run`` and ``close``, in the caller's thread.
 
         ``keep_days`` drops older records after each checkpoint, as far as no kept checkpoint needs them; 0 keeps all.
 
@@ -71,7 +74,8 @@ class SqliteJournal:
         reserve.build()
         mark.set(self._file.sequence, self._file.run)
         self._sequence = self._file.sequence
-        self._writer = JournalWriter(self._file, mark, reserve, limits or Limits())
+        self._threaded = threaded
+        self._writer = JournalWriter(self._file, mark, reserve, limits or Limits(), threaded=threaded)
 
     @property
     def health(self) -> JournalHealth:
@@ -104,7 +108,13 @@ class SqliteJournal:
                 answer.set_exception(error)
 
         self._put(Task(lambda: numbers.append(self._writer.next_run()), done))
+        if not self._threaded:
+            self._writer.turn()
         return answer.result()
+
+    def turn(self) -> None:
+        """Write what is queued; only of a journal without a thread of its own."""
+        self._writer.turn()
 
     def append(self, payloads: Sequence[bytes], done: Done) -> int:
         """Queue records as one transaction and return the sequence of the last.

@@ -1,5 +1,7 @@
 """The journal's writer: one thread, group commit, and one rule for failures.
 
+Without a thread of its own its owner says when it writes: a simulated disk takes its time, and always the same.
+
 The rule: nothing overtakes. A batch whose commit failed stays at the head of the line; its ``done`` hears the error
 once, at once, and so does every batch behind it. The line is tried again with each new append and every
 ``retry_seconds``, in order, so what becomes durable is always a prefix of what was appended: there is never a hole. A
@@ -85,9 +87,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class JournalWriter:
-    """Own the file and write the line, from one thread."""
+    """Own the file and write the line, from one thread; from the caller's, by ``turn``, where not ``threaded``."""
 
-    def __init__(self, file: JournalFile, mark: Mark, reserve: Reserve, limits: Limits) -> None:
+    def __init__(
+        self, file: JournalFile, mark: Mark, reserve: Reserve, limits: Limits, *, threaded: bool = True
+    ) -> None:
         self._file, self._mark, self._reserve, self._limits = file, mark, reserve, limits
         self._queue: SimpleQueue[Batch | Task | None] = SimpleQueue()
         self._line: deque[Batch | Task] = deque()
@@ -98,8 +102,9 @@ class JournalWriter:
         self._next_look = 0.0
         self._free_bytes = free_bytes(file.path.parent)
         self.durable = file.sequence
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True) if threaded else None
+        if self._thread is not None:
+            self._thread.start()
 
     def put(self, item: Batch | Task) -> None:
         """Add to the line; never waits."""
@@ -119,7 +124,14 @@ class JournalWriter:
 
     def join(self) -> None:
         """Wait for the end."""
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+        else:
+            self._run()
+
+    def turn(self) -> None:
+        """Write what is in the line, in the caller's thread; only of a writer that has none."""
+        self._round(0.0)
 
     def next_run(self) -> int:
         """Give out a run number; only within a task."""
@@ -148,16 +160,18 @@ class JournalWriter:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._collect()
-            try:
-                self._work()
-                self._look_around()
-            except Exception as error:  # the task boundary: an unforeseen failure must be heard by those who wait
-                self._seal(StoreError(f"the journal's writer failed: {error!r}; restart the engine"))
+            self._round(self._limits.retry_seconds if self._failing else HOUSEKEEPING_SECONDS)
         self._close()
 
-    def _collect(self) -> None:
-        waiting = self._limits.retry_seconds if self._failing else HOUSEKEEPING_SECONDS
+    def _round(self, waiting: float) -> None:
+        self._collect(waiting)
+        try:
+            self._work()
+            self._look_around()
+        except Exception as error:  # the task boundary: an unforeseen failure must be heard by those who wait
+            self._seal(StoreError(f"the journal's writer failed: {error!r}; restart the engine"))
+
+    def _collect(self, waiting: float) -> None:
         try:
             item = self._queue.get(timeout=waiting)
             while item is not None:

@@ -307,3 +307,12 @@ def test_a_checkpoint_takes_what_was_seen_as_fast_as_a_plain_dict() -> None:
         return min(times)
 
     assert least(seen) < 5 * least(dict.fromkeys(seen))  # an OrderedDict takes fifteen times as long
+
+
+def test_a_change_told_again_does_not_undo_a_newer() -> None:
+    """A stream may repeat itself, or let an older change come behind a newer one."""
+    state = at(A.ACCEPTED)
+    first, second = (e.OrderAmended(ID, D(quantity), None, None, T0 + quantity, T0 + 9) for quantity in (3, 4))
+    for event in (first, second, first):
+        state.apply(event)
+    assert state.blotter.orders[ID].order.quantity == 4

@@ -40,6 +40,15 @@ def test_a_step_of_the_system_clock_changes_nothing(monkeypatch: pytest.MonkeyPa
     assert 0 <= clock.now() - before < HOUR_NS // 2
 
 
+def test_it_goes_on_behind_a_time_that_was_told_before() -> None:
+    clock = LiveClock()
+    ahead = clock.now() + HOUR_NS
+    clock.advance(ahead)
+    assert ahead <= clock.now() < ahead + HOUR_NS
+    clock.advance(ahead - HOUR_NS)
+    assert clock.now() >= ahead
+
+
 def test_a_clock_moved_by_hand_never_goes_back() -> None:
     clock = ManualClock(5)
     clock.advance(3)

@@ -33,12 +33,12 @@ async def test_an_order_still_on_its_way_is_not_taken_for_lost(desk: Desk) -> No
     """The venue does not know it, and then it rests: the acknowledgement settles it, and nothing is sent again."""
     desk.venue.gate.clear()
     id_ = await desk.buy()
-    await link_of(desk).reconcile_once()
+    await link_of(desk).looks.look(frozenset())
     assert desk.status(id_) is A.UNKNOWN
     assert "asked again" in desk.engine.state.blotter.orders[id_].reason
     desk.venue.gate.set()
     await until(lambda: desk.status(id_) is A.ACCEPTED)
-    await link_of(desk).reconcile_once()
+    await link_of(desk).looks.look(frozenset())
     assert (desk.status(id_), desk.venue.submitted) == (A.ACCEPTED, [id_])
 
 
@@ -46,7 +46,7 @@ async def test_an_order_that_is_unknown_twice_never_arrived(desk: Desk) -> None:
     desk.venue.gate.clear()
     id_ = await desk.buy()
     for _ in range(2):
-        await link_of(desk).reconcile_once()
+        await link_of(desk).looks.look(frozenset())
     assert desk.status(id_) is A.REJECTED
 
 
@@ -78,7 +78,7 @@ async def test_a_link_that_was_lost_meanwhile_makes_a_look_worthless(desk: Desk)
     desk.engine.state.venue(PERP).connected = False
     await link_of(desk).compare()
     with pytest.raises(VenueError, match="the link changed"):
-        await link_of(desk).reconcile_once()
+        await link_of(desk).looks.look(frozenset())
     desk.engine.state.venue(PERP).connected = True
 
 
@@ -128,7 +128,7 @@ async def test_a_fill_from_before_our_first_look_is_not_booked(desk: Desk) -> No
 async def test_a_second_look_comes_soon_where_others_trade(desk: Desk) -> None:
     await asyncio.sleep(0)
     link = link_of(desk)
-    assert link._comparison.settled
+    assert link.looks.comparison.settled
     now = desk.clock.now()
     say(desk, e.OrderCancelled(fill(BTC_PERP, Side.BUY, "1", "1", "f", "x77").client_order_id, "", now, now))
-    assert not link._comparison.settled
+    assert not link.looks.comparison.settled

@@ -1,6 +1,7 @@
 """The shell around the engine, on the real journal: durable before the wire, recovery, lost answers, lost disks."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -232,6 +233,15 @@ async def test_a_screen_that_fails_holds_up_no_order(desk: Desk) -> None:
     await until(lambda: desk.status(id_) is A.ACCEPTED)
 
 
+async def test_a_listener_that_fails_holds_up_no_order(desk: Desk) -> None:
+    def fail(event: object) -> None:
+        raise LookupError("a bug")
+
+    desk.runtime._on_event = fail
+    id_ = await desk.buy()
+    await until(lambda: desk.status(id_) is A.ACCEPTED)
+
+
 async def test_history_is_asked_for_as_far_as_it_is_kept(desk: Desk) -> None:
     await until(lambda: len(desk.venue.asked_history) >= len(KEPT_BARS))
     for instrument, interval, start, end in desk.venue.asked_history[:3]:
@@ -391,4 +401,20 @@ async def test_a_limit_that_is_loosened_over_a_restart_is_recorded_and_told(tmp_
 
     desk = await Desk(path, settings=SETTINGS).start()  # one is taken back, the other was tighter in between
     await until(lambda: desk.engine.state.limits.words() == ("max_orders_per_second 5 → 10",))
+    await desk.runtime.stop("test over")
+
+
+async def test_an_engine_goes_on_behind_its_journal_where_the_system_clock_was_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order would else be asked about, and an exit tried again, only when the hour has passed once more."""
+    hour, path = 3_600 * 10**9, tmp_path / "journal.sqlite"
+    before = await Desk(path).start()
+    last = before.clock.now()
+    await before.runtime.stop("test over")
+    wall = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: wall() - hour)
+    desk = await Desk(path).start()
+    assert desk.clock.now() >= last
+    assert desk.engine.state.venue(PERP).since >= last
     await desk.runtime.stop("test over")

@@ -16,6 +16,7 @@ from core.ports import Abilities
 from tests.core.kit import BTC_PERP, PERP, SPOT, T0, fill, of, opened, quote
 
 QUIET = GuardianSettings(
+    min_effective_bets=0,
     max_position_frac=100,
     max_sector_frac=100,
     max_leverage=100,

@@ -1,0 +1,336 @@
+"""The oracles: an account of its own beside the engine, and what must hold of it after every step.
+
+The audit sees what the engine is told, what it decides, what leaves it, what becomes durable and what the exchange
+does, and shares no code with the engine's own bookkeeping. It notes the first thing that is wrong and
+stops the simulation. Which invariant is watched by which oracle stands in docs/reliability.md.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from core import wire
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import Approved, TradingState
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_of
+from core.domain.message import Event, Message, Nanoseconds
+from core.domain.order import Order
+from core.domain.reports import VenueSnapshot
+from core.domain.watch import ExitEscalated
+from tests.simulation.machine import MS, Machine, S
+from tests.simulation.shadow import Shadow
+
+FLAT_WITHIN: Nanoseconds = 31 * S
+"""The limit, and a look at it."""
+STALE: Nanoseconds = 2 * S + 600 * MS
+"""A price may be so old: the limit, a look at the feeds (100 ms) and a step of prices (320 ms) behind it."""
+KEPT = 60
+"""Steps shown of a simulation that failed."""
+
+
+class Price(msgspec.Struct):
+    """When an instrument's price was last good."""
+
+    stamp: Nanoseconds = 0
+    at: Nanoseconds = 0
+
+
+class Audit:
+    """Watch one simulation."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.spot: frozenset[VenueId] = frozenset()
+        """Where what is held is a wallet, of which fees take their part."""
+        self.wrong: list[str] = []
+        self.recent: deque[tuple[Nanoseconds, str, object]] = deque(maxlen=KEPT)
+        self.counts: Counter[str] = Counter()
+        self.shadow, self.durable = Shadow(), Shadow()
+        self.at_venue: dict[VenueId, dict[str, e.OrderFilled]] = {}
+        self.truth: Counter[InstrumentId] = Counter()
+        self.wire: set[ClientOrderId] = set()
+        self.operations: Counter[str] = Counter()
+        self.recorded: set[tuple[str, ClientOrderId]] = set()
+        self.failing = False
+        """The journal has failed in this life."""
+        self.messy = False
+        """The exchange may say what no order's life allows."""
+        self.disordered: set[VenueId] = set()
+        """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
+        self._newest: dict[InstrumentId, int] = {}
+        self._since: dict[InstrumentId, Nanoseconds] = {}
+        self._prices: dict[InstrumentId, Price] = {}
+        self._up: set[VenueId] = set()
+        self._asked: dict[VenueId, list[VenueSnapshot]] = {}
+        self._ready: set[VenueId] = set()
+        self.begun: set[ClientOrderId] = set()
+        self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
+        """Exits that were decided, and when; kept, so that no other takes their place in memory."""
+
+    def fail(self, what: str) -> None:
+        """Note what is wrong."""
+        self.wrong.append(what)
+
+    def note(self, kind: str, what: object) -> None:
+        """Remember a step."""
+        self.recent.append((self.machine.now, kind, what))
+
+    # --- what the engine is told and decides ------------------------------------------------------------------------
+
+    def told(self, message: Message) -> None:
+        """See a message before the engine takes it."""
+        if isinstance(message, (m.Quote, m.Trade)):
+            self._price(message)
+            return
+        if not isinstance(message, m.Timer):
+            self.note("told", message)
+        if isinstance(message, m.VenueStatus):
+            self._ready.discard(message.venue)
+            self._asked[message.venue] = []
+            (self._up.add if message.connected else self._up.discard)(message.venue)
+
+    def _price(self, message: m.Quote | m.Trade) -> None:
+        if isinstance(message, m.Quote) and not 0 < message.bid < message.ask < float("inf"):
+            return
+        price = self._prices.setdefault(message.instrument, Price())
+        if message.ts_exchange > price.stamp:
+            price.stamp, price.at = message.ts_exchange, self.machine.now
+
+    def decided(self, message: Message, effects: Sequence[Any]) -> None:
+        """See what the engine makes of it."""
+        for effect in effects:
+            if isinstance(effect, Event):
+                self.note("event", effect)
+                self._event(effect)
+            elif isinstance(effect, Approved):
+                self.note("approved", effect)
+                self._approved(effect)
+        if isinstance(message, m.Timer):
+            self._time()
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, e.OrderFilled):
+            self._in_order(event)
+        self.counts[type(event).__name__] += 1
+        begun = self.shadow.flattening.get(getattr(event, "instrument", InstrumentId("")))
+        wrong = self.shadow.take(event)
+        if wrong:
+            self.fail(f"invariant 3: {wrong}")
+        if isinstance(event, e.FlattenStarted):
+            self._since[event.instrument] = self.machine.now
+        elif isinstance(event, e.FlattenEnded):
+            self._flat(event, begun)
+        elif isinstance(event, ExitEscalated):
+            self._since.pop(event.instrument, None)
+        elif isinstance(event, e.VenueReconciled):
+            self._reconciled(event)
+        elif isinstance(event, e.PositionSet):
+            self.fail(f"invariants 5, 19: fills explain every position here, yet {event}")
+        elif isinstance(event, e.BalanceSet) and event.reason != "opening":
+            self._balance(event)
+        elif isinstance(event, e.OrderFound) and not event.order.reduce_only:
+            self.fail(f"invariant 1: the exchange holds an order without a record: {event}")
+        elif isinstance(event, e.IllegalEventSeen) and not self.messy:
+            self.fail(f"an event that no order's life allows: {event}")
+
+    def _in_order(self, fill: e.OrderFilled) -> None:
+        """Note a fill that is applied behind a later one: profit and entry price depend on the order."""
+        venue = venue_of(fill.instrument)
+        place = list(self.at_venue[venue]).index(str(fill.fill_id))
+        newest = self._newest.get(fill.instrument, -1)
+        if place < newest:
+            self.disordered.add(venue)
+        self._newest[fill.instrument] = max(newest, place)
+
+    def _flat(self, event: e.FlattenEnded, begun: e.FlattenStarted | None) -> None:
+        if not event.flat:
+            self.counts["flatten given up"] += 1
+            return
+        held = self.shadow.held[event.instrument]
+        if venue_of(event.instrument) in self.spot:
+            held = 0
+        if begun is not None and begun.entry:
+            return  # the exits of one bracket: what others hold there is not theirs
+        target = begun.target if begun is not None else 0
+        if abs(held) > target:
+            self.fail(f"invariant 5: called flat with {held} held: {event}")
+        for id_, mine in self.shadow.orders.items():
+            if not target and mine.open and mine.order.instrument == event.instrument:
+                self.fail(f"invariant 5: called flat with {id_} open: {event}")
+
+    def _reconciled(self, event: e.VenueReconciled) -> None:
+        asked = self._asked.get(event.venue)
+        if event.venue not in self._up or not asked:
+            self.fail(f"invariant 6: {event.venue} is called reconciled and was not asked since it came up")
+            return
+        self._ready.add(event.venue)
+        known = self.shadow.fills
+        if not any(all((event.venue, str(one.fill_id)) in known for one in answer.fills) for answer in asked):
+            self.fail(f"invariant 20: reconciled without the fills of {asked[0]}")
+
+    def _balance(self, event: e.BalanceSet) -> None:
+        if event.venue not in self.disordered and not self.money_may_be_lost(event.venue):
+            self.fail(f"fills explain every wallet here, yet {event}")
+
+    def money_may_be_lost(self, venue: VenueId) -> bool:
+        """Tell whether funding or a liquidation fee may not have been told; set by the world."""
+        return False
+
+    def _approved(self, approved: Approved[Any]) -> None:
+        command = approved.command
+        if approved.urgent:
+            self._urgent[id(approved)] = (self.machine.now, approved)
+        if not isinstance(command, c.SubmitOrder):
+            return
+        order: Order = command.order
+        held = Decimal(self.shadow.held[order.instrument])
+        if order.reduce_only:
+            self._exit(order, held)
+            return
+        if approved.urgent:
+            self.fail(f"invariant 1: urgent and not an exit: {order}")
+        shrinks = held * order.side.sign < 0 and order.quantity <= abs(held)
+        if not shrinks:
+            self._entry(order)
+
+    def _exit(self, order: Order, held: Decimal) -> None:
+        if order.venue in self.spot:
+            return  # what is held there is the wallet, of which fees take their part
+        out = self.shadow.exits(order.instrument, order.side, order.client_order_id)
+        if held * order.side.sign >= 0:
+            self.fail(f"invariant 11: an exit of {held} that would enlarge it: {order}")
+        elif order.quantity + out > abs(held):
+            self.fail(f"invariants 11, 12: exits of {order.quantity} + {out} for a position of {held}: {order}")
+
+    def _entry(self, order: Order) -> None:
+        if order.venue not in self._ready:
+            self.fail(f"invariant 6: an entry before {order.venue} is reconciled: {order}")
+        if self.shadow.trading is not TradingState.ACTIVE:
+            self.fail(f"an entry while {self.shadow.trading}: {order}")
+        price = self._prices.get(order.instrument, Price(0, -STALE))
+        if self.machine.now - price.at > STALE:
+            self.fail(f"invariant 13: an entry on a price of {(self.machine.now - price.at) / S:.1f} s ago: {order}")
+
+    def _time(self) -> None:
+        for instrument, since in self._since.items():
+            if instrument in self.shadow.flattening and self.machine.now - since > FLAT_WITHIN:
+                self.fail(f"invariant 10: {instrument} neither flat nor escalated after 30 s")
+                return
+
+    # --- what leaves and what is durable ----------------------------------------------------------------------------
+
+    def began(self, approved: Approved[Any]) -> None:
+        """See a request handed to its connection: an urgent one in the very moment, a cancel behind its order."""
+        command = approved.command
+        if isinstance(command, c.SubmitOrder):
+            self.begun.add(command.order.client_order_id)
+        elif isinstance(command, c.CancelOrder):
+            id_ = command.client_order_id
+            mine = self.shadow.orders[id_]
+            if mine.open and id_ not in self.begun and id_.startswith(f"t0r{self.shadow.run}n"):
+                self.fail(f"the cancel of {id_} overtakes its order")
+        decided = self._urgent.pop(id(approved), (self.machine.now, None))[0]
+        if decided != self.machine.now:
+            self.fail(f"invariant 8: an exit waited {(self.machine.now - decided) / S:.4f} s: {command}")
+
+    def left(self, approved: Approved[Any]) -> None:
+        """See a request leave."""
+        self.note("left", approved)
+        command = approved.command
+        if isinstance(command, c.SubmitOrder):
+            self._order_left(approved, command.order)
+            return
+        kind = "cancel" if isinstance(command, c.CancelOrder) else "amend"
+        id_ = command.client_order_id
+        mine = self.shadow.orders.get(id_)
+        reduces = kind == "cancel" or (mine is not None and mine.order.reduce_only)
+        if (kind, id_) not in self.recorded and not (approved.urgent or (self.failing and reduces)):
+            self.fail(f"invariant 1: {kind} of {id_} leaves before its record is durable")
+
+    def _order_left(self, approved: Approved[Any], order: Order) -> None:
+        id_ = order.client_order_id
+        self.counts["orders"] += 1
+        if id_ in self.wire:
+            self.fail(f"invariants 2, 3, 4: {id_} is sent twice")
+        self.wire.add(id_)
+        if order.operation_id:
+            self.operations[order.operation_id] += 1
+            if self.operations[order.operation_id] > 1:
+                self.fail(f"invariant 2: instruction {order.operation_id} is carried out twice, again by {id_}")
+        mine = self.durable.orders.get(id_)
+        if not self.shadow.orders[id_].open:
+            self.fail(f"invariant 4: {id_} leaves after it was called over: {order}")
+        if mine is not None and mine.sent:
+            return
+        self.counts["exits before their record"] += 1
+        if not order.reduce_only or not (approved.urgent or self.failing):
+            self.fail(f"invariant 1: {id_} leaves before its record is durable: {order}")
+
+    def written(self, payloads: Sequence[bytes]) -> None:
+        """See records become durable."""
+        for payload in payloads:
+            event = wire.decode_event(payload)
+            wrong = self.durable.take(event)
+            if wrong:
+                self.fail(f"invariant 3: in the journal, {wrong}")
+            if isinstance(event, (e.CancelSubmitted, e.AmendSubmitted)):
+                kind = "cancel" if isinstance(event, e.CancelSubmitted) else "amend"
+                self.recorded.add((kind, event.client_order_id))
+
+    def disk_failed(self) -> None:
+        """See a write fail or hang: what reduces leaves without it from now on."""
+        self.failing = True
+
+    # --- what the exchange does -------------------------------------------------------------------------------------
+
+    def happened(self, venue: VenueId, event: Message) -> None:
+        """See what the exchange does."""
+        self.note("venue", event)
+        if isinstance(event, e.OrderFilled):
+            self.at_venue.setdefault(venue, {})[str(event.fill_id)] = event
+            self.truth[event.instrument] += event.quantity * event.side.sign  # type: ignore[assignment]
+
+    def handed(self, snapshot: VenueSnapshot) -> None:
+        """See a snapshot reach the engine."""
+        self.note("snapshot", snapshot)
+        self._asked.setdefault(snapshot.venue, []).append(snapshot)
+
+    # --- lives ------------------------------------------------------------------------------------------------------
+
+    def died(self) -> None:
+        """See the process end: what was not durable never was."""
+        self.note("life", "the process is gone")
+        self.shadow, self.durable = self.durable, Shadow()
+        self.failing = False
+        self._up.clear()
+        self._ready.clear()
+
+    def recovered(self, events: Sequence[Event], state: Any) -> None:
+        """See what a new process has made of the journal; its account must be the audit's."""
+        again = Shadow()
+        for event in events:
+            again.take(event)
+        before, self.shadow, self.durable = self.shadow, again, Shadow()
+        for event in events:
+            self.durable.take(event)
+        self._compare("what was durable", before, again)
+        now = self.machine.now
+        self._since = dict.fromkeys(again.flattening, now)
+        ours = {id_ for id_, mine in again.orders.items() if mine.open}
+        if ours != set(state.blotter.open):
+            self.fail(f"invariant 2: recovered open orders are {sorted(state.blotter.open)}, recorded {sorted(ours)}")
+        if state.trading_state is not again.trading:
+            self.fail(f"invariant 23: {again.trading} was recorded, the new process is {state.trading_state}")
+        if set(state.exits.flattening) != set(again.flattening):
+            self.fail(f"invariant 10: closing {sorted(again.flattening)} was forgotten")
+
+    def _compare(self, what: str, before: Shadow, after: Shadow) -> None:
+        """Compare what was durable before the end with what the journal gives: a commit cut short may be there."""
+        lost = before.orders.keys() - after.orders.keys()
+        if lost or before.fills - after.fills or after.run < before.run:
+            self.fail(f"invariant 2: {what} is gone: orders {sorted(lost)}, fills {before.fills - after.fills}")

@@ -1,0 +1,103 @@
+"""What a seed decides before anything happens: the world, the trader's temper, and what goes wrong when."""
+
+import random
+from enum import StrEnum
+
+import msgspec
+
+from core.domain.message import Nanoseconds
+from tests.simulation.machine import MS, S
+
+
+class Fault(StrEnum):
+    """What may go wrong at a moment."""
+
+    DROP = "the link is lost"
+    HALF_OPEN = "the link is half open"
+    OUTAGE = "the venue cannot be reached for a while"
+    LOSE_ANSWERS = "what the venue says next is lost, and the gap is noticed"
+    LOSE_REQUESTS = "the next requests are lost"
+    LOSE_RECEIPTS = "the next requests are carried out, and their receipts lost"
+    LATE = "what the venue says of orders is late"
+    REJECT = "the venue says no to the next orders"
+    NO_POSITIONS = "the venue leaves positions out of its snapshots"
+    FREEZE = "prices stop"
+    STUCK_STAMP = "prices come under a stamp that stands still"
+    CROSSED = "prices come crossed"
+    SENSELESS = "prices come as NaN, negative and zero"
+    CRASH = "the market falls"
+    SPIKE = "the market rises"
+    DISK_FULL = "the disk is full"
+    DISK_ERROR = "the disk fails"
+    DISK_STUCK = "the disk hangs"
+    KILL = "the engine is killed"
+    POWER = "the power is cut in the middle of a commit"
+    STOP = "the engine is stopped and started again"
+    CLOCK = "the system clock steps"
+    SUSPEND = "the machine sleeps"
+    SIDE = "what only shows and tells fails"
+    CHECKPOINT = "a checkpoint is taken"
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """One fault at its time."""
+
+    at: Nanoseconds
+    fault: Fault
+    lasts: Nanoseconds
+    venue: int
+
+
+class Plan(msgspec.Struct):
+    """Everything that a seed decides in advance."""
+
+    seed: int
+    length: Nanoseconds
+    pace: Nanoseconds
+    """The mean time between two commands of the trader."""
+    roomy: bool
+    """The guardian's bounds are wide: positions may become so large that the venue liquidates."""
+    amends: bool
+    native: bool
+    """The venue holds stops itself; otherwise they wait in the engine."""
+    unordered: bool
+    """What the venue says of orders may overtake each other."""
+    twice: float
+    """How often it is said twice."""
+    slow_send: bool
+    """A request waits for its turn before it leaves."""
+    slow_answers: bool
+    """Questions are answered late, behind what is said of orders meanwhile."""
+    delay: tuple[Nanoseconds, Nanoseconds]
+    incidents: list[Incident]
+
+
+_WEIGHTS = {Fault.KILL: 5, Fault.POWER: 2, Fault.DROP: 2, Fault.CRASH: 2, Fault.LATE: 2}
+
+
+def plan_of(seed: int) -> Plan:
+    """Return what a seed decides."""
+    rng = random.Random(f"{seed}.plan")
+    length = rng.randrange(3 * S, 8 * S)
+    faults = list(Fault)
+    weights = [_WEIGHTS.get(fault, 1) for fault in faults]
+    chosen = rng.choices(faults, weights, k=rng.choice((0, 1, 2, 3, 3, 4, 5, 6)))
+    incidents = [
+        Incident(rng.randrange(500 * MS, length), fault, rng.randrange(200 * MS, 4 * S), rng.randrange(2))
+        for fault in chosen
+    ]
+    fast = rng.random() < 0.7
+    return Plan(
+        seed,
+        length,
+        rng.choice((60, 120, 250)) * MS,
+        roomy=rng.random() < 0.5,
+        amends=rng.random() < 0.8,
+        native=rng.random() < 0.7,
+        unordered=rng.random() < 0.3,
+        twice=rng.choice((0.0, 0.0, 0.1)),
+        slow_send=rng.random() < 0.2,
+        slow_answers=random.Random(f"{seed}.slow").random() < 0.15,
+        delay=(1 * MS, 8 * MS) if fast else (20 * MS, 300 * MS),
+        incidents=sorted(incidents, key=lambda one: one.at),
+    )

@@ -1,0 +1,283 @@
+"""Bugs to plant: one line of the program changed, for as long as a simulation runs.
+
+Each names what it does, the function, the line and what that becomes, and a seed that is known to show it. A line that
+is no longer there fails loudly: the bug has to be planted anew where that decision is taken now.
+"""
+
+import contextlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from core import blotter, clock, connection, reconcile, recording, runtime, state
+from core.domain import commands as c
+from core.domain.approval import Approved, TradingState
+from core.domain.reports import PositionReport
+from core.engine import Engine
+from core.execution import brackets, exits, flatten, orders
+from core.guardian import guardian, limits
+from store.journal import file, writer
+
+HELP = {"Approved": Approved, "TradingState": TradingState, "PositionReport": PositionReport, "c": c}
+"""What a planted line may need that its module does not import."""
+
+
+class Bug(msgspec.Struct, frozen=True):
+    """One bug: where it is planted, and a seed that shows it."""
+
+    name: str
+    owner: Any
+    """The module or class that holds the function."""
+    function: str
+    line: str
+    becomes: str
+    seed: int = 0
+    also: "tuple[Bug, ...]" = ()
+    """What has to be broken as well: the second of two belts."""
+
+
+@contextlib.contextmanager
+def planted(bug: Bug) -> Iterator[None]:
+    """Plant a bug and take it out again."""
+    with contextlib.ExitStack() as stack:
+        for one in (bug, *bug.also):
+            stack.enter_context(_changed(one))
+        yield
+
+
+@contextlib.contextmanager
+def _changed(bug: Bug) -> Iterator[None]:
+    real = getattr(bug.owner, bug.function)
+    source = textwrap.dedent(inspect.getsource(real))
+    assert bug.line in source, f"{bug.name}: {bug.function} has no line {bug.line!r} any more; plant the bug elsewhere"
+    made: dict[str, Any] = {}
+    scope, helped = real.__globals__, HELP.keys() - real.__globals__.keys()
+    scope.update({name: HELP[name] for name in helped})
+    exec(compile(source.replace(bug.line, bug.becomes), f"<planted: {bug.name}>", "exec"), scope, made)
+    setattr(bug.owner, bug.function, made[bug.function])
+    try:
+        yield
+    finally:
+        setattr(bug.owner, bug.function, real)
+        for name in helped:
+            del scope[name]
+
+
+_RECORDING, _LINK, _ORDERS = recording.Recording, connection.VenueLink, orders.Orders
+_NEVER_SEEN = Bug("", Engine, "_fill", "fill_key(market.venue, fill.fill_id) in state.blotter.fills", "False")
+
+BUGS = (
+    # --- journal -----------------------------------------------------------------------------------------------------
+    Bug(
+        "an order leaves before it is recorded",
+        _RECORDING,
+        "finish",
+        "turn.since =",
+        "self._go(turn, None); turn.since =",
+    ),
+    Bug(
+        "an entry leaves without a record when the disk is full",
+        _RECORDING,
+        "_go",
+        "not _adds_risk(command, self._state)",
+        "True",
+        seed=43,
+    ),
+    Bug(
+        "a commit is told before it is made",
+        writer.JournalWriter,
+        "_commit",
+        "first = group[0].first",
+        "[self._tell(one.done, None) for one in group if not one.told]; first = group[0].first",
+    ),
+    Bug(
+        "what failed once is dropped from the line",
+        writer.JournalWriter,
+        "_tell_failed",
+        "return True",
+        "return False",
+        seed=7,
+    ),
+    Bug(
+        "an answer comes before its record is durable",
+        _RECORDING,
+        "finish",
+        "turn.since =",
+        "[reply(outcome) for reply, outcome in turn.replies]; turn.since =",
+    ),
+    Bug(
+        "recovery forgets the last record",
+        _RECORDING,
+        "recover",
+        "for record in self.journal.read(after):",
+        "for record in list(self.journal.read(after))[:-1]:",
+    ),
+    Bug(
+        "the run number is given out twice",
+        file.JournalFile,
+        "next_run",
+        'put_meta(self._db, "run", self.run + 1)',
+        'put_meta(self._db, "run", self.run)',
+    ),
+    # --- orders ------------------------------------------------------------------------------------------------------
+    Bug("an id is used again", _ORDERS, "new_id", "r{self._outbox.state.run}n", "r1n"),
+    Bug(
+        "an instruction is carried out twice",
+        guardian.Guardian,
+        "_propose",
+        "if order.operation_id and",
+        "if False and",
+        seed=17,
+    ),
+    Bug(
+        "an unknown order is sent again",
+        _LINK,
+        "resolve_unknown",
+        "await self._ask_about_unknown()",
+        "[self._runtime.send(Approved(c.SubmitOrder(one.order))) for one in self._state.blotter.open.values()"
+        " if one.status is OrderStatus.UNKNOWN]",
+        seed=26,
+    ),
+    Bug("an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=26),
+    Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=10),
+    Bug(
+        "a fill is applied twice",
+        state.State,
+        "_filled",
+        "if key in self.blotter.fills:",
+        "if False:",
+        also=(_NEVER_SEEN,),
+        seed=1,
+    ),
+    # --- reconciliation ----------------------------------------------------------------------------------------------
+    Bug(
+        "a missing report is taken for flat",
+        reconcile,
+        "_positions",
+        "for report in snapshot.positions:",
+        "for report in snapshot.positions or [PositionReport(one, ZERO, ZERO, None, ZERO, now)"
+        " for one in state.ledger.positions if one.startswith(snapshot.venue)]:",
+        seed=3,
+    ),
+    Bug(
+        "a venue is called reconciled before it was asked",
+        _LINK,
+        "_prepare",
+        "await self.reconcile()",
+        "runtime.take(e.VenueReconciled(venue.id, now, now)); await self.reconcile()",
+    ),
+    Bug(
+        "fills of the time away are not asked for",
+        _LINK,
+        "reconcile",
+        "max(view.last_fill - OVERLAP_NS, 0)",
+        "runtime.clock.now()",
+        seed=4,
+    ),
+    Bug(
+        "fills of a snapshot are passed over",
+        connection,
+        "reconcile",
+        "for fill in snapshot.fills:",
+        "for fill in ():",
+        seed=4,
+    ),
+    Bug("what has not left is called lost", connection, "underway", "frozenset(unsent)", "frozenset()", 821),
+    Bug(
+        "what never arrived is never called so",
+        connection,
+        "underway",
+        "frozenset(silent) - unsent",
+        "frozenset()",
+        4,
+    ),
+    # --- guardian ----------------------------------------------------------------------------------------------------
+    Bug(
+        "entries pass before reconciliation",
+        limits.VenueReady,
+        "breach",
+        "(venue.reconciled or proposal.order.reduce_only)",
+        "True",
+        seed=4,
+    ),
+    Bug(
+        "entries pass while halted",
+        limits.TradingStateLimit,
+        "breach",
+        '"""Return why the order may not pass, or None."""',
+        "return None",
+        seed=5,
+    ),
+    Bug(
+        "entries pass on a stale price",
+        limits.Stale,
+        "breach",
+        '"""Return why the order may not pass, or None."""',
+        "return None",
+        seed=34,
+    ),
+    Bug(
+        "an exit is larger than the position",
+        limits.ReduceOnly,
+        "breach",
+        '"""Return why the order may not pass, or None."""',
+        "return None",
+        seed=10,
+    ),
+    Bug(
+        "halted is forgotten at a restart",
+        state.State,
+        "_started",
+        "self.run, self.mode =",
+        "self.trading_state = TradingState.ACTIVE; self.run, self.mode =",
+        seed=5,
+    ),
+    # --- exits -------------------------------------------------------------------------------------------------------
+    Bug(
+        "an exit flips the position",
+        flatten,
+        "exit_quantity",
+        "room = held -",
+        "room = 2 * held -",
+    ),
+    Bug("two exiters", blotter.Blotter, "resting_reduction", "if not self.open:", "if True:", seed=1),
+    Bug("an exit waits for the disk", runtime.Runtime, "_carry_out", "effect.urgent", "None"),
+    Bug(
+        "called flat with orders open",
+        flatten,
+        "is_flat",
+        "if any(ours(record) for record in state.blotter.of(instrument)):",
+        "if False:",
+    ),
+    Bug(
+        "a flatten is forgotten at a restart",
+        state.State,
+        "_started",
+        "self.run, self.mode =",
+        "self.exits.flattening.clear(); self.run, self.mode =",
+    ),
+    Bug("a flatten is tried once", exits.Exits, "_exit", "if now - pace.last < wait or", "if pace.tries or", seed=1),
+    Bug(
+        "a flatten waits for an alert",
+        runtime.Runtime,
+        "_tell",
+        "except Exception:",
+        "except ZeroDivisionError:",
+        seed=11,
+    ),
+    # --- brackets ----------------------------------------------------------------------------------------------------
+    Bug("a fill is not protected", brackets.Protection, "_fit", "elif have < want and", "elif False and", seed=0),
+    Bug("a stop stays larger than what is left", brackets.Protection, "_fit", "if have > want:", "if False:", seed=15),
+    # --- time --------------------------------------------------------------------------------------------------------
+    Bug(
+        "a step of the clock goes through",
+        clock.LiveClock,
+        "now",
+        "time.clock_gettime_ns(_SINCE_BOOT) + self._offset",
+        "time.time_ns()",
+        seed=34,
+    ),
+)

@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 from textual.pilot import Pilot
 
 from core import protocol as p
@@ -33,9 +34,12 @@ from core.guardian.guardian import Guardian
 from core.preview import preview
 from core.state import State
 from tests.tui import research
-from tests.tui.harness import picture
+from tests.tui.harness import picture, screen_lines
 from tui.app import TerminalApp
 from tui.feed import Feed
+from tui.grid import Grid
+from tui.lines import Pane
+from tui.rows import GAP, GUTTER
 from tui.screens.deck import DECK
 from tui.screens.studies import StudiesScreen
 from tui.watchlists import WatchList
@@ -113,6 +117,7 @@ class StillFeed(Feed):
         self.limits, self.venues = LIMITS, VENUES
         self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
+        self.records: tuple[p.RecordView, ...] = RECORDS
 
     async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
         """Answer like the engine: by the guardian's own limits."""
@@ -128,7 +133,7 @@ class StillFeed(Feed):
     async def ask(self, question: p.AskRecords) -> p.Records:
         """Give the records of the moment that hold the words, as an engine would."""
         words = question.text.split()
-        found = [record for record in RECORDS if all(word in repr(record.event) for word in words)]
+        found = [record for record in self.records if all(word in repr(record.event) for word in words)]
         return p.Records(tuple(reversed(found)), 0)
 
     async def ask_equity(self, question: AskEquity) -> tuple[EquityPoint, ...]:
@@ -274,7 +279,7 @@ SIZES = ((80, 24), (200, 50))
 def empty_moment() -> StillFeed:
     """Build a moment in which nothing is known yet."""
     feed = StillFeed(State(Asset("USDT")))
-    feed.account, feed.limits, feed.venues = None, (), ()
+    feed.account, feed.limits, feed.venues, feed.records = None, (), (), ()
     feed.fills.clear()
     return feed
 
@@ -298,6 +303,35 @@ def halted_moment() -> StillFeed:
 MOMENTS = {"busy": moment, "empty": empty_moment, "stale": stale_moment, "halted": halted_moment}
 
 
+class Shown(msgspec.Struct, frozen=True):
+    """A pane of a picture as it is painted: its lines, and for a list its columns (align, first cell, cells)."""
+
+    id: str
+    lines: tuple[str, ...]
+    columns: tuple[tuple[str, int, int], ...] = ()
+
+
+def panes_of(app: TerminalApp) -> list[Shown]:
+    """Cut every pane that is shown out of the picture."""
+    lines, found = screen_lines(app), []
+    for pane in app.screen.query(Pane):
+        region = pane.content_region
+        if region.area and pane.region.area:
+            cut = tuple(line[region.x : region.right] for line in lines[region.y : region.bottom])
+            found.append(Shown(pane.id or "", cut, _columns_of(pane) if isinstance(pane, Grid) else ()))
+    return found
+
+
+def _columns_of(grid: Grid) -> tuple[tuple[str, int, int], ...]:
+    columns, start = [], GUTTER
+    for index, width in grid._layout.columns:
+        columns.append((grid._set.columns[index].align, start, width))
+        start += width + GAP
+    return tuple(columns)
+
+
+PANES: dict[tuple[int, int, str, str], list[Shown]] = {}
+"""The panes of each picture that was drawn."""
 _DRAWN: dict[tuple[int, int, str, str], tuple[str, str]] = {}
 """Pictures drawn before: a moment stands still, so its picture need not be drawn for every test that looks at it."""
 
@@ -325,6 +359,7 @@ async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str,
             await _report(app, pilot)
         app.draw_header()
         await pilot.pause(0.1)
+        PANES[width, height, screen, state] = panes_of(app)
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.hand import EXPECTED, PLACES, Hand, come_to, confirm, hand_at
+from tests.tui.expected import EXPECTED, PLACES, come_to, confirm
+from tests.tui.hand import Hand, hand_at
 from tui.actions import TABLE, Action, Kind, ready_actions
 
 
 def test_every_action_of_the_table_is_expected_to_do_something() -> None:
-    """An action without an expectation is added to `tests.tui.hand.EXPECTED`, in one line."""
+    """An action without an expectation is added to `tests.tui.expected.EXPECTED`, in one line."""
     assert {action.id for action in ready_actions()} == set(EXPECTED)
     assert {action.scope for action in ready_actions()} == set(PLACES)
 

@@ -12,7 +12,8 @@ import pytest_asyncio
 from textual import events
 from textual._wait import wait_for_idle
 
-from tests.tui.hand import EXPECTED, Hand, come_to, controlled_elsewhere, hand_at
+from tests.tui.expected import EXPECTED, come_to, controlled_elsewhere
+from tests.tui.hand import Hand, hand_at
 from tui.actions import Action, Kind, find_action, ready_actions
 from tui.app import TerminalApp
 from tui.confirm import Confirm

@@ -19,11 +19,14 @@ from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.message import Command
 from core.domain.order import Order, OrderType, Side
-from tests.tui.engine import BTC
+from tests.tui.engine import BTC, ETH
 from tests.tui.hand import Hand, held
+from tui import watchlists as w
 from tui.actions import Action
-from tui.confirm import Question
+from tui.confirm import Dialog, Question
+from tui.finder import Finder
 from tui.grid import Grid
+from tui.listing import ListEditor
 from tui.screens.deck import DECK
 from tui.screens.help import HelpScreen
 from tui.trading import ORIGIN
@@ -31,6 +34,7 @@ from tui.widgets.alerts import AlertGrid
 
 # -- how to come to where a key acts ---------------------------------------------------------------------------
 
+MINE = "mine"
 Step = Callable[[Hand], Awaitable[None]]
 
 
@@ -105,6 +109,37 @@ async def charted(hand: Hand) -> None:
     await hand.sees(lambda: (chart := hand.app.trade.candles._chart) is not None and len(chart.bars) > 60)
 
 
+async def listed(hand: Hand) -> None:
+    """Have a watchlist of one's own with two instruments, and show it."""
+    grid = hand.app.trade.watch_list
+    for edit in (lambda now: w.create(now, MINE), lambda now: w.add(now, MINE, BTC), lambda now: w.add(now, MINE, ETH)):
+        assert grid.lists.change(edit) == ""
+    hand.app.trade.show_list(MINE)
+    await hand.sees(lambda: [row.key for row in grid.rows] == [BTC, ETH])
+
+
+async def in_finder(hand: Hand) -> None:
+    """Open the finder over a watchlist of one's own."""
+    await listed(hand)
+    await hand.press("i")
+    await hand.sees(lambda: isinstance(hand.app.screen, Finder) and hand.app.screen.grid.cursor is not None)
+
+
+async def in_editor(hand: Hand) -> None:
+    """Open the editor of watchlists on one of one's own."""
+    await listed(hand)
+    await at("trade", "watch")(hand)
+    await hand.press("e")
+    await hand.sees(lambda: isinstance(hand.app.screen, ListEditor) and hand.app.screen.grid.cursor is not None)
+
+
+async def ruled(hand: Hand) -> None:
+    """Have one price rule under the cursor of the rules."""
+    rule = a.AlertRule(a.AlertKind.PRICE, BTC, True, Decimal(1_000_000), note="far")
+    await hand.does(a.SetAlert(rule, "test"))
+    await row_chosen(hand)
+
+
 PLACES: dict[str, Step] = {
     "app": at("trade", "ladder"),
     "ladder": at("trade", "ladder"),
@@ -113,6 +148,11 @@ PLACES: dict[str, Step] = {
     "journal": at("journal", "records"),
     "alerts": at("alerts", "alerts"),
     "ticket": keys("b"),
+    "lists": at("trade", "watch"),
+    "trade": at("trade", "ladder"),
+    "rules": at("alerts", "rules"),
+    "finder": in_finder,
+    "editor": in_editor,
 }
 """How to come to the panes of each scope."""
 
@@ -165,7 +205,26 @@ def sends(command: Callable[[Hand], Wanted], *before: Step, then: tuple[str, ...
 def title(hand: Hand) -> str:
     """Name the dialog that is open, or nothing."""
     screen: Screen[Any] = hand.app.screen
-    return "" if screen is hand.app.here else str(getattr(screen, "_title", type(screen).__name__))
+    if screen is hand.app.here:
+        return ""
+    framed = screen.query(Dialog)
+    return str(framed.first().border_title) if framed else type(screen).__name__
+
+
+def chosen(hand: Hand) -> int:
+    """Give the place of the cursor in the list of an open dialog."""
+    grid = hand.app.screen.query(Grid).first()
+    return [row.key for row in grid.rows].index(grid.cursor or "")
+
+
+def mine(hand: Hand) -> tuple[str, ...]:
+    """Give the instruments of one's own watchlist."""
+    return tuple(hand.app.trade.watch_list.lists.instruments(MINE) or ())
+
+
+def how_many(hand: Hand) -> int:
+    """Count the instruments of one's own watchlist."""
+    return len(mine(hand))
 
 
 def side(hand: Hand) -> Side | None:
@@ -280,6 +339,26 @@ EXPECTED: dict[str, Expected] = {
     "ticket.unit": changes(lambda h: h.app.trade.ticket.draft.unit),
     "alerts.acknowledge": sends(lambda h: a.AcknowledgeAlert(_under_cursor(h).number, ORIGIN), halted, row_chosen),
     "alerts.mute": sends(lambda h: a.MuteAlerts(_under_cursor(h).kind, 3_600_000_000_000, ORIGIN), halted, row_chosen),
+    "alert.set": becomes(title, "price alert  BTC-USDT.P"),
+    "ladder.own": becomes(lambda h: bool(h.app.trade.ladder.own_prices), True, resting, keys("j", "j")),
+    "list.edit": becomes(title, "watchlists"),
+    "rules.remove": sends(lambda h: a.RemoveAlert(h.app.here.rules.cursor or "", ORIGIN), ruled),  # type: ignore[attr-defined]
+    "watch.next": changes(lambda h: h.app.trade.watch_list.list_name, listed),
+    "watch.previous": changes(lambda h: h.app.trade.watch_list.list_name, listed),
+    "finder.up": shrinks(chosen, keys("pagedown")),
+    "finder.down": grows(chosen),
+    "finder.page_up": shrinks(chosen, keys("pagedown")),
+    "finder.page_down": grows(chosen),
+    "finder.list": changes(how_many),
+    "editor.add": becomes(title, f"add to {MINE}"),
+    "editor.remove": shrinks(how_many),
+    "editor.up": becomes(mine, (ETH, BTC), keys("G")),
+    "editor.down": becomes(mine, (ETH, BTC)),
+    "editor.rename": becomes(title, f"new name of {MINE}"),
+    "editor.new": becomes(title, "name of the new watchlist"),
+    "editor.delete": becomes(lambda h: MINE in h.app.trade.watch_list.lists.names, False),
+    "editor.next": changes(lambda h: h.app.screen.name_shown),  # type: ignore[attr-defined]
+    "editor.previous": changes(lambda h: h.app.screen.name_shown),  # type: ignore[attr-defined]
 }  # fmt: skip
 """What each action of the table does, by its id."""
 

@@ -17,6 +17,7 @@ from tests.tui.driving import ready
 from tests.tui.engine import BTC, House
 from tests.tui.harness import picture
 from tui.app import TerminalApp
+from tui.watchlists import ALL, delete
 
 QUIET = AlertSettings(feed_after_s=0, gaps=False)
 SETTLED_S, PATIENCE_S = 1.0, 60.0
@@ -89,6 +90,12 @@ class Hand:
         for client in self.others:
             await client.close()
         self.others.clear()
+        lists = self.app.trade.watch_list.lists
+        self.app.trade.show_list(ALL)
+        for name in [name for name in lists.names if name != ALL]:
+            assert lists.change(lambda now, name=name: delete(now, name)) == ""  # type: ignore[misc]
+        for id_ in list(state.alerts.rules):
+            await self.does(a.RemoveAlert(id_, "test"))
         for kind in list(state.alerts.muted):
             await self.does(a.MuteAlerts(kind, 0, "test"))
         if state.trading_state is not TradingState.ACTIVE:

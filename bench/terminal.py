@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from desk.paths import Home, Role
 
 PROGRAM = str(Path(sys.executable).with_name("tradedeck"))
 WARM_S, QUIET_S, KEYS, FEW_KEYS = 3.0, 6.0, 100, 20
+STALLED_S = 12.0
 KB = 1000
 SIZES = ((80, 24), (200, 50))
 JUDGED = 500
@@ -125,13 +127,31 @@ def idle() -> list[Figure]:
     return found
 
 
+def stalled() -> list[Figure]:
+    """Read nothing of a terminal for a time, then press a key: what was stuck comes first, then the answer."""
+    found = []
+    with house(market__rate=f"{JUDGED}.0") as home:
+        for (columns, lines), mark in zip(SIZES, (b"local", b"UTC"), strict=True):  # a zone is remembered
+            screen = Screen([PROGRAM, "--home", str(home.root)], columns, lines, {"TZ": "Asia/Tokyo"})
+            try:
+                screen.run(WARM_S)
+                time.sleep(STALLED_S)
+                took = screen.press(b"t", mark, 30.0)
+            finally:
+                screen.close()
+            what = f"key → paint after {STALLED_S:g} s unread, {columns}×{lines}"
+            found.append(at_most(what, float("inf") if took is None else took * 1e3, 1_000, "ms"))
+    return found
+
+
 GROUPS: dict[str, Callable[[], list[Figure]]] = {
     **{f"{rate} updates/s": partial(at_rate, rate) for rate in (JUDGED, *(rate for rate in RATES if rate != JUDGED))},
+    "stalled": stalled,
     "idle": idle,
 }
 """What can be measured alone: ``python -m bench terminal --only "500 updates"``."""
 
 
 def figures() -> list[Figure]:
-    """Measure the table of the terminal's goals, in about four minutes."""
+    """Measure the table of the terminal's goals, in about five minutes."""
     return [figure for group in GROUPS.values() for figure in group()]

@@ -235,6 +235,19 @@ def test_a_signal_leaves_in_order_and_restores_the_screen(number: signal.Signals
         session.close()
 
 
+@pytest.mark.parametrize("term", ["xterm", "linux", "screen", "tmux-256color"])
+def test_every_kind_of_terminal_is_painted_and_restored(term: str) -> None:
+    session = _Session("ansi", TERM=term, COLORTERM="")
+    try:
+        session.paints()
+        os.kill(session.pid, signal.SIGTERM)
+        assert session.ended(reading=True) == 128 + signal.SIGTERM
+        assert session.data.count(ENTER_SCREEN) == session.data.count(LEAVE_SCREEN) == 1
+        assert b"\x1b[38;2;" not in session.data  # no colour that it did not promise to know
+    finally:
+        session.close()
+
+
 def test_bytes_that_are_no_characters_do_not_end_it() -> None:
     """Line noise, a pasted binary, another encoding: with Textual's own decoder this ends in a traceback."""
     session = _Session()

@@ -144,6 +144,7 @@ async def hand_at(folder: Path, make: Callable[[House, Clock], TerminalApp] = _c
         async with app.run_test(size=(200, 50)) as pilot:
             await ready(app, pilot)
             house.hub.silent = True
+            await asyncio.sleep(0.3)  # what is on its way is drawn
             stands = max(market.ts for market in house.state.markets.values())
             app.wall = app.trade.wall = lambda: stands
             yield Hand(house, app, clock)

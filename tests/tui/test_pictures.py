@@ -153,7 +153,7 @@ EMPTY = {
     "risk": ("the engine has not told its limits yet", "nothing is known yet", "flat: nothing to protect"),
     "venues": ("no venue is connected yet", "no feed yet", "feeds  0 of 0 live"),
     "journal": ("nothing is recorded yet", "journal  0 records"),
-    "alerts": ("no alert yet", "no alert is chosen", "no rules: tradedeck alert add"),
+    "alerts": ("no alert yet", "no alert is chosen", "no rules: "),
 }
 """What each screen says while nothing is known."""
 STALE = {

@@ -151,6 +151,7 @@ PLACES: dict[str, Step] = {
     "lists": at("trade", "watch"),
     "trade": at("trade", "ladder"),
     "rules": at("alerts", "rules"),
+    "curve": at("risk", "curve"),
     "finder": in_finder,
     "editor": in_editor,
 }
@@ -339,6 +340,8 @@ EXPECTED: dict[str, Expected] = {
     "ticket.unit": changes(lambda h: h.app.trade.ticket.draft.unit),
     "alerts.acknowledge": sends(lambda h: a.AcknowledgeAlert(_under_cursor(h).number, ORIGIN), halted, row_chosen),
     "alerts.mute": sends(lambda h: a.MuteAlerts(_under_cursor(h).kind, 3_600_000_000_000, ORIGIN), halted, row_chosen),
+    "depth": becomes(lambda h: type(h.app.screen).__name__, "DepthScreen"),
+    "curve.span": changes(lambda h: h.app.here.curve.hours),  # type: ignore[attr-defined]
     "alert.set": becomes(title, "price alert  BTC-USDT.P"),
     "ladder.own": becomes(lambda h: bool(h.app.trade.ladder.own_prices), True, resting, keys("j", "j")),
     "list.edit": becomes(title, "watchlists"),
@@ -381,3 +384,7 @@ async def confirm(hand: Hand, action: Action) -> None:
         return
     await hand.sees(lambda: isinstance(hand.app.screen, Question) and hand.app.screen.is_mounted)
     await hand.press(*action.confirm, *(("enter",) if len(action.confirm) > 1 else ()))
+
+
+ELSEWHERE = ("studies", "configs")
+"""Places whose keys command a researcher and not the engine: tests.tui.test_studies presses them on one."""

@@ -10,7 +10,6 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
 from textual.pilot import Pilot
 
 from core import protocol as p
@@ -34,12 +33,10 @@ from core.guardian.guardian import Guardian
 from core.preview import preview
 from core.state import State
 from tests.tui import research
-from tests.tui.harness import picture, screen_lines
+from tests.tui.harness import picture
+from tests.tui.panes import Shown, panes_of
 from tui.app import TerminalApp
 from tui.feed import Feed
-from tui.grid import Grid
-from tui.lines import Pane
-from tui.rows import GAP, GUTTER
 from tui.screens.deck import DECK
 from tui.screens.studies import StudiesScreen
 from tui.watchlists import WatchList
@@ -301,33 +298,6 @@ def halted_moment() -> StillFeed:
 
 
 MOMENTS = {"busy": moment, "empty": empty_moment, "stale": stale_moment, "halted": halted_moment}
-
-
-class Shown(msgspec.Struct, frozen=True):
-    """A pane of a picture as it is painted: its lines, and for a list its columns (align, first cell, cells)."""
-
-    id: str
-    lines: tuple[str, ...]
-    columns: tuple[tuple[str, int, int], ...] = ()
-
-
-def panes_of(app: TerminalApp) -> list[Shown]:
-    """Cut every pane that is shown out of the picture."""
-    lines, found = screen_lines(app), []
-    for pane in app.screen.query(Pane):
-        region = pane.content_region
-        if region.area and pane.region.area:
-            cut = tuple(line[region.x : region.right] for line in lines[region.y : region.bottom])
-            found.append(Shown(pane.id or "", cut, _columns_of(pane) if isinstance(pane, Grid) else ()))
-    return found
-
-
-def _columns_of(grid: Grid) -> tuple[tuple[str, int, int], ...]:
-    columns, start = [], GUTTER
-    for index, width in grid._layout.columns:
-        columns.append((grid._set.columns[index].align, start, width))
-        start += width + GAP
-    return tuple(columns)
 
 
 PANES: dict[tuple[int, int, str, str], list[Shown]] = {}

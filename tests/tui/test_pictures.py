@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.pictures import MOMENTS, OPENED, PANES, SIZES, Shown, draw
+from tests.tui.panes import Shown
+from tests.tui.pictures import MOMENTS, OPENED, PANES, SIZES, draw
 from tui.format import width_of
 from tui.screens.deck import DECK
 
@@ -152,6 +153,8 @@ EMPTY = {
     "orders": ("no open orders", "no order is over yet", "no order is chosen"),
     "risk": ("the engine has not told its limits yet", "nothing is known yet", "flat: nothing to protect"),
     "venues": ("no venue is connected yet", "no feed yet", "feeds  0 of 0 live"),
+    "studies": ("studies",),
+    "configs": ("configs",),
     "journal": ("nothing is recorded yet", "journal  0 records"),
     "alerts": ("no alert yet", "no alert is chosen", "no rules: "),
 }

@@ -12,7 +12,7 @@ import pytest_asyncio
 from textual import events
 from textual._wait import wait_for_idle
 
-from tests.tui.expected import EXPECTED, come_to, controlled_elsewhere
+from tests.tui.expected import ELSEWHERE, EXPECTED, come_to, controlled_elsewhere
 from tests.tui.hand import Hand, hand_at
 from tui.actions import Action, Kind, find_action, ready_actions
 from tui.app import TerminalApp
@@ -20,8 +20,9 @@ from tui.confirm import Confirm
 from tui.keys import BURST_SECONDS, BurstGuard
 from tui.viewer import Viewer
 
-REDUCING = [action for action in ready_actions() if action.kind is Kind.REDUCES]
-ADDING = [action for action in ready_actions() if action.kind is Kind.ADDS]
+HERE = [action for action in ready_actions() if action.scope not in ELSEWHERE]
+REDUCING = [action for action in HERE if action.kind is Kind.REDUCES]
+ADDING = [action for action in HERE if action.kind is Kind.ADDS]
 SENDING = [action for action in (*REDUCING, *ADDING) if EXPECTED[action.id].sends is not None]
 ASKING = [action for action in SENDING if action.confirm]
 ADDS_AND_SENDS = [action for action in SENDING if action in ADDING]

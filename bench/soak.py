@@ -102,7 +102,7 @@ def soak(seconds: float, columns: int = 200, lines: int = 50, *, tell: bool = Tr
 def _press(screen: Screen, keys: Sequence[bytes], seen: Soaked) -> None:
     for key in keys:
         screen.type(key)
-        screen.run(0.5 if key in (b"A", b"b", b"f", ENTER, b"y") else PAUSE_S)
+        screen.run(0.6 if key in (b"A", b"b", b"f", b"i", ENTER, b"y") else PAUSE_S)
         seen.keys += 1
 
 

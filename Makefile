@@ -9,7 +9,7 @@ WORKERS ?= 3
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test simulate bench lock wheels format
+.PHONY: help setup run check test simulate bench soak lock wheels format
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -37,6 +37,9 @@ simulate: setup ## Live SEEDS=1000 made-up lives of the engine, or SEED=17 alone
 bench: setup ## Run the benchmarks beside their references.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: setup ## Watch a terminal's memory over eight market hours, in 24 minutes.
+	@$(BIN)/python -m bench soak $(ARGS)
 
 lock: ## Resolve locks/ again; ARGS=--upgrade takes newer versions.
 	@$(PYTHON) -m scripts.lock $(ARGS)

@@ -1,7 +1,8 @@
-"""Run the benchmarks: ``python -m bench [NAME ...] [--write]``. Each figure beside what is required of it.
+"""Run the benchmarks: ``python -m bench [NAME ...] [--only TEXT] [--write]``. Each figure beside what is required.
 
 Pairs run in turns (A B A B) in one go and their values are compared first: where they differ, no ratio is printed.
-``--write`` puts what ran into bench/RESULTS.md and leaves the other sections as they are.
+``--write`` puts what ran into bench/RESULTS.md and leaves the other sections as they are. ``--only`` runs the parts of
+a benchmark whose name holds the text, to try them; what takes very long (``soak``) runs only where it is named.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from pathlib import Path
 from bench.figure import DifferentValues, Figure, Unavailable
 
 NAMES = ("engine_latency", "engine_replay", "journal", "recovery", "ticks", "status", "rest", "terminal", "grid")
+LONG = ("soak",)
+"""Run only where they are named."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEADER = "| figure | required | measured | | |\n|---|---|---|---|---|\n"
 INTRODUCTION = """# Figures
@@ -29,11 +32,26 @@ them both are made under `.bench/`.
 """
 
 
-def run(name: str) -> tuple[list[Figure], str]:
-    """Run one benchmark; return its figures, or the words why there are none."""
-    figures: Callable[[], Sequence[Figure]] = import_module(f"bench.{name}").figures
+def parts(name: str, only: str) -> list[Callable[[], Sequence[Figure]]]:
+    """Return what is to run of one benchmark: all of it, or the parts whose name holds a text.
+
+    Raises:
+        Unavailable: it has no such part.
+    """
+    module = import_module(f"bench.{name}")
+    if not only:
+        return [module.figures]
+    groups: dict[str, Callable[[], Sequence[Figure]]] = getattr(module, "GROUPS", {})
+    found = [group for title, group in groups.items() if only in title]
+    if not found:
+        raise Unavailable(f"no part of {name} is named like {only!r}; there are: {', '.join(groups) or 'none'}")
+    return found
+
+
+def run(name: str, only: str = "") -> tuple[list[Figure], str]:
+    """Run one benchmark, or parts of it; return its figures, or the words why there are none."""
     try:
-        return list(figures()), ""
+        return [figure for part in parts(name, only) for figure in part()], ""
     except Unavailable as error:
         return [], f"left out: {error}"
     except DifferentValues as error:
@@ -66,7 +84,7 @@ def merge(text: str, fresh: dict[str, str]) -> str:
     parts = re.split(r"(?m)^(?=## )", text)
     kept = {part.splitlines()[0][3:].strip(): part.rstrip() + "\n" for part in parts if part.startswith("## ")}
     kept.update(fresh)
-    return "\n".join([INTRODUCTION, *(kept[name] for name in NAMES if name in kept)])
+    return "\n".join([INTRODUCTION, *(kept[name] for name in (*NAMES, *LONG) if name in kept)])
 
 
 def show(figures: Sequence[Figure], words: str) -> None:
@@ -83,18 +101,21 @@ def show(figures: Sequence[Figure], words: str) -> None:
 def main() -> int:
     """Run what was named, or everything; 1 when a figure was missed or two sides differed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {' '.join(NAMES)} (all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {' '.join(NAMES)} (all), {' '.join(LONG)}")
+    parser.add_argument("--only", default="", metavar="TEXT", help="the parts whose name holds this text")
     parser.add_argument("--write", action="store_true", help="put the figures into bench/RESULTS.md")
     options = parser.parse_args()
-    unknown = [name for name in options.names if name not in NAMES]
+    unknown = [name for name in options.names if name not in (*NAMES, *LONG)]
     if unknown:
-        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join((*NAMES, *LONG))}")
+    if options.only and options.write:
+        parser.error("--only tries a part; --write needs the whole, or the section would lose the rest")
     print(machine())
     missed = False
     for name in options.names or NAMES:
         began = time.perf_counter()
         print(f"{name}", flush=True)
-        figures, words = run(name)
+        figures, words = run(name, options.only)
         show(figures, words)
         print(f"  ({time.perf_counter() - began:.0f} s)", flush=True)
         missed |= words.startswith("FAILED") or any(figure.ok is False for figure in figures)

@@ -33,7 +33,7 @@ class Screen:
             os.execvp(argv[0], list(argv))
         self.bytes = 0
         self.recent = b""
-        self._alive = True
+        self.alive = True
 
     def read(self, timeout: float) -> bytes:
         """Take what has been written, waiting for it at most ``timeout`` seconds."""
@@ -42,7 +42,7 @@ class Screen:
         try:
             data = os.read(self._fd, 1 << 16)
         except OSError:
-            self._alive = False
+            self.alive = False
             return b""
         if b"\x1b[6n" in data:
             os.write(self._fd, b"\x1b[1;1R")
@@ -57,7 +57,7 @@ class Screen:
     def until(self, seen: Callable[[], bool], timeout: float) -> float | None:
         """Read until something is seen; return the seconds it took, None when it never was."""
         began = time.perf_counter()
-        while self._alive and (left := began + timeout - time.perf_counter()) > 0:
+        while self.alive and (left := began + timeout - time.perf_counter()) > 0:
             if self.read(min(left, 0.5)) and seen():
                 return time.perf_counter() - began
         return None
@@ -65,17 +65,22 @@ class Screen:
     def run(self, seconds: float) -> tuple[float, float]:
         """Read for a time; return bytes a second and CPU in percent of one core."""
         began, bytes_, cpu = time.perf_counter(), self.bytes, cpu_seconds(self.pid)
-        while self._alive and (left := began + seconds - time.perf_counter()) > 0:
+        while self.alive and (left := began + seconds - time.perf_counter()) > 0:
             self.read(left)
         took = time.perf_counter() - began
         return (self.bytes - bytes_) / took, 100 * (cpu_seconds(self.pid) - cpu) / took
+
+    def type(self, keys: bytes) -> None:
+        """Press keys without waiting for what they paint."""
+        with contextlib.suppress(OSError):
+            os.write(self._fd, keys)
 
     def press(self, key: bytes, mark: bytes, timeout: float = 3.0) -> float | None:
         """Press a key and return the seconds until the bytes that answer it arrive; None when they do not."""
         self.recent = b""
         began = time.perf_counter()
         os.write(self._fd, key)
-        while self._alive and time.perf_counter() - began < timeout:
+        while self.alive and time.perf_counter() - began < timeout:
             if self.read(0.05) and re.search(mark, self.recent):
                 return time.perf_counter() - began
         return None

@@ -10,7 +10,8 @@ import msgspec
 
 from core.client import Client
 from core.domain import events as e
-from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain import market as m
+from core.domain.identifiers import InstrumentId, symbol_of, venue_of
 from core.domain.message import Event, Message
 from core.errors import NoEngine
 from core.markets import Market
@@ -31,12 +32,14 @@ class Watcher:
         """Whoever read our lines has gone."""
         self._seen: dict[InstrumentId, tuple[float, float, float]] = {}
         self._account: tuple[Any, ...] = ()
+        self._stands: dict[str, tuple[str, str]] = {}
         client.on_message = self.message
 
     def message(self, message: Message) -> None:
-        """Print an event of ours."""
+        """Print an event of ours, and what a feed, a venue or the journal became."""
         try:
             self._event(message)
+            self._standing(message)
         except BrokenPipeError as error:  # raised here, it would be taken for the end of the session
             self.unread = error
             self._wake.set()
@@ -53,6 +56,23 @@ class Watcher:
         else:
             said = " ".join(f"{key}={value}" for key, value in fields.items() if value not in ("", None))
             output.write(f"{_now()} {name} {said}")
+
+    def _standing(self, message: Message) -> None:
+        """Print how a feed, a venue or the journal stands, where that is not as it was."""
+        found = _standing_of(message)
+        if found is None:
+            return
+        subject, state, reason = found
+        if self._chosen and isinstance(message, m.FeedReport) and message.instrument not in self._chosen:
+            return
+        if self._stands.get(subject, ("ok", "")) == (state, reason):
+            return
+        self._stands[subject] = (state, reason)
+        if self._json:
+            line = {"kind": "state", "of": subject, "state": state, "reason": reason, "ts_ns": message.ts}  # type: ignore[attr-defined]
+            output.write_json(line)
+            return
+        output.write(f"{_now()} {subject} is {state}{f': {reason}' if reason else ''}")
 
     def prices(self) -> None:
         """Print the markets that moved since the last look, and the account when it did."""
@@ -97,6 +117,19 @@ class Watcher:
             return
         words = "  ".join(f"{key} {quantity}" for key, quantity in held) or "flat"
         output.write(f"{_now()} {trading}  equity {equity}  day {day}  orders {orders}  {words}")
+
+
+def _standing_of(message: Message) -> tuple[str, str, str] | None:
+    """Give what a message says of a feed, a venue or the journal: of what, how it stands, why."""
+    match message:
+        case m.FeedReport(instrument=id_, health=health, reason=reason):
+            return f"feed {symbol_of(id_)} of {venue_of(id_)}", health.value, reason
+        case m.VenueStatus(venue=venue, connected=connected, reason=reason):
+            return f"venue {venue}", "connected" if connected else "not connected", reason
+        case m.StoreStatus(trouble=trouble):
+            return "journal", "in trouble" if trouble else "ok", trouble
+        case _:
+            return None
 
 
 def _fields(message: Event) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from core.domain.alerts import AlertKind, AlertRule
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.markets import Market
-from tui.confirm import Dialog
+from tui.confirm import Dialog, Modal
 from tui.format import number, percent
 from tui.views import price_of
 from tui.widgets.candle_chart import round_step
@@ -43,7 +42,7 @@ class Again(Static, can_focus=True):
         self._say()
 
 
-class AskAlert(ModalScreen[AlertRule | None]):
+class AskAlert(Modal[AlertRule | None]):
     """Ask for bound, words and repetition of a rule; the side follows from where the price is now.
 
     `market` is what the rule looks at, None for the account. The arrows move the bound in steps of the price.

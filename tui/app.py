@@ -12,7 +12,7 @@ from textual.timer import Timer
 from core import protocol as p
 from core.config import TerminalSettings
 from core.domain.commands import SubmitOrder
-from core.domain.identifiers import symbol_of
+from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Command
 from core.domain.order import Order, Side
 from core.errors import ClientError
@@ -111,15 +111,20 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def _against_sending(self, order: Order, now: float) -> str:
         """Say which rule is against sending this order now; empty when none is."""
-        if not self.arming.armed:
-            return "not armed: A arms, then Enter sends"
-        if not self.arming.settled(now) or now - self._ticket_at < LATCH_SECONDS:
+        just_now = not self.arming.settled(now) or now - self._ticket_at < LATCH_SECONDS
+        if self.arming.armed and just_now:
             return "armed or opened only just now: press Enter again"
-        seen = self.trade.price_age(order.instrument, self.wall())
+        return self._against_adding(order.instrument, "Enter sends", "order not sent")
+
+    def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
+        """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
+        if not self.arming.armed:
+            return f"not armed: A arms, then {key}"
+        seen = self.trade.price_age(instrument, self.wall())
         if seen is None:
-            return "no price is on the screen; order not sent"
+            return f"no price is on the screen; {left}"
         if seen > PRICE_AGE_LIMIT_S:
-            return f"price on screen is {seen:.1f} s old (limit {PRICE_AGE_LIMIT_S:.1f} s); order not sent"
+            return f"price on screen is {seen:.1f} s old (limit {PRICE_AGE_LIMIT_S:.1f} s); {left}"
         return ""
 
     async def _send_order(self, order: Order) -> None:
@@ -151,8 +156,8 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     # -- plans -----------------------------------------------------------------------------------------------
 
-    def confirm(self, make: Callable[[], Plan]) -> None:
-        """Ask about a plan, and carry it out when it is confirmed."""
+    def confirm(self, make: Callable[[], Plan], against: Callable[[], str] = str) -> None:
+        """Ask about a plan, and carry it out when it is confirmed and no rule is ``against`` it by then."""
         try:
             plan = make()
         except Nothing as nothing:
@@ -160,7 +165,10 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             return
 
         def answered(yes: bool | None) -> None:
-            if yes:
+            words = against() if yes else ""
+            if words:
+                self.tell(words, "warn")
+            elif yes:
                 self.carry_out(plan)
 
         _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
@@ -230,13 +238,17 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
         _ = self.push_screen(TypeWord(plan.title, plan.lines, "RESUME", plan.kind, clock=self._clock), answered)
 
     def on_ladder_order_move(self, event: Ladder.OrderMove) -> None:
-        """Move own orders to another price, armed and after a confirming key."""
+        """Move own orders to another price, armed, at a fresh price and after a confirming key."""
         instrument = self.trade.instrument
-        if not self.arming.armed:
-            self.tell("not armed: A arms, then m moves an order", "warn")
-        elif instrument is not None:
-            state, sources, target = self.feed.state, event.sources, event.target
-            self.confirm(lambda: trading.move_orders(state, instrument, sources, target))
+        if instrument is None:
+            return
+        against = partial(self._against_adding, instrument, "m moves an order", "order not moved")
+        words = against()
+        if words:
+            self.tell(words, "warn")
+            return
+        state, sources, target = self.feed.state, event.sources, event.target
+        self.confirm(lambda: trading.move_orders(state, instrument, sources, target), against)
 
     def on_ladder_refused(self, event: Ladder.Refused) -> None:
         """Say why a key of the ladder did nothing."""

@@ -6,10 +6,11 @@ the question appears no key confirms; the dialog lists exactly what will be sent
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -22,6 +23,7 @@ from tui.format import fit
 from tui.keys import LATCH_SECONDS
 
 MAX_LINES = 12
+Answer = TypeVar("Answer")
 
 
 class Dialog(Vertical):
@@ -39,7 +41,24 @@ def _listing(lines: Sequence[str]) -> Content:
     return Content("\n".join(shown))
 
 
-class Question(ModalScreen[bool]):
+class Modal(ModalScreen[Answer]):
+    """A dialog that is answered once.
+
+    A key that is held down comes again before the first answer has closed the dialog; Textual closed it twice, and with
+    it the screen below, which ended the terminal.
+    """
+
+    _over = False
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Close with this answer, unless one was given."""
+        if self._over:
+            return AwaitComplete()
+        self._over = True
+        return super().dismiss(result)
+
+
+class Question(Modal[bool]):
     """A dialog that answers True or False, and True only on purpose."""
 
     AUTO_FOCUS = "*"
@@ -154,7 +173,7 @@ class TypeWord(Question):
             event.input.value = ""
 
 
-class Choose(ModalScreen[str | None]):
+class Choose(Modal[str | None]):
     """Choose one of many by typing a part of its name: the palette and the instrument finder."""
 
     AUTO_FOCUS = "Input"
@@ -219,7 +238,7 @@ class Choose(ModalScreen[str | None]):
         self.answer(self._shown[event.option_index])
 
 
-class AskText(ModalScreen[str | None]):
+class AskText(Modal[str | None]):
     """Ask for a short text; Enter takes it, Esc leaves things as they were."""
 
     AUTO_FOCUS = "*"

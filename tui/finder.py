@@ -7,14 +7,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from core.domain.identifiers import InstrumentId, InstrumentType, parse_id
 from core.errors import InvalidInstrumentId
 from core.markets import Market, Markets
 from tui.actions import bindings, key_hints
-from tui.confirm import Dialog
+from tui.confirm import Dialog, Modal
 from tui.format import arrow, gain_class, number
 from tui.fuzzy import Name, Names, name_of
 from tui.grid import Cell, Column, Grid, Row
@@ -67,7 +66,7 @@ def found_row(instrument: InstrumentId, market: Market | None, now: int, held: b
     )  # fmt: skip
 
 
-class Finder(ModalScreen[InstrumentId | None]):
+class Finder(Modal[InstrumentId | None]):
     """Type a part of a name; Enter chooses, one key puts the row into the watchlist or takes it out.
 
     `holds` tells whether the watchlist has an instrument; `toggle` changes that and returns a sentence where it could

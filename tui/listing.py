@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from core.domain.identifiers import InstrumentId
 from core.markets import Markets
 from tui import watchlists as w
 from tui.actions import Kind, bindings, key_hints
-from tui.confirm import AskText, Confirm, Dialog
+from tui.confirm import AskText, Confirm, Dialog, Modal
 from tui.finder import COLUMNS, Finder, found_row
 from tui.grid import Grid
 from tui.views import in_order
@@ -29,7 +28,7 @@ class PlainGrid(Grid, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [b for b in bindings("grid") if getattr(b, "id", "") in _MOVING]
 
 
-class ListEditor(ModalScreen[str]):
+class ListEditor(Modal[str]):
     """Show one list after the other and change them; closing gives the name of the list that was shown last."""
 
     AUTO_FOCUS = "Grid"

@@ -1,7 +1,7 @@
 """Guard the real terminal: stalls, lost links, missing colours, unfit terminals.
 
 This module and `tui.driver` alone touch Textual's private parts (`App._display`, `App._driver`, `ChopsUpdate`,
-`LinuxDriver._writer_thread`, `WriterThread._queue`); a test checks that the pinned version still has them.
+`LinuxDriver._writer_thread`, `WriterThread._queue`, `StylesCache`); a test checks that the pinned version has them.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import sys
 import termios
 import threading
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import Queue
 from typing import Any
 
@@ -21,10 +21,12 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.screen import Screen
+from textual.style import Style as VisualStyle
 from textual.widgets import Input
 
 from tui.driver import ExactUpdate, LeanDriver
@@ -33,6 +35,18 @@ from tui.keys import BurstGuard
 MAX_QUEUED = 2
 EXIT_GRACE_SECONDS = 1.0
 RECOVERY_SECONDS = 0.2
+
+
+_both_styles = lru_cache(maxsize=1024)(partial(StylesCache.get_inner_outer.__wrapped__, StylesCache))
+
+
+def _inner_outer(_: StylesCache, base: Color, background: Color) -> tuple[VisualStyle, VisualStyle]:
+    return _both_styles(base, background)
+
+
+# Textual remembers the two styles by the widget's own cache of painted lines too, and so kept the lines of the last
+# thousand widgets that had been closed long ago: a day of dialogs doubled the terminal's memory.
+StylesCache.get_inner_outer = _inner_outer  # type: ignore[assignment]
 
 
 @lru_cache(maxsize=1024)

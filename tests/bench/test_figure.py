@@ -2,8 +2,10 @@
 
 import pytest
 
-from bench.__main__ import INTRODUCTION, merge, row, section
-from bench.figure import DifferentValues, Figure, Pair, at_most, same, short
+import bench.terminal
+from bench.__main__ import INTRODUCTION, merge, parts, row, section
+from bench.figure import DifferentValues, Figure, Pair, Unavailable, at_most, same, short
+from bench.grid import Used, beside, least
 
 
 def test_a_pair_is_judged_by_the_median_of_its_rounds() -> None:
@@ -50,3 +52,22 @@ def test_a_run_replaces_its_own_section_alone() -> None:
 def test_a_pair_that_was_left_out_says_why() -> None:
     assert "left out: no index" in section("journal", [], "left out: no index")
     assert row(Figure("a|b", "", "1")) == "| a/b |  | 1 |  |  |"
+
+
+def test_a_part_of_a_benchmark_is_chosen_by_its_name() -> None:
+    assert [name for name in bench.terminal.GROUPS if "10000" in name] == ["10000 updates/s"]
+    assert parts("terminal", "") == [bench.terminal.figures]
+    assert parts("terminal", "idle") == [bench.terminal.idle]
+    assert len(parts("terminal", "updates/s")) == len(bench.terminal.RATES) == 5
+    with pytest.raises(Unavailable, match="no part of journal is named like 'x'; there are: none"):
+        parts("journal", "x")
+
+
+def test_the_grid_is_judged_beside_datatable_at_one_rate() -> None:
+    ours, theirs = Used(10.0, 4e3, 5.0, 40.0), Used(41.0, 280e3, 39.0, 58.0)
+    cpu, key = beside("DataTable", ours, theirs, 1_000)
+    assert (cpu.required, cpu.measured, cpu.verdict) == ("≤ 0.25 ×", "0.244 ×", "ok")
+    assert (key.required, key.measured, key.verdict) == ("≤ 0.125 ×", "0.128 ×", "missed")
+    assert [figure.verdict for figure in beside("DataTable", ours, theirs, 10_000)] == ["", ""]
+    assert [figure.verdict for figure in beside("rich.live", ours, theirs, 1_000)] == ["", ""]
+    assert least([ours, theirs, Used(20.0, 1e3, 1.0, 60.0)]) == Used(10.0, 1e3, 1.0, 40.0)

@@ -208,13 +208,28 @@ async def test_a_terminal_that_is_stopped_for_a_minute_changes_nothing(house: Ho
     await frozen(house, terminal, 60.0)
 
 
-async def test_a_terminal_whose_screen_nobody_reads_changes_nothing(house: House, terminal: Terminal) -> None:
+async def unread(house: House, terminal: Terminal, seconds: float) -> None:
+    """Read nothing of a terminal for some time while orders flow; nobody else feels it, and it catches up."""
     await house.ready()
     await terminal.shows(b"BTC")
     before = await measure(house, MEASURE_S)
-    after = await measure(house, FROZEN_S)  # the pty is full within a second
+    after = await measure(house, seconds)  # the pty is full within a second
     assert_same(before, after)
-    await terminal.shows(b"BTC")
+    os.write(terminal.fd, b"?")
+    began = time.monotonic()
+    await terminal.shows(b"what it does")
+    print(f"\na key was answered {time.monotonic() - began:.2f} s after somebody read again")
+
+
+async def test_a_terminal_whose_screen_nobody_reads_changes_nothing(house: House, terminal: Terminal) -> None:
+    await unread(house, terminal, FROZEN_S)
+
+
+@pytest.mark.long
+async def test_a_terminal_whose_screen_nobody_reads_for_a_minute_changes_nothing(
+    house: House, terminal: Terminal
+) -> None:
+    await unread(house, terminal, 60.0)
 
 
 async def test_a_client_that_asks_and_never_reads_is_cut_and_comes_back(house: House) -> None:

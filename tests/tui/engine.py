@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from core.clock import LiveClock
 from core.config import AlertSettings, GuardianSettings
 from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.market import Bar, Feed, FeedReport, Health, Interval
-from core.domain.message import Data, Nanoseconds
+from core.domain.message import Command, Data, Message, Nanoseconds
 from core.engine import Engine
 from core.guardian.guardian import Guardian
+from core.outbox import Effect
 from core.ports import Emit
 from core.runtime import Runtime
 from core.state import State
@@ -26,6 +28,20 @@ BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 ETH = InstrumentId("BINANCE-FUTURES:PERPETUAL:ETH-USDT@LIN")
 START = {Asset("USDT"): Decimal(50_000)}
 START_S = 60.0
+
+
+class NotingEngine(Engine):
+    """An engine that notes the commands it is given."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.noted: list[Command] = []
+
+    def process(self, message: Message) -> Sequence[Effect]:
+        """Note a command, and process it."""
+        if isinstance(message, Command):
+            self.noted.append(message)
+        return super().process(message)
 
 
 class FlowFeed:
@@ -104,9 +120,9 @@ async def _until(true: Callable[[], bool]) -> None:
 class House:
     """One running engine with its market."""
 
-    def __init__(self, folder: Path, alerts: AlertSettings | None = None) -> None:
+    def __init__(self, folder: Path, alerts: AlertSettings | None = None, stale_after_s: int = 60) -> None:
         self.socket = folder / "engine.sock"
-        self.alerts = alerts
+        self.alerts, self._stale_after_ms = alerts, stale_after_s * 1_000
         self.clock = LiveClock()
         self.hub = Hub(self.clock)
         self.runtime = self._runtime(MemoryJournal())
@@ -124,10 +140,17 @@ class House:
             for venue in (SPOT, FUTURES)
         ]
         # Screen, engine and market share one loop here: when the machine stands still, prices grow old by no fault.
-        engine = Engine(
-            Guardian(GuardianSettings(stale_after_ms=60_000)), State(Asset("USDT"), "paper"), alerts=self.alerts
+        self.engine = NotingEngine(
+            Guardian(GuardianSettings(stale_after_ms=self._stale_after_ms)),
+            State(Asset("USDT"), "paper"),
+            alerts=self.alerts,
         )
-        return Runtime(engine, journal, MemoryTickStore(10_000), papers, self.clock, version="test")
+        return Runtime(self.engine, journal, MemoryTickStore(10_000), papers, self.clock, version="test")
+
+    @property
+    def commands(self) -> list[Command]:
+        """What terminals have sent, without the time at which it came."""
+        return [command.replace(ts=0) for command in self.engine.noted if getattr(command, "origin", "") == "terminal"]
 
     @property
     def state(self) -> State:

@@ -35,6 +35,7 @@ from core.preview import preview
 from core.state import State
 from tests.tui import research
 from tests.tui.harness import picture
+from tests.tui.panes import Shown, panes_of
 from tui.app import TerminalApp
 from tui.feed import Feed
 from tui.screens.deck import DECK
@@ -135,6 +136,7 @@ class StillFeed(Feed):
         self.limits, self.venues = LIMITS, VENUES
         self.fills.append(FILL)
         self.account = m.AccountMarked(100412.18, 24.03, 14660.0, 3900.0, NOW)
+        self.records: tuple[p.RecordView, ...] = RECORDS
 
     async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
         """Answer like the engine: by the guardian's own limits."""
@@ -154,7 +156,7 @@ class StillFeed(Feed):
     async def ask(self, question: p.AskRecords) -> p.Records:
         """Give the records of the moment that hold the words, as an engine would."""
         words = question.text.split()
-        found = [record for record in RECORDS if all(word in repr(record.event) for word in words)]
+        found = [record for record in self.records if all(word in repr(record.event) for word in words)]
         return p.Records(tuple(reversed(found)), 0)
 
     async def ask_equity(self, question: AskEquity) -> tuple[EquityPoint, ...]:
@@ -302,7 +304,7 @@ SIZES = ((80, 24), (200, 50))
 def empty_moment() -> StillFeed:
     """Build a moment in which nothing is known yet."""
     feed = StillFeed(State(Asset("USDT")))
-    feed.account, feed.limits, feed.venues = None, (), ()
+    feed.account, feed.limits, feed.venues, feed.records = None, (), (), ()
     feed.fills.clear()
     return feed
 
@@ -326,6 +328,8 @@ def halted_moment() -> StillFeed:
 MOMENTS = {"busy": moment, "empty": empty_moment, "stale": stale_moment, "halted": halted_moment}
 
 
+PANES: dict[tuple[int, int, str, str], list[Shown]] = {}
+"""The panes of each picture that was drawn."""
 _DRAWN: dict[tuple[int, int, str, str], tuple[str, str]] = {}
 """Pictures drawn before: a moment stands still, so its picture need not be drawn for every test that looks at it."""
 
@@ -353,6 +357,7 @@ async def _drawn(width: int, height: int, screen: str, state: str) -> tuple[str,
             await _report(app, pilot)
         app.draw_header()
         await pilot.pause(0.1)
+        PANES[width, height, screen, state] = panes_of(app)
         return app.export_screenshot(title="tradedeck", simplify=True), picture(app)
 
 

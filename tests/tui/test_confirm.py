@@ -1,14 +1,23 @@
 """Nothing is confirmed by accident."""
 
+import asyncio
+import itertools
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from textual import events
 from textual.widgets import Input
 
+from tests.tui.driving import until
 from tests.tui.harness import Harness, picture
 from tui.actions import Kind
-from tui.confirm import Choose, Confirm, TypeWord, palette_choices
+from tui.confirm import AskText, Choose, Confirm, TypeWord, palette_choices
 from tui.lines import LineView
+from tui.screens.help import HelpScreen
+
+TICKS = itertools.count(100.0)
+"""A clock by which every look is a second later."""
 
 
 class Clock:
@@ -92,6 +101,31 @@ async def test_a_paste_confirms_nothing() -> None:
         app.post_message(events.Paste("y"))
         await pilot.pause()
         assert app.heard == []
+
+
+@pytest.mark.parametrize(
+    ("dialog", "key", "answer"),
+    [
+        (lambda: Confirm("Flatten", LINES, clock=lambda: next(TICKS)), "y", True),
+        (lambda: Confirm("Flatten", LINES), "escape", False),
+        (lambda: Choose("find", [("a", "alpha")]), "enter", "a"),
+        (lambda: Choose("find", [("a", "alpha")]), "escape", None),
+        (lambda: AskText("filter", "btc"), "enter", "btc"),
+        (lambda: HelpScreen(("app",)), "escape", None),
+    ],
+)
+async def test_a_held_key_answers_once(dialog: Callable[[], Any], key: str, answer: object) -> None:
+    """The second key comes before the first has closed the dialog: it closed the screen below as well."""
+    app = Asker(LineView())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.ask(dialog())
+        await pilot.pause()
+        for _ in range(5):
+            app.post_message(events.Key(key, key if len(key) == 1 else "\r"))
+        await until(pilot, lambda: len(app.screen_stack) == 1 and bool(app.heard), 20)
+        await asyncio.sleep(0.1)
+        assert app.heard == [answer]
+        assert app.is_running
 
 
 async def test_a_long_list_says_how_much_more() -> None:

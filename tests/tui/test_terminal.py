@@ -1,6 +1,7 @@
 """Stalls, lost links, missing colours, unfit terminals, bursts of keys."""
 
 import fcntl
+import gc
 import io
 import os
 import pty
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from queue import Queue
@@ -18,6 +20,7 @@ from queue import Queue
 import pytest
 from textual import events
 from textual._compositor import ChopsUpdate
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
@@ -47,6 +50,25 @@ def test_the_private_attributes_exist_in_the_pinned_version() -> None:
     assert (update.chops, update.spans, update.chop_ends) == ([], [(0, 0, 1)], [])
     assert "_writer_thread" in LinuxDriver.__init__.__code__.co_names
     assert "attrs_before" in LinuxDriver.__init__.__code__.co_names
+
+
+async def test_what_is_closed_leaves_no_painted_lines_behind() -> None:
+    """Textual keeps them in a cache of its own for the last thousand widgets: 20 MB after a day of dialogs."""
+    app = Harness()
+    async with app.run_test(size=(80, 24)) as pilot:
+        closed: list[weakref.ref[StylesCache]] = []
+        for number in range(4):
+            widget = LineView()
+            await app.mount(widget)
+            widget.show([((f"line {number}", "gain"),)])
+            await pilot.pause()
+            assert f"line {number}" in "".join(screen_lines(app))
+            closed.append(weakref.ref(widget._styles_cache))
+            await widget.remove()
+            del widget
+        await pilot.pause()
+        gc.collect()
+        assert [one() for one in closed[:-1]] == [None, None, None]  # the last one may still be held by a message
 
 
 class _Backed(Harness):
@@ -209,6 +231,19 @@ def test_a_signal_leaves_in_order_and_restores_the_screen(number: signal.Signals
         os.kill(session.pid, number)
         assert session.ended(reading=True) == 128 + number
         assert LEAVE_SCREEN in session.data
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("term", ["xterm", "linux", "screen", "tmux-256color"])
+def test_every_kind_of_terminal_is_painted_and_restored(term: str) -> None:
+    session = _Session("ansi", TERM=term, COLORTERM="")
+    try:
+        session.paints()
+        os.kill(session.pid, signal.SIGTERM)
+        assert session.ended(reading=True) == 128 + signal.SIGTERM
+        assert session.data.count(ENTER_SCREEN) == session.data.count(LEAVE_SCREEN) == 1
+        assert b"\x1b[38;2;" not in session.data  # no colour that it did not promise to know
     finally:
         session.close()
 

@@ -7,10 +7,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.actions import Kind, help_rows
+from tui.confirm import Modal
 from tui.grid import Cell, Column, Grid, Row
 
 _COLUMNS = (
@@ -24,7 +25,7 @@ _PLACES = {"app": "all", "grid": "lists"}
 _STYLES = {"reduces risk": "warn", "adds risk": "bad", "safe": "ok"}
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Modal[None]):
     """A list of keys, the ones of the focused pane first."""
 
     AUTO_FOCUS = "*"

@@ -20,6 +20,7 @@ from tui.records import kind_of, style_of, subject_of, text_of
 from tui.screens.base import DeckScreen
 
 PAGE = 200
+NOTHING_YET, NOTHING_HELD = "nothing is recorded yet", "no record holds these words"
 COLUMNS = (
     Column("sequence", "record", 8, align="right", drop=3),
     Column("time", "time", 15),
@@ -78,7 +79,7 @@ class JournalScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the list, and the chosen record in full below it."""
-        self.records = Grid(COLUMNS, "journal", "w search · o older", empty="no record holds these words", id="records")
+        self.records = Grid(COLUMNS, "journal", "w search · o older", empty=NOTHING_YET, id="records")
         self.record = Pane("record", "y copy", id="record")
         yield self.records
         yield self.record
@@ -150,6 +151,7 @@ class JournalScreen(DeckScreen):
         if before:
             self._reached = found.reached
         self._records = sorted(newest.values(), key=lambda record: -record.sequence)
+        self.records.empty = NOTHING_HELD if self._words else NOTHING_YET
         self.records.set_rows(record_row(record, local=self.local_time) for record in self._records)
         words = f'  with "{self._words}"' if self._words else ""
         older = "" if self._reached <= 0 else f"  down to record {self._reached + 1}, o shows older ones"

@@ -7,10 +7,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from core.domain import studies as s
 from tui import plots
+from tui.confirm import Modal
 from tui.format import fit, gain_class, number, percent, signed
 from tui.lines import Line, Pane, line_width
 from tui.studying import end_of, parameter_words
@@ -128,7 +128,7 @@ def growth(report: s.TrialReport) -> str:
     return "  ".join(said)
 
 
-class Reading(ModalScreen[None]):
+class Reading(Modal[None]):
     """Something to read over the screen."""
 
     AUTO_FOCUS = "Pane"

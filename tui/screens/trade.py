@@ -232,8 +232,9 @@ class TradeScreen(Watching):
 
     def _draw_depth(self, market: Market, now: int) -> None:
         instrument = market.instrument
-        self.ladder.set_title(f"ladder  {symbol_of(instrument.id)}")
-        self.ladder.set_view(views.ladder_view(self.feed.state, market, now), instrument.id)
+        view = views.ladder_view(self.feed.state, market, now)
+        self.ladder.set_title(f"ladder {'~' if view.stale else ' '}{symbol_of(instrument.id)}")
+        self.ladder.set_view(view, instrument.id)
         self.tape.set_prints(views.prints_of(market), instrument.price_precision, instrument.size_precision)
         self._painted[instrument.id] = market.ts
 

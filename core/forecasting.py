@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from core.config import ScenarioSettings
-from core.domain.events import RiskForecast
 from core.domain.message import Message, Nanoseconds
-from core.domain.risk import RiskView
+from core.domain.risk import RiskForecast, RiskView
 from core.engine import Engine
 from core.risk.book import take_book
 from core.risk.report import FILTERED, report

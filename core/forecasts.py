@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from core.domain.events import DayStarted, RiskForecast
+from core.domain.events import DayStarted
 from core.domain.message import Nanoseconds
+from core.domain.risk import RiskForecast
 
 KEPT_DAYS = 500
 """Two years of trading days: what the tests look at, and all that is kept."""

@@ -56,8 +56,8 @@ class Looks:
     async def look(self, leaving: AbstractSet[ClientOrderId], asked: Nanoseconds = 0) -> bool:
         """Look once: apply what a snapshot explains, compare the rest; tell whether nothing waits for a second look.
 
-        It speaks for orders that were touched before ``asked``, by default before now; not for those that wait for their
-        record or are still ``leaving``.
+        It speaks for orders that were touched before ``asked``, by default before now; not for those that wait
+        for their record or are still ``leaving``.
 
         Raises:
             VenueError: when the venue does not answer or the link changed meanwhile.

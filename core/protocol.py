@@ -26,9 +26,6 @@ Question = frames.Question
 _More = OfResearcher | AskEquity | AskRisk
 
 
-# --- questions and their answers --------------------------------------------------------------------------------------
-
-
 class AskStatus(Question, frozen=True):
     """Ask for the account at a glance; answered by ``Status``."""
 

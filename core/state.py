@@ -114,13 +114,7 @@ class State:
             m.SentinelStatus: self.guard.take,
             m.Timer: self._timer,
             m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
-            **self.blotter.handlers(),
-            **self.exits.handlers(),
-            **self.capital.handlers(),
-            **self.watched.handlers(),
-            **self.contact.handlers(),
-            **self.differences.handlers(),
-            **(self.limits.handlers() | self.forecasts.handlers()),
+            **self._parts(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
             e.CancelRejected: self._change_refused,
@@ -137,9 +131,25 @@ class State:
             w.BracketBegun: self.brackets.begun,
             e.BracketEnded: self.brackets.ended,
             e.StrategyStateSaved: self._strategy_saved,
-            **self.alerts.handlers(),
-            **self.studies.handlers(),
         }
+
+    def _parts(self) -> dict[type, Callable[[Any], None]]:
+        """Return what the parts of the state take by themselves."""
+        found: dict[type, Callable[[Any], None]] = {}
+        for part in (
+            self.blotter,
+            self.exits,
+            self.capital,
+            self.watched,
+            self.contact,
+            self.differences,
+            self.limits,
+            self.forecasts,
+            self.alerts,
+            self.studies,
+        ):
+            found |= part.handlers()
+        return found
 
     def apply(self, message: Message) -> None:
         """Take one message; kinds that change nothing are ignored.

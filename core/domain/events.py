@@ -394,16 +394,3 @@ class GuardianSettingsChanged(Event, frozen=True):
     who: str
     origin: str
     ts: Nanoseconds
-
-
-class RiskForecast(Event, frozen=True):
-    """What the book of a day's start may lose within that day: value at risk (positive, reporting currency).
-
-    ``day`` is when that day began; the profit or loss that came of it follows from the next ``DayStarted``.
-    """
-
-    day: Nanoseconds
-    var_95: Decimal
-    var_99: Decimal
-    method: str
-    ts: Nanoseconds

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.domain.message import Nanoseconds
+from core.domain.message import Event, Nanoseconds
 
 
 class VarFigures(msgspec.Struct, frozen=True):
@@ -63,3 +63,16 @@ class RiskView(msgspec.Struct, frozen=True):
     profits: tuple[float, ...] = ()
     """The sample itself, where it was asked for: what this book would have made in each step."""
     steps_a_day: float = 1.0
+
+
+class RiskForecast(Event, frozen=True):
+    """What the book of a day's start may lose within that day: value at risk (positive, reporting currency).
+
+    ``day`` is when that day began; the profit or loss that came of it follows from the next ``DayStarted``.
+    """
+
+    day: Nanoseconds
+    var_95: Decimal
+    var_99: Decimal
+    method: str
+    ts: Nanoseconds

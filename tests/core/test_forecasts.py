@@ -9,6 +9,7 @@ from core.domain import events as e
 from core.domain.market import Interval
 from core.domain.message import Event, Message
 from core.domain.order import Side
+from core.domain.risk import RiskForecast
 from core.engine import Engine
 from core.forecasting import LATEST_NS, RiskDesk
 from core.forecasts import KEPT_DAYS, RiskDay
@@ -24,9 +25,9 @@ def day(number: int, equity: str) -> e.DayStarted:
     return e.DayStarted(Decimal(equity), START + number * DAY)
 
 
-def forecast(number: int, var_95: str = "100", var_99: str = "200") -> e.RiskForecast:
+def forecast(number: int, var_95: str = "100", var_99: str = "200") -> RiskForecast:
     begun = START + number * DAY
-    return e.RiskForecast(begun, Decimal(var_95), Decimal(var_99), "filtered (EWMA)", begun + S)
+    return RiskForecast(begun, Decimal(var_95), Decimal(var_99), "filtered (EWMA)", begun + S)
 
 
 def told(*events: Event) -> State:
@@ -96,7 +97,7 @@ async def made(engine: Engine, after: int = S) -> list[Message]:
 async def test_what_is_held_is_forecast_at_the_days_start() -> None:
     engine = held()
     (event,) = await made(engine)
-    assert isinstance(event, e.RiskForecast)
+    assert isinstance(event, RiskForecast)
     assert event.day == engine.state.day_started
     sigma = 0.1 * 60_000 * 0.005 * 24**0.5
     assert 1.0 * sigma < float(event.var_95) < 3.5 * sigma
@@ -113,5 +114,5 @@ async def test_a_day_that_is_half_over_is_not_forecast(after: int) -> None:
 async def test_too_short_a_history_forecasts_nothing_and_nothing_held_is_nothing_at_risk() -> None:
     assert await made(held(hours=50)) == []
     (event,) = await made(opened())
-    assert isinstance(event, e.RiskForecast)
+    assert isinstance(event, RiskForecast)
     assert event.var_99 == 0

@@ -57,9 +57,7 @@ class Guard:
     def moved(self, instrument: InstrumentId) -> None:
         """Take a price of something held: most leave everything as calm as it was."""
         held, state = self.held[instrument], self._outbox.state
-        market = held.market
-        calm = held.low < market.bid and market.ask < held.high and held.low < market.mark < held.high
-        if calm and state.ledger.equity > self.watch.floor:
+        if held.is_calm() and state.ledger.equity > self.watch.floor:
             return
         verdicts = self.watch.price(state, instrument)
         if verdicts is None:
@@ -108,7 +106,8 @@ class Guard:
         if market is None:
             return
         if self.watch.look(state, market):
-            self._carry_out(self.watch.filled(state, instrument))
+            if not self.held[instrument].is_calm():
+                self._carry_out(self.watch.filled(state, instrument))
             if state.ledger.equity <= self.watch.floor:
                 self._carry_out(self.watch.account_verdicts(state))
         elif instrument in state.watched.unprotected:

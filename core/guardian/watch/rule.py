@@ -143,6 +143,11 @@ class Held:
         else:
             self.low, self.high = low, min(high, near)
 
+    def is_calm(self) -> bool:
+        """Tell whether no rule that prices or fills wake can have anything to say at the prices of now."""
+        market, low, high = self.market, self.low, self.high
+        return low < market.bid and market.ask < high and low < market.mark < high
+
     def price_losing(self, amount: float) -> float:
         """Return the price at which so much is lost (reporting currency); 0.0 or infinity where none is."""
         if not self.inverse:

@@ -21,7 +21,7 @@ from venues.matching.matching import Matching
 from venues.matching.settings import SECOND, MatchingSettings
 from venues.matching.venue import MatchedVenue, opening_balances
 
-_TIMERS_IN_A_SILENCE = 60
+_TIMERS_IN_A_SILENCE = 12
 """Timers between two messages at most, however far apart they are."""
 _AFTER_THE_END = 3600 * SECOND
 """Commands after the last message by more than this are refused: a wrong stamp would let years pass step by step."""

@@ -38,6 +38,8 @@ class Returns:
         self._returns = {interval: np.zeros((MOST, WINDOW)) for interval in INTERVALS}
         self._stamps = {interval: np.full((MOST, WINDOW), -1, np.int64) for interval in INTERVALS}
         """The number of the bar that each return ends with, -1 for none."""
+        self._seen: dict[tuple[int, Interval], tuple[int, int]] = {}
+        """Up to which bar each row was taken, and how many bars there were then."""
 
     def correlation(self, one: Asset, other: Asset) -> float | None:
         """Return the correlation of two underlyings, or None where too little is known."""
@@ -63,7 +65,8 @@ class Returns:
         return bases
 
     def _forget(self, base: Asset) -> None:
-        del self._slots[base]
+        slot = self._slots.pop(base)
+        self._seen = {key: seen for key, seen in self._seen.items() if key[0] != slot}
         self.volatility.pop(base, None)
         for pair in [pair for pair in self._known if base in pair]:
             del self._known[pair]
@@ -75,39 +78,57 @@ class Returns:
             taken = set(self._slots.values())
             slot = self._slots[base] = next(free for free in range(MOST) if free not in taken)
         markets = [market for market in state.markets.values() if market.instrument.base == base]
-        volatility = None
+        fresh = False
         for interval in INTERVALS:
             bars = max((market.bars[interval] for market in markets), key=len, default={})
-            own = self._take(slot, interval, bars, now)
-            if volatility is None and len(own) >= LEAST:
-                volatility = ewma_volatility(own) * (YEAR_NS / interval.ns) ** 0.5
+            fresh |= self._take(slot, interval, bars, now)
+        if not fresh:
+            return
+        volatility = next(filter(None, (self._volatility(slot, interval, now) for interval in INTERVALS)), None)
         if volatility:
             self.volatility[base] = volatility
         else:
             self.volatility.pop(base, None)
         self._correlate(base, slot)
 
-    def _take(self, slot: int, interval: Interval, bars: dict[Nanoseconds, Bar], now: Nanoseconds) -> Series:
-        """Put an underlying's closed bars into its row, and return the returns that are there, oldest first."""
+    def _take(self, slot: int, interval: Interval, bars: dict[Nanoseconds, Bar], now: Nanoseconds) -> bool:
+        """Put the bars that have closed since into an underlying's row; tell whether there were any.
+
+        Bars that come from further back (a history, a gap that is filled) have the whole row taken again.
+        """
         end = now // interval.ns
-        numbers = np.arange(end - WINDOW, end)
-        closes = np.full(WINDOW + 1, np.nan)
-        for place in range(WINDOW + 1 if bars else 0):
-            bar = bars.get((end - WINDOW - 1 + place) * interval.ns)
+        until, count = self._seen.get((slot, interval), (0, 0))
+        more = end - until
+        if not more and len(bars) == count:
+            return False
+        self._seen[slot, interval] = (end, len(bars))
+        if not 0 <= more < WINDOW or len(bars) - count > more + 1:
+            more = WINDOW
+        closes = np.full(more + 1, np.nan)
+        for place in range(more + 1 if bars else 0):
+            bar = bars.get((end - more - 1 + place) * interval.ns)
             if bar is not None and bar.closed and bar.close > 0.0:
                 closes[place] = bar.close
         returns = np.diff(np.log(closes))
-        there = np.isfinite(returns)
+        there, numbers = np.isfinite(returns), np.arange(end - more, end)
         columns = numbers % WINDOW
         self._returns[interval][slot, columns] = np.where(there, returns, 0.0)
         self._stamps[interval][slot, columns] = np.where(there, numbers, -1)
-        own: Series = returns[there]
-        return own
+        return True
+
+    def _volatility(self, slot: int, interval: Interval, now: Nanoseconds) -> float | None:
+        """Return the yearly volatility by the returns of one interval, or None where they are too few."""
+        columns = np.arange(now // interval.ns - WINDOW, now // interval.ns) % WINDOW
+        own = self._returns[interval][slot, columns][self._stamps[interval][slot, columns] >= 0]
+        return ewma_volatility(own) * float((YEAR_NS / interval.ns) ** 0.5) if len(own) >= LEAST else None
 
     def _correlate(self, base: Asset, slot: int) -> None:
         found: dict[Asset, float] = {}
+        rows = max(self._slots.values()) + 1
         for interval in INTERVALS:
-            returns, stamps = self._returns[interval], self._stamps[interval]
+            if len(found) == len(self._slots) - 1:
+                break
+            returns, stamps = self._returns[interval][:rows], self._stamps[interval][:rows]
             own = returns[slot]
             common = (stamps == stamps[slot]) & (stamps[slot] >= 0)
             count = common.sum(1)

@@ -20,7 +20,7 @@ from core.domain.approval import TradingState
 from core.domain.message import Command
 from core.domain.order import Order, OrderType, Side
 from tests.tui.engine import BTC, ETH
-from tests.tui.hand import Hand, held
+from tests.tui.hand import Hand, held, read
 from tui import watchlists as w
 from tui.actions import Action
 from tui.confirm import Dialog, Question
@@ -341,6 +341,7 @@ EXPECTED: dict[str, Expected] = {
     "alerts.acknowledge": sends(lambda h: a.AcknowledgeAlert(_under_cursor(h).number, ORIGIN), halted, row_chosen),
     "alerts.mute": sends(lambda h: a.MuteAlerts(_under_cursor(h).kind, 3_600_000_000_000, ORIGIN), halted, row_chosen),
     "depth": becomes(lambda h: type(h.app.screen).__name__, "DepthScreen"),
+    "differences": becomes(lambda h: "our record and the venues' agree" in read(h.app), True),
     "curve.span": changes(lambda h: h.app.here.curve.hours),  # type: ignore[attr-defined]
     "alert.set": becomes(title, "price alert  BTC-USDT.P"),
     "ladder.own": becomes(lambda h: bool(h.app.trade.ladder.own_prices), True, resting, keys("j", "j")),

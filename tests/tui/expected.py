@@ -383,7 +383,7 @@ async def confirm(hand: Hand, action: Action) -> None:
     """Answer the question of an action, once it stands there."""
     if not action.confirm:
         return
-    await hand.sees(lambda: isinstance(hand.app.screen, Question) and hand.app.screen.is_mounted)
+    await hand.sees(lambda: isinstance(hand.app.screen, Question) and hand.app.screen.focused is not None)
     await hand.press(*action.confirm, *(("enter",) if len(action.confirm) > 1 else ()))
 
 

@@ -32,6 +32,7 @@ SETTINGS = GuardianSettings(
     max_orders_per_second=100_000,
     stale_after_ms=10_000_000,
     forced_stop_frac=0,  # the watch has machines of its own: this one is about what a bracket does by itself
+    protective_stop="off",
 )
 LOT = D("0.01")
 WORKING = frozenset({OrderType.MARKET, OrderType.LIMIT})

@@ -229,8 +229,8 @@ class Session(asyncio.Protocol):
 
     def offer(self, message: Message) -> None:
         """Take market data, of which only the newest go out."""
-        if isinstance(message, m.AccountMarked):
-            self.dirty["account", _ACCOUNT] = message
+        if isinstance(message, m.AccountMarked | m.SentinelStatus):
+            self.dirty[type(message).__name__, _ACCOUNT] = message
             return
         instrument: InstrumentId = getattr(message, "instrument", _ACCOUNT)
         if isinstance(message, (m.Quote, m.MarkPrice, m.FeedReport)):

@@ -130,6 +130,15 @@ async def test_quotes_are_conflated_and_events_never(desk: Desk) -> None:
     await client.close()
 
 
+async def test_a_client_sees_how_the_sentinel_stands(desk: Desk) -> None:
+    client = await Client.connect(desk.server.path, "t")
+    desk.tell(m.SentinelStatus(True, "", T0, "watches", "", T0))
+    await until(lambda: client.state.guard.status is not None)
+    desk.tell(m.SentinelStatus(True, "the engine is silent", T0, "watches", "", T0 + 1))
+    await until(lambda: client.state.guard.holds == "the engine is silent")
+    await client.close()
+
+
 async def test_books_and_prints_come_only_where_they_are_watched(desk: Desk) -> None:
     client = await Client.connect(desk.server.path, "t")
     got: list[Message] = []

@@ -116,7 +116,7 @@ def gain_frac(state: State, position: Position, market: Market) -> float | None:
 def profit_to(state: State, position: Position, market: Market, price: Decimal, quantity: Decimal) -> float:
     """Give what a part of a position gains on the way from the mark to a price, in the reporting currency.
 
-    An inverse contract is worth ``quantity × size ÷ price`` of its coin, so that the way down costs more than the way up.
+    An inverse contract is worth ``quantity × size ÷ price`` of its coin, so that a way down is longer than one up.
     """
     held, goal = abs(position.quantity), float(price)
     if not held or market.mark <= 0 or goal <= 0:

@@ -15,7 +15,7 @@ from tui.screens.base import DeckScreen
 VENUE_COLUMNS = (
     Column("venue", "venue", 15, best=18),
     Column("state", "state", 10, best=30),
-    Column("compared", "record", 11, best=13),
+    Column("compared", "record", 12, best=13),
     Column("since", "up for", 6, align="right", drop=3),
     Column("feeds", "feeds", 5, align="right"),
     Column("oldest", "oldest", 6, align="right"),

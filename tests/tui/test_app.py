@@ -260,7 +260,8 @@ async def test_a_small_terminal_says_so_and_comes_back(house: House) -> None:
         await until(pilot, lambda: "the screen needs 80×24, this terminal has 70×20" in picture(app))
         await pilot.press("4", "A", "b", "H")  # what nobody sees does nothing
         assert isinstance(app.screen, SmallScreen)
-        assert not (app.armed or app.trade.ticket.open)
+        assert not app.armed
+        assert not app.trade.ticket.open
         assert app.here is app.trade
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "spread" in picture(app))

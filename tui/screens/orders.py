@@ -62,8 +62,10 @@ class OrdersScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the lists below each other, the life of an order under them."""
-        self.open = Grid(views.ORDER_COLUMNS, "orders", "c cancel", empty="no open orders", id="open")
-        self.past = Grid(PAST_COLUMNS, "history", "/ filter · S sort", empty="no order is over yet", id="past")
+        self.open = Grid(views.ORDER_COLUMNS, "orders", "{cancel} cancel", empty="no open orders", id="open")
+        self.past = Grid(
+            PAST_COLUMNS, "history", "{grid.filter} filter · {grid.sort} sort", empty="no order is over yet", id="past"
+        )
         self.life = Pane("life of an order", "", id="life")
         yield self.open
         yield self.past

@@ -145,9 +145,15 @@ class PositionsScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the three lists below each other."""
-        self.held = Grid(HELD_COLUMNS, "positions", "f flatten", empty="flat: nothing is held", id="held")
+        self.held = Grid(HELD_COLUMNS, "positions", "{flatten} flatten", empty="flat: nothing is held", id="held")
         self.results = Grid(RESULT_COLUMNS, "results", "", empty="nothing was traded yet", id="results")
-        self.fills = Grid(FILL_COLUMNS, "fills", "S sort · / filter", empty="no fills in the last day", id="fills")
+        self.fills = Grid(
+            FILL_COLUMNS,
+            "fills",
+            "{grid.sort} sort · {grid.filter} filter",
+            empty="no fills in the last day",
+            id="fills",
+        )
         yield self.held
         yield self.results
         yield self.fills

@@ -107,7 +107,9 @@ class VenuesScreen(DeckScreen):
     def body(self) -> ComposeResult:
         """Place the connections above the feeds."""
         self.venues = Grid(VENUE_COLUMNS, "venues", "", empty="no venue is connected yet", id="venues")
-        self.feeds = Grid(FEED_COLUMNS, "feeds", "Enter in depth · / filter", empty="no feed yet", id="feeds")
+        self.feeds = Grid(
+            FEED_COLUMNS, "feeds", "{grid.choose} in depth · {grid.filter} filter", empty="no feed yet", id="feeds"
+        )
         yield self.venues
         yield self.feeds
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from core import protocol as p
@@ -20,8 +21,8 @@ from tui.screens.base import DeckScreen
 
 PAST_COLUMNS = (
     Column("time", "ended", 8),
-    *views.ORDER_COLUMNS[:-3],
-    Column("average", "average", 9, best=12, align="decimal", drop=4),
+    *(replace(column, drop=3) if column.key in ("filled", "price") else column for column in views.ORDER_COLUMNS[:-3]),
+    Column("average", "average", 9, best=12, align="decimal", drop=1),
     Column("state", "state", 8, best=10),
     Column("reason", "why", 10, flex=1, drop=3),
 )
@@ -77,6 +78,12 @@ class OrdersScreen(DeckScreen):
         return self.feed.state.blotter.orders.get(grid.cursor or "")  # type: ignore[call-overload,no-any-return]
 
     @property
+    def _told(self) -> OrderRecord | None:
+        """The order whose life is told: the chosen one; where none is open, the one under the history's cursor."""
+        past = self.past.cursor if self.open.cursor is None else None
+        return self._chosen or self.feed.state.blotter.orders.get(past or "")  # type: ignore[call-overload,no-any-return]
+
+    @property
     def instrument(self) -> InstrumentId | None:
         """The instrument of the chosen order."""
         chosen = self._chosen
@@ -115,7 +122,7 @@ class OrdersScreen(DeckScreen):
         self._draw_life()
 
     def _draw_life(self) -> None:
-        chosen = self._chosen
+        chosen = self._told
         id_ = "" if chosen is None else chosen.order.client_order_id
         if id_ and id_ != self._life_of:
             self._life_of = id_

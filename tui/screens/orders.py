@@ -81,7 +81,7 @@ class OrdersScreen(DeckScreen):
     def _told(self) -> OrderRecord | None:
         """The order whose life is told: the chosen one; where none is open, the one under the history's cursor."""
         past = self.past.cursor if self.open.cursor is None else None
-        return self._chosen or self.feed.state.blotter.orders.get(past or "")  # type: ignore[call-overload,no-any-return]
+        return self._chosen or self.feed.state.blotter.orders.get(past or "")  # type: ignore[call-overload]
 
     @property
     def instrument(self) -> InstrumentId | None:

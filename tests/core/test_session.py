@@ -153,6 +153,7 @@ async def test_a_client_hears_what_the_price_was_a_day_ago_minute_by_minute(desk
     market = client.state.markets[BTC_PERP.id]
     assert market.day_open == 100.0
     client.watch((BTC_PERP.id,))
+    await until(lambda: any(session.watched for session in desk.server.sessions))
     desk.tell(closed(start + minute + day, 300.0))
     await until(lambda: market.day_open == 200.0)
     assert market.last == 300.0

@@ -158,6 +158,7 @@ class Market:
     def last_price(self, message: LastPrice) -> None:
         """Take the newest print's price without the print: a screen that does not watch them shows it."""
         self.last, self.printed = message.price, message.ts_exchange
+        self.day_open = message.day_open or self.day_open
 
     def delta(self, delta: BookDelta) -> float | None:
         """Take changed levels and return the new mark where no quote feed sets it."""

@@ -229,8 +229,8 @@ class Session(asyncio.Protocol):
 
     def offer(self, message: Message) -> None:
         """Take market data, of which only the newest go out."""
-        if isinstance(message, m.AccountMarked):
-            self.dirty["account", _ACCOUNT] = message
+        if isinstance(message, m.AccountMarked | m.SentinelStatus):
+            self.dirty[type(message).__name__, _ACCOUNT] = message
             return
         instrument: InstrumentId = getattr(message, "instrument", _ACCOUNT)
         if isinstance(message, (m.Quote, m.MarkPrice, m.FeedReport)):
@@ -240,7 +240,13 @@ class Session(asyncio.Protocol):
             if isinstance(message, m.Trade):
                 self.prints.append(message)
         elif isinstance(message, m.Trade):
-            last = m.LastPrice(instrument, message.price, message.ts_exchange, message.ts)
+            self.tell_price(instrument)
+
+    def tell_price(self, instrument: InstrumentId) -> None:
+        """Send the last price, and what it was a day before, with the next flush."""
+        market = self._server.backend.state.markets.get(instrument)
+        if market is not None:
+            last = m.LastPrice(instrument, market.last, market.printed, market.ts, market.day_open)
             self.dirty["LastPrice", instrument] = last
 
     def conflated(self) -> None:
@@ -363,6 +369,8 @@ class Server:
             payload = wire.encode(message)
             for session in sessions:
                 session.update(payload)
+                if isinstance(message, m.Bar) and message.closed:
+                    session.tell_price(message.instrument)
             return
         for session in sessions:
             session.offer(message)

@@ -4,6 +4,7 @@ An action has an id that a config may bind to other keys. Its kind says what it 
 takes: what reduces risk works disarmed with a confirming key, what adds risk needs arming and a ticket.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
@@ -53,6 +54,7 @@ _NAMES = {
     "pageup": "PgUp", "pagedown": "PgDn", "home": "Home", "end": "End", "shift+up": "Shift+↑", "shift+down": "Shift+↓",
     "delete": "Del",
 }  # fmt: skip
+_ID = re.compile(r"\{([a-z_.]+)\}")
 _KEYS = {shown: key for key, shown in _NAMES.items()}
 V, S, R, D = Kind.VIEW, Kind.SAFE, Kind.REDUCES, Kind.ADDS
 
@@ -181,6 +183,9 @@ TABLE: tuple[Action, ...] = (
 )  # fmt: skip
 
 
+_OWN_KEYS = {action.id: action.keys for action in TABLE}
+
+
 def shown_key(key: str) -> str:
     """Write a key the way it stands on a keyboard: `question_mark` is `?`."""
     return _NAMES.get(key, key)
@@ -190,6 +195,16 @@ def key_hints(chosen: Mapping[str, Sequence[str]], *ids: str) -> str:
     """Write a line of keys and what they do, with the keys that a config chose."""
     found = [(find_action(action_id), chosen.get(action_id)) for action_id in ids]
     return " · ".join(f"{shown_key((keys or action.keys)[0])} {action.label}" for action, keys in found)
+
+
+def with_keys(text: str, chosen: Mapping[str, Sequence[str]]) -> str:
+    """Put the keys of actions in the places of their ids: `{flatten} flatten` is `f flatten`."""
+
+    def key(found: re.Match[str]) -> str:
+        keys = chosen.get(found[1]) or _OWN_KEYS.get(found[1])
+        return shown_key(keys[0]) if keys else found[0]
+
+    return _ID.sub(key, text)
 
 
 def ready_actions(scope: str | None = None) -> list[Action]:

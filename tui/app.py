@@ -17,7 +17,7 @@ from core.domain.message import Command
 from core.domain.order import Order, Side
 from core.errors import ClientError
 from tui import trading
-from tui.actions import Kind, bindings
+from tui.actions import Kind, bindings, with_keys
 from tui.confirm import Confirm, TypeWord
 from tui.differing import DifferenceKeys
 from tui.keys import LATCH_SECONDS, Latch
@@ -26,6 +26,7 @@ from tui.trading import ORIGIN, Nothing, Plan
 from tui.widgets.ladder import Ladder
 from tui.widgets.ticket import Ticket
 
+NOTHING_CHOSEN = "no instrument is chosen here"
 PRICE_AGE_LIMIT_S = 1.0
 PREVIEW_DELAY_S = 0.15
 PREVIEW_EVERY_S = 1.0
@@ -210,6 +211,8 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.confirm(lambda: trading.cancel_all(self.feed.state, None))
         elif instrument is not None:
             self.confirm(lambda: trading.cancel_all(self.feed.state, instrument))
+        else:
+            self.tell(f"{NOTHING_CHOSEN}: {self._key_of('cancel.everything')} cancels every order", "warn")
 
     def action_flatten(self, reach: str) -> None:
         """Close the position in the instrument in depth, or all of them, after a confirming key."""
@@ -218,6 +221,11 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.confirm(lambda: trading.flatten(self.feed.state, None))
         elif instrument is not None:
             self.confirm(lambda: trading.flatten(self.feed.state, instrument))
+        else:
+            self.tell(f"{NOTHING_CHOSEN}: {self._key_of('flatten.everything')} flattens everything", "warn")
+
+    def _key_of(self, action_id: str) -> str:
+        return with_keys(f"{{{action_id}}}", self.chosen_keys)
 
     def action_halt(self) -> None:
         """Halt trading, after a confirming key."""

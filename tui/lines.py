@@ -15,6 +15,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.actions import with_keys
 from tui.format import width_of
 
 Run = tuple[str, str]
@@ -173,7 +174,10 @@ def _escape(text: str) -> str:
 
 
 class Pane(LineView):
-    """A framed line view: a title says what the box is, its corner what a key does there."""
+    """A framed line view: a title says what the box is, its corner what a key does there.
+
+    `{id}` in a corner stands for the key of that action, as the config has it.
+    """
 
     def __init__(self, title: str = "", corner: str = "", **options: Any) -> None:
         super().__init__(**options)
@@ -188,7 +192,9 @@ class Pane(LineView):
             self._frame()
 
     def _frame(self) -> None:
-        self.border_title = framed_title(self._pane_title, self._pane_corner, self.outer_size.width)
+        chosen = getattr(self.app, "chosen_keys", {}) if self.is_attached else {}
+        corner = with_keys(self._pane_corner, chosen)
+        self.border_title = framed_title(self._pane_title, corner, self.outer_size.width)
 
     def on_resize(self) -> None:
         """Fit the title and the content to the new size."""

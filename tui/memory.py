@@ -30,7 +30,7 @@ def recall(path: Path | None) -> tuple[Memory, str]:
     except FileNotFoundError:
         return Memory(), ""
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Memory(), f"{path.name} is not used: {error}; the screen begins as after the first start"
+        return Memory(), f"{path.name} is not used: the screen begins as after the first start ({error})"
 
 
 def keep(path: Path | None, memory: Memory) -> str:

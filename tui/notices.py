@@ -76,4 +76,4 @@ def notice_lines(messages: Sequence[Message], width: int, height: int, *, local:
         lines.append(((f" {stamp}  ", "dim"), (fit(found[0], width - 8), found[1])))
         if len(lines) >= height:
             break
-    return lines or [((fit(" nothing has happened yet", width), "dim"),)]
+    return lines or [((fit(" nothing since this screen was opened", width), "dim"),)]

@@ -2,9 +2,10 @@
 
 from core.domain.alerts import Severity
 from core.domain.market import Health
+from core.domain.studies import StudyState
 from core.state import State
 from tui.feed import Feed
-from tui.format import clock
+from tui.format import clock, percent
 from tui.views import open_risk
 from tui.widgets.header import Standing
 
@@ -42,8 +43,17 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         alerts=len(waiting := state.alerts.waiting()),
         alarm=any(alert.severity is Severity.CRITICAL for alert in waiting),
         differences=len(state.differences.waiting),
+        studies=_studies(state),
         trouble=_trouble(feed),
     )
+
+
+def _studies(state: State) -> str:
+    running = [study for study in state.studies.studies.values() if study.state is StudyState.RUNNING]
+    if not running or not state.studies.attached:
+        return ""
+    done, wanted = sum(study.trials_done for study in running), sum(study.trials_total for study in running)
+    return f"{len(running)} running{f' {percent(done / wanted, 0)}' if wanted else ''}"
 
 
 def _trouble(feed: Feed) -> str:

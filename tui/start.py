@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from core.config import TerminalSettings
+from core.errors import ConfigError
 
 _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 
@@ -12,8 +13,9 @@ _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False, memory: Path | None = None) -> int:
     """Show the engine at `socket` until the reader leaves; return the exit code.
 
-    Where no screen can be shown, say why on stderr and return 2. Textual is imported only when it is needed, after the
-    wanted colours are set in its environment. ``memory`` is the file that says how the last terminal was left.
+    Where no screen can be shown, or the settings cannot be used, say why on stderr and return 2. Textual is imported
+    only when it is needed, after the wanted colours are set in its environment. ``memory`` is the file that says how
+    the last terminal was left.
     """
     if settings.colours in _COLOUR_SYSTEMS:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
@@ -29,7 +31,11 @@ def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False,
     from tui.viewer import Viewer
 
     kind = Viewer if view_only else TerminalApp
-    app = kind(socket, settings, view_only=view_only, memory=memory)
+    try:
+        app = kind(socket, settings, view_only=view_only, memory=memory)
+    except ConfigError as error:
+        sys.stderr.write(f"tradedeck: config.toml [terminal] {error}\n")
+        return 2
     result = app.run(mouse=settings.mouse)
     code = app.return_code or 0
     return code if result is None else result

@@ -104,6 +104,28 @@ def profit_of(state: State, position: Position, market: Market) -> float:
     return state.ledger.unrealised(position, market) * state.ledger.rate(position.settle)
 
 
+def gain_frac(state: State, position: Position, market: Market) -> float | None:
+    """Give the open profit as a part of what the position was worth at its entry; None where that is not known."""
+    mark, entry = market.mark, float(position.entry_price)
+    if mark <= 0 or entry <= 0:
+        return None
+    cost = abs(state.ledger.notional(position)) * (mark / entry if position.inverse else entry / mark)
+    return profit_of(state, position, market) / cost if cost else None
+
+
+def profit_to(state: State, position: Position, market: Market, price: Decimal, quantity: Decimal) -> float:
+    """Give what a part of a position gains on the way from the mark to a price, in the reporting currency.
+
+    An inverse contract is worth ``quantity × size ÷ price`` of its coin, so that a way down is longer than one up.
+    """
+    held, goal = abs(position.quantity), float(price)
+    if not held or market.mark <= 0 or goal <= 0:
+        return 0.0
+    worth = abs(state.ledger.notional(position)) * float(quantity / held)
+    away = (goal - market.mark) / (goal if position.inverse else market.mark)
+    return worth * away * (1 if position.quantity > 0 else -1)
+
+
 def position_row(state: State, position: Position, market: Market, now: int) -> Row:
     """Build the row of one position."""
     instrument, profit = market.instrument, profit_of(state, position, market)
@@ -209,8 +231,7 @@ def risk_of(state: State, position: Position, market: Market) -> float:
     unit = abs(state.ledger.notional(position)) / float(left)
     for price, quantity in protective(state, market.instrument.id)[0]:
         part = min(left, quantity)
-        away = (market.mark - float(price)) / market.mark * (1 if position.quantity > 0 else -1)
-        risk += max(0.0, away) * float(part) * unit
+        risk += max(0.0, -profit_to(state, position, market, price, part))
         left -= part
     return risk + float(left) * unit
 
@@ -223,9 +244,7 @@ def position_detail(state: State, instrument: InstrumentId, width: int) -> list[
         return [((fit(f" {symbol_of(instrument)}  flat", width), "dim"),)]
     prices = market.instrument.price_precision
     profit = profit_of(state, position, market)
-    cost = abs(float(position.quantity * position.contract_size * position.entry_price)) or 1.0
     share = abs(state.ledger.notional(position)) / state.equity if state.equity > 0 else None
-    sign = 1 if position.quantity > 0 else -1
     lines: list[Line] = [
         (
             (f" {symbol_of(instrument):<14}", "strong"),
@@ -235,13 +254,13 @@ def position_detail(state: State, instrument: InstrumentId, width: int) -> list[
         (
             (f"  {'P&L':<7}", ""),
             (f"{arrow(profit)} {signed(profit):>11}", gain_class(profit)),
-            (f"  {percent(profit / cost, sign=True)}", gain_class(profit)),
+            (f"  {percent(gain_frac(state, position, market), sign=True)}", gain_class(profit)),
         ),
     ]
     stops, targets = protective(state, instrument)
     for label, style, found in (("stop", "stop", stops), ("target", "target", targets)):
         for price, quantity in found[:1]:
-            effect = sign * float(quantity * position.contract_size) * (float(price) - market.mark)
+            effect = profit_to(state, position, market, price, quantity)
             lines.append(((f"  {label:<7}{number(price, prices):>13}  {signed(effect)}", style),))
     lines.append(((f"  {'size':<7}{percent(share, 1):>13} of equity", ""),))
     return [tuple((fit(text, width) if len(line) == 1 else text, style) for text, style in line) for line in lines]

@@ -202,12 +202,16 @@ class Timer(Data, frozen=True):
 
 
 class LastPrice(Data, frozen=True):
-    """The newest print's price, for clients that do not watch the prints themselves."""
+    """The newest print's price, for clients that do not watch the prints themselves, and the price of a day before.
+
+    A client has no minutes of a day ago: without ``day_open`` its change over the day would be that of its start.
+    """
 
     instrument: InstrumentId
     price: float
     ts_exchange: Nanoseconds
     ts: Nanoseconds
+    day_open: float = 0.0
 
 
 class AccountMarked(Data, frozen=True):

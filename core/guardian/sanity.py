@@ -184,7 +184,7 @@ def too_small(order: Order, market: Market, quantity: float, reference: float) -
     smallest = instrument.ceil_size(instrument.min_notional / (price * instrument.contract_size))
     text = (
         f"notional {notional:.2f} is below the venue's minimum {instrument.min_notional:.2f}; "
-        f"smallest quantity here {smallest}"
+        f"smallest quantity here {plain(smallest)}"
     )
     return Breach(NAME, plain(notional), plain(instrument.min_notional), text)
 

@@ -130,6 +130,36 @@ async def test_quotes_are_conflated_and_events_never(desk: Desk) -> None:
     await client.close()
 
 
+async def test_a_client_sees_how_the_sentinel_stands(desk: Desk) -> None:
+    client = await Client.connect(desk.server.path, "t")
+    desk.tell(m.SentinelStatus(True, "", T0, "watches", "", T0))
+    await until(lambda: client.state.guard.status is not None)
+    desk.tell(m.SentinelStatus(True, "the engine is silent", T0, "watches", "", T0 + 1))
+    await until(lambda: client.state.guard.holds == "the engine is silent")
+    await client.close()
+
+
+async def test_a_client_hears_what_the_price_was_a_day_ago_minute_by_minute(desk: Desk) -> None:
+    minute, day = m.Interval.M1.ns, 86_400 * 10**9
+    start = T0 - day - T0 % minute
+
+    def closed(start: int, price: float) -> m.Bar:
+        return m.Bar(BTC_PERP.id, m.Interval.M1, start, price, price, price, price, 1.0, 1, True, 0, T0)
+
+    for place, price in enumerate((100.0, 200.0)):
+        desk.tell(closed(start + place * minute, price))
+    desk.tell(m.Trade(BTC_PERP.id, 300.0, 1.0, True, 1, T0, T0))
+    client = await Client.connect(desk.server.path, "t")
+    market = client.state.markets[BTC_PERP.id]
+    assert market.day_open == 100.0
+    client.watch((BTC_PERP.id,))
+    await until(lambda: any(session.watched for session in desk.server.sessions))
+    desk.tell(closed(start + minute + day, 300.0))
+    await until(lambda: market.day_open == 200.0)
+    assert market.last == 300.0
+    await client.close()
+
+
 async def test_books_and_prints_come_only_where_they_are_watched(desk: Desk) -> None:
     client = await Client.connect(desk.server.path, "t")
     got: list[Message] = []

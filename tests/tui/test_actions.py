@@ -1,5 +1,6 @@
 """One table of keys: complete, free of clashes, honest about what is there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -89,6 +90,23 @@ def test_keys_are_rebound_by_id() -> None:
 def test_a_bad_rebinding_is_refused_in_words(overrides: dict[str, str], words: str) -> None:
     with pytest.raises(KeyClash, match=words):
         actions.rebind(overrides)
+
+
+def test_corners_name_the_chosen_keys_and_leave_other_words_alone() -> None:
+    chosen = actions.rebind({"flatten": "equals_sign", "ladder.centre": "0"})
+    assert actions.with_keys("{flatten} flatten · {cancel} cancel", chosen) == "= flatten · c cancel"
+    assert actions.with_keys("ACTIVE: {who} said {no.such}", {}) == "ACTIVE: {who} said {no.such}"
+
+
+def test_every_key_that_a_pane_names_is_one_of_the_table() -> None:
+    ids = {action.id for action in TABLE}
+    named = set()
+    for path in Path(actions.__file__).parent.rglob("*.py"):
+        constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        named |= {id_ for text in constants if isinstance(text, str) and "`" not in text
+                  for id_ in re.findall(r"\{([a-z_.]+)\} [a-z]", text)}  # fmt: skip
+    assert "candles.interval" in named
+    assert named <= ids
 
 
 def test_one_key_may_mean_two_things_in_two_places() -> None:

@@ -12,7 +12,7 @@ from tests.tui.engine import House
 from tests.tui.harness import picture, screen_lines
 from tui.app import TerminalApp
 from tui.confirm import Confirm, TypeWord
-from tui.screens.help import HelpScreen
+from tui.screens.help import HelpScreen, SmallScreen
 
 
 async def test_the_narrow_screen_shows_what_the_drawing_shows(house: House) -> None:
@@ -258,5 +258,12 @@ async def test_a_small_terminal_says_so_and_comes_back(house: House) -> None:
         await ready(app, pilot)
         await pilot.resize_terminal(70, 20)
         await until(pilot, lambda: "the screen needs 80×24, this terminal has 70×20" in picture(app))
+        await pilot.press("4", "A", "b", "H")  # what nobody sees does nothing
+        assert isinstance(app.screen, SmallScreen)
+        assert not app.armed
+        assert not app.trade.ticket.open
+        assert app.here is app.trade
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "spread" in picture(app))
+        await pilot.press("4")
+        await until(pilot, lambda: "drawdown" in picture(app))

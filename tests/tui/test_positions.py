@@ -40,6 +40,16 @@ async def test_keys_act_on_the_chosen_position_and_enter_shows_it_in_depth(house
         await until(pilot, lambda: app.here is app.trade)
 
 
+async def test_without_a_position_keys_say_that_nothing_is_chosen(house: House) -> None:
+    app = TerminalApp(house.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("2", "f")
+        await until(pilot, lambda: "no instrument is chosen here: F flattens everything" in picture(app))
+        await pilot.press("C")
+        await until(pilot, lambda: "no instrument is chosen here: X cancels every order" in picture(app))
+
+
 def test_open_risk_is_the_way_to_the_stops_and_all_of_what_has_none() -> None:
     state = moment().state
     held = state.ledger.positions[BTC]

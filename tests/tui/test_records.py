@@ -10,6 +10,8 @@ import pytest
 
 from core import wire
 from core.domain import events as e
+from core.domain.alerts import AlertKind, AlertRaised, Severity
+from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.message import Message
 from core.protocol import RecordView
 from tests.tui.driving import buy, position, ready, until
@@ -41,6 +43,10 @@ def test_every_kind_of_event_is_told_in_words() -> None:
     assert told["order accepted"] == ("d7-0114", "the venue holds it as 8841")
     assert told["engine started"] == ("", "run 7, version 0.1.0, paper")
     assert told["day started"] == ("", "equity 100 000.00")
+    raised = AlertRaised(3, "k", AlertKind.FILL, Severity.INFO, InstrumentId(""), "bought", "", False, 2, False, 1)
+    assert text_of(raised) == "alert 3 ×2: bought"
+    compared = e.VenueReconciled(VenueId("X"), 1_795_826_055_114_000_000, 1)
+    assert text_of(compared) == "our record and the venue's were compared, back to 00:34:15 UTC"
     ended = e.EngineStopped(7, "asked to", 1)
     assert (kind_of(ended), text_of(ended)) == ("engine stopped", "run 7: asked to")
 

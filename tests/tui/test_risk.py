@@ -80,8 +80,8 @@ def test_the_scale_shows_where_the_account_stands() -> None:
 
 async def test_the_narrow_venues_screen_shows_connections_and_feeds() -> None:
     _, text = await draw(80, 24, "venues")
-    for words in ("BINANCE-SPOT     ready         4/4    1.4s     0  +1 273.0        –        –",
-                  "BINANCE-FUTURES  ready         4/4    0.2s     3      -2.1   8.1 ms  14.2 ms",
+    for words in (" ready       agrees 12s      4/4    1.4s        –        –│",
+                  " ready       agrees 12s      4/4    0.2s   8.1 ms  14.2 ms│", "BINANCE-FUTURES  ",
                   "│~ BTC-USDT    BINANCE-SPOT     live        1.4s", "feeds  8 of 8 live"):  # fmt: skip
         assert words in text, words
 

@@ -101,7 +101,13 @@ class RuleGrid(Grid):
         """The rule under the cursor is to go."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(RULE_COLUMNS, "rules", "P sets · e edit · x remove", empty=NO_RULES, **options)
+        super().__init__(
+            RULE_COLUMNS,
+            "rules",
+            "{alert.set} sets · {list.edit} edit · {rules.remove} remove",
+            empty=NO_RULES,
+            **options,
+        )
 
     def action_edit(self) -> None:
         """Ask for another bound."""

@@ -57,7 +57,11 @@ class ConfigsScreen(DeckScreen):
     def body(self) -> ComposeResult:
         """Place the list above what belongs to one config."""
         self.configs = ConfigGrid(
-            studying.CONFIG_COLUMNS, "configs", "R roll back · d diff", empty=NO_RESEARCHER, id="configs"
+            studying.CONFIG_COLUMNS,
+            "configs",
+            "{configs.rollback} roll back · {configs.diff} diff",
+            empty=NO_RESEARCHER,
+            id="configs",
         )
         self.provenance = Pane("config", "", id="provenance")
         yield self.configs

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import Kind, help_rows
@@ -66,8 +66,8 @@ class HelpScreen(Modal[None]):
         self.query_one("#words", Static).update(Content("" if row is None else f"{row.text(0)}  {row.text(2)}"))
 
 
-class SmallScreen(Screen[None]):
-    """One sentence, for a terminal that is too small."""
+class SmallScreen(ModalScreen[None]):
+    """One sentence, for a terminal that is too small. It lets no key through: nobody sees what that would do."""
 
     def __init__(self, words: str) -> None:
         super().__init__()

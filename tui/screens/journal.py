@@ -79,8 +79,10 @@ class JournalScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the list, and the chosen record in full below it."""
-        self.records = Grid(COLUMNS, "journal", "w search · o older", empty=NOTHING_YET, id="records")
-        self.record = Pane("record", "y copy", id="record")
+        self.records = Grid(
+            COLUMNS, "journal", "{journal.search} search · {journal.older} older", empty=NOTHING_YET, id="records"
+        )
+        self.record = Pane("record", "{copy} copy", id="record")
         yield self.records
         yield self.record
 

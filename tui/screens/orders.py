@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 
 from core import protocol as p
@@ -20,8 +21,8 @@ from tui.screens.base import DeckScreen
 
 PAST_COLUMNS = (
     Column("time", "ended", 8),
-    *views.ORDER_COLUMNS[:-3],
-    Column("average", "average", 9, best=12, align="decimal", drop=4),
+    *(replace(column, drop=3) if column.key in ("filled", "price") else column for column in views.ORDER_COLUMNS[:-3]),
+    Column("average", "average", 9, best=12, align="decimal", drop=1),
     Column("state", "state", 8, best=10),
     Column("reason", "why", 10, flex=1, drop=3),
 )
@@ -62,8 +63,10 @@ class OrdersScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the lists below each other, the life of an order under them."""
-        self.open = Grid(views.ORDER_COLUMNS, "orders", "c cancel", empty="no open orders", id="open")
-        self.past = Grid(PAST_COLUMNS, "history", "/ filter · S sort", empty="no order is over yet", id="past")
+        self.open = Grid(views.ORDER_COLUMNS, "orders", "{cancel} cancel", empty="no open orders", id="open")
+        self.past = Grid(
+            PAST_COLUMNS, "history", "{grid.filter} filter · {grid.sort} sort", empty="no order is over yet", id="past"
+        )
         self.life = Pane("life of an order", "", id="life")
         yield self.open
         yield self.past
@@ -73,6 +76,12 @@ class OrdersScreen(DeckScreen):
     def _chosen(self) -> OrderRecord | None:
         grid = self.past if self.focused is self.past else self.open
         return self.feed.state.blotter.orders.get(grid.cursor or "")  # type: ignore[call-overload,no-any-return]
+
+    @property
+    def _told(self) -> OrderRecord | None:
+        """The order whose life is told: the chosen one; where none is open, the one under the history's cursor."""
+        past = self.past.cursor if self.open.cursor is None else None
+        return self._chosen or self.feed.state.blotter.orders.get(past or "")  # type: ignore[call-overload]
 
     @property
     def instrument(self) -> InstrumentId | None:
@@ -113,7 +122,7 @@ class OrdersScreen(DeckScreen):
         self._draw_life()
 
     def _draw_life(self) -> None:
-        chosen = self._chosen
+        chosen = self._told
         id_ = "" if chosen is None else chosen.order.client_order_id
         if id_ and id_ != self._life_of:
             self._life_of = id_

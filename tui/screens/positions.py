@@ -55,8 +55,7 @@ FILL_COLUMNS = (
 def held_row(state: State, position: Position, market: Market, now: int) -> Row:
     """Build the row of one open position."""
     instrument, profit = market.instrument, views.profit_of(state, position, market)
-    notional = abs(state.ledger.notional(position))
-    cost = notional - profit if position.quantity > 0 else notional + profit
+    notional, gain = abs(state.ledger.notional(position)), views.gain_frac(state, position, market)
     stops, targets = views.protective(state, instrument.id)
     return Row(
         instrument.id,
@@ -66,7 +65,7 @@ def held_row(state: State, position: Position, market: Market, now: int) -> Row:
             number(position.entry_price, instrument.price_precision),
             number(market.mark, instrument.price_precision),
             Cell(f"{arrow(profit)} {signed(profit)}", gain_class(profit), profit),
-            Cell(percent(profit / cost if cost > 0 else None, sign=True), gain_class(profit), profit),
+            Cell(percent(gain, sign=True), gain_class(profit), gain or 0.0),
             Cell(number(notional), "", notional),
             Cell(percent(notional / state.equity if state.equity > 0 else None, 1), "", notional),
             Cell(number(stops[0][0], instrument.price_precision) if stops else "none", "stop" if stops else "warn"),
@@ -146,9 +145,15 @@ class PositionsScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place the three lists below each other."""
-        self.held = Grid(HELD_COLUMNS, "positions", "f flatten", empty="flat: nothing is held", id="held")
+        self.held = Grid(HELD_COLUMNS, "positions", "{flatten} flatten", empty="flat: nothing is held", id="held")
         self.results = Grid(RESULT_COLUMNS, "results", "", empty="nothing was traded yet", id="results")
-        self.fills = Grid(FILL_COLUMNS, "fills", "S sort · / filter", empty="no fills in the last day", id="fills")
+        self.fills = Grid(
+            FILL_COLUMNS,
+            "fills",
+            "{grid.sort} sort · {grid.filter} filter",
+            empty="no fills in the last day",
+            id="fills",
+        )
         yield self.held
         yield self.results
         yield self.fills

@@ -189,7 +189,7 @@ class RiskScreen(DeckScreen):
         """Place the limits above what they protect."""
         self.limits = Grid(LIMIT_COLUMNS, "limits", "", empty="the engine has not told its limits yet", id="limits")
         self.drawdown = Pane("drawdown", "", id="drawdown")
-        self.protection = Grid(PROTECTION_COLUMNS, "protection", "f flatten", empty="flat: nothing to protect",
+        self.protection = Grid(PROTECTION_COLUMNS, "protection", "{flatten} flatten", empty="flat: nothing to protect",
                                id="protection")  # fmt: skip
         yield self.limits
         self.curve = CurvePane(id="curve", classes="-wide-only")

@@ -60,11 +60,21 @@ class StudiesScreen(DeckScreen):
 
     def body(self) -> ComposeResult:
         """Place studies above their trials above one trial."""
-        self.studies = StudyGrid(studying.STUDY_COLUMNS, "studies", "n new · x stop", empty=NO_RESEARCHER, id="studies")
-        self.trials = StudyGrid(
-            studying.TRIAL_COLUMNS, "trials", "p promote · d diff", empty="no study is chosen", id="trials"
+        self.studies = StudyGrid(
+            studying.STUDY_COLUMNS,
+            "studies",
+            "{studies.new} new · {studies.stop} stop",
+            empty=NO_RESEARCHER,
+            id="studies",
         )
-        self.trial = PlotPane("trial", "enter report", drawing=self._glance, id="trial")
+        self.trials = StudyGrid(
+            studying.TRIAL_COLUMNS,
+            "trials",
+            "{studies.promote} promote · {studies.diff} diff",
+            empty="no study is chosen",
+            id="trials",
+        )
+        self.trial = PlotPane("trial", "{studies.report} report", drawing=self._glance, id="trial")
         yield self.studies
         yield self.trials
         yield self.trial

@@ -29,6 +29,7 @@ from tui.widgets.tape import Tape
 from tui.widgets.ticket import Ticket
 
 INTERVALS = tuple(Interval)
+CANDLE_KEYS = "{candles.interval} interval · {candles.in} {candles.out} zoom · {candles.back} {candles.forward} scroll"
 BARS = 3
 """Lines of header and hints around the panes."""
 
@@ -65,12 +66,12 @@ class TradeScreen(Watching):
         self._painted: dict[InstrumentId, int] = {}
         self.layouts: Mapping[str, LayoutSettings] = {}
         """The layouts of the config."""
-        self.position = Pane("position", "f flatten", id="position")
+        self.position = Pane("position", "{flatten} flatten", id="position")
         self.alerts = AlertGrid(short=True, id="alerts")
         self.notices = Pane("events", "", id="notices")
-        self.candles = Candles(id="candles", corner="z zoom")
-        self.positions = Grid(views.POSITION_COLUMNS, "positions", "f flatten", empty="flat", id="positions")
-        self.orders = Grid(views.ORDER_COLUMNS, "orders", "c cancel", empty="no open orders", id="orders")
+        self.candles = Candles(id="candles", corner=CANDLE_KEYS)
+        self.positions = Grid(views.POSITION_COLUMNS, "positions", "{flatten} flatten", empty="flat", id="positions")
+        self.orders = Grid(views.ORDER_COLUMNS, "orders", "{cancel} cancel", empty="no open orders", id="orders")
         self.ladder = Ladder(id="ladder")
         self.ticket = Ticket(id="ticket")
         self.ticket.look = self._look

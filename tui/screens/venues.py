@@ -15,6 +15,7 @@ from tui.screens.base import DeckScreen
 VENUE_COLUMNS = (
     Column("venue", "venue", 15, best=18),
     Column("state", "state", 10, best=30),
+    Column("compared", "record", 12, best=13),
     Column("since", "up for", 6, align="right", drop=3),
     Column("feeds", "feeds", 5, align="right"),
     Column("oldest", "oldest", 6, align="right"),
@@ -41,13 +42,13 @@ FEED_COLUMNS = (
 def venue_row(report: VenueReport, now: int) -> Row:
     """Build the row of one venue connection."""
     ready = report.words == "ready"
-    words = _compared(report, now) if ready and report.compared else report.words
     oldest = None if report.oldest_ms is None else report.oldest_ms / 1e3
     return Row(
         report.venue,
         (
             report.venue,
-            Cell(words, "ok" if ready and not report.differences else "bad"),
+            Cell(report.words, "ok" if ready else "bad"),
+            Cell(_compared(report, now), "bad" if report.differences else "", report.compared),
             age((now - report.since) / 1e9 if report.since else None),
             Cell(f"{report.live}/{report.feeds}", "" if report.live == report.feeds else "warn"),
             Cell(age(oldest), "stale" if oldest is None or oldest > 1 else "", oldest),
@@ -64,8 +65,9 @@ def venue_row(report: VenueReport, now: int) -> Row:
 
 def _compared(report: VenueReport, now: int) -> str:
     """Say how our record and the venue's stand to each other, and since when that is known."""
-    many = f"{report.differences} difference{'' if report.differences == 1 else 's'}"
-    return f"ready, {many if report.differences else 'agrees'} {age((now - report.compared) / 1e9)} ago"
+    if not report.compared:
+        return "–"
+    return f"{f'{report.differences} differ' if report.differences else 'agrees'} {age((now - report.compared) / 1e9)}"
 
 
 def _milliseconds(value: float | None) -> Cell:
@@ -105,7 +107,9 @@ class VenuesScreen(DeckScreen):
     def body(self) -> ComposeResult:
         """Place the connections above the feeds."""
         self.venues = Grid(VENUE_COLUMNS, "venues", "", empty="no venue is connected yet", id="venues")
-        self.feeds = Grid(FEED_COLUMNS, "feeds", "Enter in depth · / filter", empty="no feed yet", id="feeds")
+        self.feeds = Grid(
+            FEED_COLUMNS, "feeds", "{grid.choose} in depth · {grid.filter} filter", empty="no feed yet", id="feeds"
+        )
         yield self.venues
         yield self.feeds
 

@@ -50,7 +50,11 @@ class AlertGrid(Grid):
 
     def __init__(self, *, short: bool = False, **options: Any) -> None:
         super().__init__(
-            SHORT_COLUMNS if short else FULL_COLUMNS, "alerts", "a ack · M mute", empty="no alert yet", **options
+            SHORT_COLUMNS if short else FULL_COLUMNS,
+            "alerts",
+            "{alerts.acknowledge} ack · {alerts.mute} mute",
+            empty="no alert yet",
+            **options,
         )
         self._short = short
 

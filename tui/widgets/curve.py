@@ -73,7 +73,7 @@ class CurvePane(PlotPane):
         """The other span is wanted."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(SPANS[False], "v day or year", drawing=self._curve, **options)
+        super().__init__(SPANS[False], "{curve.span} day or year", drawing=self._curve, **options)
         self.points: tuple[EquityPoint, ...] = ()
         self.hours = False
         self.local = False

@@ -45,6 +45,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Alerts that nobody has acknowledged; ``alarm`` where one of them is critical."""
     alarm: bool = False
     differences: int = 0
+    studies: str = ""
+    """How many studies run and how far they are, in words; empty while none does."""
     """Differences to the venues' records that wait for a word."""
 
 
@@ -73,6 +75,7 @@ def first_line(now: Standing) -> Line:
         (number(now.fees), money.strip()),
         ("   funding ", "dim"),
         (signed(now.funding), money.strip()),
+        *([("   studies ", "dim"), (now.studies, "")] if now.studies else []),
     ]
     return tuple(runs)
 
@@ -100,11 +103,8 @@ def second_line(now: Standing) -> Line:
     runs: list[Run] = [
         _arming(now),
         *([(f" !{now.alerts} ", "halted" if now.alarm else "warn")] if now.alerts else []),
-        *(
-            [(f" {now.differences} difference{'' if now.differences == 1 else 's'} ", "halted")]
-            if now.differences
-            else []
-        ),
+        *_differences(now),
+        *_trouble(now),
         (" guardian ", "dim"),
         _aged(now.heartbeat, f"♥{age(now.heartbeat)}"),
         ("  feeds ", "dim"),
@@ -112,24 +112,29 @@ def second_line(now: Standing) -> Line:
         (" oldest ", "dim"),
         _aged(now.oldest, age(now.oldest)),
     ]
-    if now.lost_for is not None:
-        runs.append((f"  link LOST {age(now.lost_for)}, reconnecting", "bad"))
-    else:
+    if now.lost_for is None:
         runs += [("  link ", "dim"), (milliseconds(now.link), "")]
     runs += [("  ", ""), (now.time, "")]
     if now.control:
         others = "" if not now.viewers else f"   {now.viewers} viewer{'' if now.viewers == 1 else 's'}"
         runs += [("        control: ", "dim"), (now.control + others, "warn" if now.elsewhere else "")]
-    if now.trouble:
-        runs.append((f"   {now.trouble}", "bad"))
     return tuple(runs)
 
 
+def _trouble(now: Standing) -> list[Run]:
+    """Write what is wrong; before all ages, so that a narrow line cuts those first."""
+    lost = [f" link LOST {age(now.lost_for)}, reconnecting "] if now.lost_for is not None else []
+    return [(words, "bad") for words in (*lost, *([f" {now.trouble} "] if now.trouble else []))]
+
+
 def cut_line(line: Line, width: int) -> Line:
-    """Leave out whole pairs of label and value at the end where the line is too long."""
+    """Leave out whole pairs of label and value at the end where the line is too long; trouble is cut, not left out."""
     runs = list(line)
     while runs and line_width(tuple(runs)) > width:
-        runs.pop()
+        text, style = runs.pop()
+        room = width - line_width(tuple(runs))
+        if style == "bad" and room > 0:
+            runs.append((fit(text, room), style))
         if runs and runs[-1][1] == "dim":
             runs.pop()
     return tuple(runs)

@@ -24,7 +24,7 @@ class WatchGrid(Grid):
         """The shown list is to be edited."""
 
     def __init__(self, lists: WatchLists, **options: Any) -> None:
-        super().__init__(WATCH_COLUMNS, "watch", "i find", empty="no instruments yet", **options)
+        super().__init__(WATCH_COLUMNS, "watch", "{find} find", empty="no instruments yet", **options)
         self.lists = lists
         self._list = ALL
 

@@ -133,6 +133,7 @@ def test_below_the_minimum_notional() -> None:
     assert denied(engine, order(spot, Side.BUY, "0.001", "3200.00")).reason == (
         "notional 3.20 is below the venue's minimum 5.00; smallest quantity here 0.002"
     )
+    assert denied(engine, order(spot, Side.BUY, "1", "0.05")).reason.endswith("smallest quantity here 100")
 
 
 def test_over_a_limit_names_the_line() -> None:

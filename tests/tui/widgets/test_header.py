@@ -1,5 +1,7 @@
 """The header says in words where things stand."""
 
+from msgspec.structs import replace
+
 from tests.tui.harness import Harness, screen_lines
 from tui.lines import Line, plain
 from tui.widgets.header import Header, Hints, Standing, cut_line, first_line, second_line
@@ -55,6 +57,19 @@ def test_a_lost_link_dims_the_money() -> None:
     assert "no engine answers" in plain(second_line(lost))
     assert "~5.00" in plain(first_line(lost))
     assert "stale" in styles(first_line(lost), "5.00")
+
+
+def test_what_is_wrong_stands_before_the_ages_and_is_cut_and_never_left_out() -> None:
+    held = Standing("paper", "ACTIVE", alerts=2, trouble="sentinel holds the lease: the engine is silent", link=0.004)
+    narrow = plain(cut_line(second_line(held), 80))
+    assert narrow.startswith(" disarmed  !2  sentinel holds the lease: the engine is silent ")
+    long = Standing("paper", "ACTIVE", trouble="journal: " + "no space " * 20)
+    assert len(plain(cut_line(second_line(long), 80))) == 80
+    assert plain(cut_line(second_line(long), 80)).startswith(" disarmed  journal: no space")
+
+
+def test_a_wide_header_tells_of_studies_that_run() -> None:
+    assert plain(first_line(replace(GOOD, studies="1 running 31%"))).endswith("funding -1.02   studies 1 running 31%")
 
 
 def test_a_line_is_cut_between_pairs() -> None:

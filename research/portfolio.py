@@ -16,9 +16,8 @@ from core.errors import ResearchError
 Array = NDArray[np.float64]
 cvxpy: Any = import_module("cvxpy")  # its functions are exported by stars, which types do not follow
 _TOLERANCE = 1e-12
-_TOLERANCE_LOG = 1e-10
-"""A cone of logarithms is not solved more closely."""
-_SAME_RISK = 1e-5
+_SAME_RISK = 1e-12
+_ROUNDS = 10_000
 _SYMMETRIC = 1e-10
 _SUM = 1e-6
 
@@ -66,14 +65,26 @@ def mean_variance(
 
 
 def risk_parity(covariance: Array) -> Array:
-    """Return the weights (n,) by which everything contributes the same risk: ``min x'Sx / 2 - mean(ln x)``."""
+    """Return the weights (n,) by which everything contributes the same risk: ``min x'Sx / 2 - mean(ln x)``.
+
+    Coordinate by coordinate, which converges for every covariance (Griveau-Billion, Richard and Roncalli 2013) and
+    closer than a solver of exponential cones.
+
+    Raises:
+        ResearchError: it is no covariance, or the risks do not come out the same.
+    """
     scaled = _scaled(covariance)
-    weights = cvxpy.Variable(len(scaled))
-    goal = 0.5 * _variance(weights, scaled) - cvxpy.sum(cvxpy.log(weights)) / len(scaled)
-    made = _solved(cvxpy.Minimize(goal), [], weights, _TOLERANCE_LOG)
-    if np.abs(risk_shares(made, covariance) - 1.0 / len(made)).max() > _SAME_RISK:
-        raise ResearchError("no weights found: the solver's do not contribute the same risk")
-    return made
+    count = len(scaled)
+    weights = 1.0 / np.sqrt(np.diag(scaled))
+    for _ in range(_ROUNDS):
+        for item in range(count):
+            own = scaled[item, item]
+            others = scaled[item] @ weights - own * weights[item]
+            weights[item] = (np.sqrt(others**2 + 4.0 * own / count) - others) / (2.0 * own)
+        if np.abs(risk_shares(weights, scaled) - 1.0 / count).max() < _SAME_RISK:
+            made: Array = weights / weights.sum()
+            return made
+    raise ResearchError("no weights found: the items do not come to the same risk")
 
 
 def risk_shares(weights: Array, covariance: Array) -> Array:
@@ -152,7 +163,7 @@ def _variance(weights: Any, covariance: Array) -> Any:
     return cvxpy.quad_form(weights, cvxpy.psd_wrap((covariance + covariance.T) / 2.0))
 
 
-def _solved(goal: Any, bounds: list[Any], weights: Any, tolerance: float = _TOLERANCE) -> Array:
+def _solved(goal: Any, bounds: list[Any], weights: Any) -> Array:
     """Return the weights of a solved problem, made to sum up to 1.
 
     Raises:
@@ -162,7 +173,7 @@ def _solved(goal: Any, bounds: list[Any], weights: Any, tolerance: float = _TOLE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # inaccurate by so small a tolerance: what counts is checked
-            problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=tolerance, tol_gap_rel=tolerance, tol_feas=tolerance)
+            problem.solve(solver=cvxpy.CLARABEL, tol_gap_abs=_TOLERANCE, tol_gap_rel=_TOLERANCE, tol_feas=_TOLERANCE)
     except cvxpy.SolverError as error:
         raise ResearchError(f"no weights found: {error}") from error
     if problem.status not in (cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE) or weights.value is None:

@@ -31,7 +31,7 @@ def test_the_highest_sharpe_ratio() -> None:
 def test_risk_parity_shares_the_risk() -> None:
     made = p.risk_parity(COVARIANCE)
     assert made == pytest.approx([0.148003, 0.187136, 0.664861], abs=1e-5)
-    assert p.risk_shares(made, COVARIANCE) == pytest.approx([1 / 3] * 3, abs=1e-6)
+    assert p.risk_shares(made, COVARIANCE) == pytest.approx([1 / 3] * 3, abs=1e-9)
     assert p.risk_parity(COVARIANCE / 365.0**2) == pytest.approx(made, abs=1e-6)  # of any period
 
 

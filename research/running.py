@@ -43,9 +43,9 @@ class Runner:
         ResearchError: the file is refused, or the study was begun with another one.
     """
 
-    def __init__(self, folder: Path, pool: Pool = processes) -> None:
+    def __init__(self, folder: Path, pool: Pool | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.folder, self.pool = folder, pool
+        self.folder, self.pool = folder, pool or processes
         self.file: StudyFile = load(folder / "study.toml")
         self.windows = windows(factory(self.file.study.evaluator)(self.file).span, self.file.windows)
         self.storage = storage_at(folder / "trials.sqlite")

@@ -164,15 +164,20 @@ def bootstrap(
 ) -> Bootstrap | None:
     """Return the drawdowns of shuffled trades: ``profits`` (trades,) in the wallet's money; None without trades.
 
-    ``replace`` draws trades with replacement: then their sum changes as well.
+    Each trade counts as the fraction of the equity that it met, and the fractions compound: a late profit is large for
+    the equity behind it. ``replace`` draws trades with replacement: then what they come to changes as well.
     """
     if not profits.size:
         return None
+    met = cash + np.concatenate([[0.0], np.cumsum(profits)[:-1]])
+    if np.any(met <= 0.0):
+        return Bootstrap(1.0, 1.0, 1.0, 1.0)
+    factors = np.maximum(1.0 + profits / met, 0.0)
     rng = np.random.default_rng(seed)
     falls = np.empty(draws)
     for number in range(draws):
-        order = rng.choice(profits, profits.size) if replace else rng.permutation(profits)
-        equity = np.concatenate([[cash], cash + np.cumsum(order)])
+        order = rng.choice(factors, factors.size) if replace else rng.permutation(factors)
+        equity = np.concatenate([[1.0], np.cumprod(order)])
         falls[number] = np.max(1.0 - equity / np.maximum.accumulate(equity))
     half, most, worst = np.quantile(falls, [0.5, 0.95, 0.99])
     return Bootstrap(float(half), float(most), float(worst), float(np.mean(falls >= 1.0)))

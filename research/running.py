@@ -65,7 +65,7 @@ class Runner:
                 state, reason = self._rounds(tell)
             except ResearchError as error:
                 state, reason = StudyState.FAILED, str(error)
-            except Exception as error:  # the boundary of the workers: their own failure must reach the trader
+            except Exception as error:  # task boundary: a worker's failure must reach the trader
                 state, reason = StudyState.FAILED, f"a worker failed: {error!r}"
             return self._say(tell, state, reason)
 

@@ -37,6 +37,13 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def endless(file: Path) -> Path:
+    """Return a study that does not end by itself while a test looks at it."""
+    file.write_text(file.read_text().replace("trials = 8", "trials = 4000"))
+    return file
+
+
+@pytest.fixture
 def shell(home: Home) -> Shell:
     def run(*words: object) -> Result:
         return CliRunner().invoke(app, ["study", *map(str, words), "--home", str(home.root)])
@@ -96,15 +103,14 @@ def test_a_new_file_is_never_written_over(tmp_path: Path) -> None:
     assert path.read_text() == text
 
 
-async def test_an_engine_hears_of_it_and_asks(home: Home, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_hears_of_it_and_asks(home: Home, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.create()
     desk = Desk(home.engine_socket)
     await desk.server.start()
     client = await Client.connect(home.engine_socket, "terminal")
     monkeypatch.setattr(running, "processes", ThreadPoolExecutor)
     monkeypatch.setenv("CROSSING_PAUSE_S", "0.02")
-    file.write_text(file.read_text().replace("trials = 8", "trials = 4000"))
-    work = asyncio.ensure_future(studying.run(home, studying.folder_for(home, str(file)), quiet=True))
+    work = asyncio.ensure_future(studying.run(home, studying.folder_for(home, str(endless)), quiet=True))
     try:
         await until(lambda: "one" in client.state.studies.studies)
         folder = home.root / "studies" / "one"

@@ -228,7 +228,7 @@ def _tables(
             what, key = (found[1], found[2].partition("[")[0]) if found else (str(error), keys[0])
             got = f" (got {toml_value(values[key])})" if key in values else ""
             place = _at(name, lines, f"{section}.{key}")
-            raise ConfigError(f"{place} [{section}] {key}: {_expectation(what)}{got}") from error
+            raise ConfigError(f"{place} [{section}] {key}: {expectation(what)}{got}") from error
 
 
 def _refuse_steps(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
@@ -291,10 +291,11 @@ def _complaint(error: str, tree: Mapping[str, Any], name: str, lines: Mapping[st
     section, key = [*parts, "", ""][:2]
     value = tree.get(section, {}).get(key)
     place = _at(name, lines, f"{section}.{key}")
-    return f"{place} [{section}] {key}: {_expectation(what)} (got {toml_value(value)})"
+    return f"{place} [{section}] {key}: {expectation(what)} (got {toml_value(value)})"
 
 
-def _expectation(text: str) -> str:
+def expectation(text: str) -> str:
+    """Return what a failed check expected, in words, from msgspec's sentence."""
     found = _EXPECTED.match(text)
     if found is None:
         return text[:1].lower() + text[1:]

@@ -1,0 +1,136 @@
+"""``tradedeck study``: search a strategy's parameters, and look at what was found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from desk.options import HomeOption, JsonOption
+
+app = typer.Typer(help="Search a strategy's parameters over walk-forward windows.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")]
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(help="The file to write.", metavar="FILE")],
+    strategy: Annotated[str, typer.Option("--strategy", help="What is searched.")] = "ema_cross",
+) -> None:
+    """Write a study's file with every key and a comment."""
+    import re
+
+    from core.errors import ResearchError
+    from desk.output import write
+    from research.study import EXAMPLE, parse
+
+    if file.exists():
+        raise ResearchError(f"{file} is there already; name another")
+    name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._") or "study"
+    text = EXAMPLE.format(name=name, strategy=strategy)
+    parse(text, file.name)
+    file.write_text(text, encoding="utf-8")
+    write(f"{file} written; edit it, then: tradedeck study run {file}")
+
+
+@app.command()
+def run(
+    what: Annotated[str, typer.Argument(help="A study's file, or the name of one to resume.", metavar="WHAT")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study to its end, or go on where it was cut short; Ctrl-C stops after the batches under way."""
+    import asyncio
+
+    from core.domain.studies import StudyState
+    from core.errors import ResearchError
+    from desk import studying
+    from desk.output import write_json
+    from desk.paths import home_at
+
+    place = home_at(home)
+    ended = asyncio.run(studying.run(place, studying.folder_for(place, what), quiet=as_json))
+    if ended.state is StudyState.FAILED:
+        raise ResearchError(f"{ended.id} failed: {ended.reason}")
+    if as_json:
+        write_json(_named(ended))
+    else:
+        studying.show_studies([ended])
+
+
+@app.command()
+def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the studies and how they stand."""
+    from desk import studying
+    from desk.output import write_json
+    from desk.paths import home_at
+
+    found = studying.standings(home_at(home))
+    if as_json:
+        write_json([_named(one) for one in found])
+    else:
+        studying.show_studies(found)
+
+
+@app.command()
+def show(
+    study: Name,
+    limit: Annotated[int, typer.Option("--limit", help="How many trials.", min=1)] = 20,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the best trials of a study's newest window."""
+    from desk import studying
+    from desk.output import write_json
+    from desk.paths import home_at
+    from research.findings import Findings
+
+    found = Findings(studying.folder_of(home_at(home), study)).trials(limit)
+    if as_json:
+        write_json([_named(one) for one in found.trials])
+    else:
+        studying.show_trials(found)
+
+
+@app.command()
+def report(
+    study: Name,
+    trial: Annotated[int | None, typer.Option("--trial", help="Its number.", show_default="the best")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one trial whole: parameters, figures and every gate before promotion."""
+    import msgspec
+
+    from desk import studying
+    from desk.output import write_json
+    from desk.paths import home_at
+    from research.findings import Findings
+
+    findings = Findings(studying.folder_of(home_at(home), study))
+    made = findings.report(findings.trials(1).trials[0].number if trial is None else trial)
+    if as_json:
+        write_json({**msgspec.structs.asdict(made), "trial": _named(made.trial), "gates": [*map(_named, made.gates)]})
+    else:
+        studying.show_report(made)
+
+
+@app.command()
+def stop(study: Name, home: HomeOption = None) -> None:
+    """Stop a running study after the batches under way; what its trials found stays."""
+    from desk import studying
+    from desk.output import write
+    from desk.paths import home_at
+    from research.running import is_held
+
+    folder = studying.folder_of(home_at(home), study)
+    if not is_held(folder):
+        write(f"{study} is not running")
+        return
+    (folder / "stop").touch()
+    write(f"{study} stops after the batches under way; resume it: tradedeck study run {study}")
+
+
+def _named(struct: object) -> dict[str, object]:
+    import msgspec
+
+    return msgspec.structs.asdict(struct)  # type: ignore[arg-type]  # array-like on the wire, by name for people

@@ -1,0 +1,188 @@
+"""A study's worker: a process at idle priority that asks for parameter sets, back-tests them in batches and tells."""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from core.domain.studies import Parameter
+from research.evaluator import Evaluator, factory
+from research.metrics import Figures, from_runs
+from research.storage import storage_at
+from research.study import Range, StudyFile, parse
+from research.walkforward import Window, windows
+
+INSIDE, OUTSIDE = "inside", "outside"
+"""A trial's figures in-sample and out-of-sample, as its attributes are called."""
+FREE_MB = 256
+"""No new trials while the machine has less memory than this to give."""
+_PAUSE_S = 0.5
+_DIES_WITH_PARENT = 1
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What one worker has to do: ``quotas`` are trials by window."""
+
+    folder: str
+    text: str
+    number: int
+    quotas: dict[int, int]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Why a worker ended (``done``, ``stopped`` or ``memory``) and how many trials it told."""
+
+    reason: str
+    trials: int
+
+
+def idle() -> None:
+    """Take only what nobody else wants of the processor, and end when the parent does."""
+    os.nice(19)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+
+
+def work(job: Job) -> Done:
+    """Do a job; returns early when told to stop, or when the process has grown too large."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    file, folder = parse(job.text), Path(job.folder)
+    evaluator = factory(file.study.evaluator)(file)
+    storage = storage_at(folder / "trials.sqlite")
+    told = 0
+    for number, window in enumerate(windows(evaluator.span, file.windows)):
+        left = job.quotas.get(number, 0)
+        if not left:
+            continue
+        study = window_study(storage, file, number, job.number)
+        batch = file.study.batch
+        while left:
+            reason = _why_end(folder, file)
+            if reason:
+                return Done(reason, told)
+            try:
+                size = min(batch, left)
+                run_batch(study, file, evaluator, window, size)
+            except MemoryError:
+                if batch == 1:
+                    raise
+                batch = max(1, batch // 2)
+                continue
+            left -= size
+            told += size
+    return Done("done", told)
+
+
+def window_study(storage: BaseStorage, file: StudyFile, window: int, worker: int) -> optuna.Study:
+    """Return the search of one window: each is its own, so that none learns from what lies behind its test."""
+    study = optuna.create_study(
+        storage=storage, study_name=f"{file.study.name}/{window}", direction="maximize", load_if_exists=True
+    )
+    begun = len(study.get_trials(deepcopy=False))
+    study.sampler = _sampler(file, hash((file.study.seed, window, worker, begun)) & 0x7FFFFFFF)
+    return study
+
+
+def run_batch(study: optuna.Study, file: StudyFile, evaluator: Evaluator, window: Window, size: int) -> None:
+    """Ask for parameter sets, back-test them in- and out-of-sample in one pass each, tell what they came to.
+
+    A set without a score (liquidated, too few trades) is told as pruned: kept, counted, and no example to follow.
+    """
+    space = distributions(file.space)
+    asked = [study.ask(space) for _ in range(size)]
+    try:
+        sets = [{**file.fixed, **trial.params} for trial in asked]
+        inside = _figures(evaluator, file, sets, window, test=False)
+        outside = _figures(evaluator, file, sets, window, test=True)
+    except BaseException:
+        for trial in asked:
+            study.tell(trial, state=TrialState.FAIL)
+        raise
+    for trial, found, judged in zip(asked, inside, outside, strict=True):
+        trial.set_user_attr(INSIDE, msgspec.to_builtins(found))
+        trial.set_user_attr(OUTSIDE, msgspec.to_builtins(judged))
+        if found.score is None:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, found.score)
+
+
+def _figures(
+    evaluator: Evaluator, file: StudyFile, sets: Sequence[Mapping[str, Parameter]], window: Window, *, test: bool
+) -> list[Figures]:
+    span = window.test if test else window.train
+    # Out-of-sample figures are looked at, not searched by: a short test need not bring many trades.
+    objective = msgspec.structs.replace(file.objective, least_trades=0) if test else file.objective
+    runs = evaluator.evaluate(sets, span)
+    return [from_runs(row, evaluator.cash, span.days, objective) for row in runs]
+
+
+def distributions(space: Mapping[str, Range]) -> dict[str, BaseDistribution]:
+    """Return the file's ranges as Optuna's."""
+    return {name: _distribution(one) for name, one in space.items()}
+
+
+def _distribution(one: Range) -> BaseDistribution:
+    if one.choices:
+        return CategoricalDistribution(one.choices)
+    if isinstance(one.low, int) and isinstance(one.high, int) and (one.step is None or isinstance(one.step, int)):
+        return IntDistribution(one.low, one.high, log=one.log, step=one.step or 1)
+    step = float(one.step) if one.step is not None else None
+    return FloatDistribution(float(one.low), float(one.high), log=one.log, step=step)
+
+
+def _sampler(file: StudyFile, seed: int) -> BaseSampler:
+    if file.study.sampler == "random":
+        return RandomSampler(seed)
+    # With the constant liar the sets of one batch keep away from each other.
+    return TPESampler(seed=seed, constant_liar=True)
+
+
+def _why_end(folder: Path, file: StudyFile) -> str:
+    while True:
+        if (folder / "stop").exists():
+            return "stopped"
+        if resident_mb() > file.study.memory_mb:
+            return "memory"
+        if free_mb() >= FREE_MB:
+            return ""
+        time.sleep(_PAUSE_S)
+
+
+def resident_mb() -> float:
+    """Return what this process holds of the machine's memory."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def free_mb() -> float:
+    """Return what the machine could still give; endless where that is not told."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return float("inf")
+    found: dict[str, Any] = dict(line.split(":", 1) for line in text.splitlines())
+    return int(found["MemAvailable"].split()[0]) / 1024

@@ -1,0 +1,131 @@
+"""``tradedeck study``: from the file to the report, and what an attached engine hears."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.client import Client
+from core.domain import studies as s
+from core.errors import ClientError, ResearchError
+from core.frames import AskTrial, AskTrials
+from desk import studying
+from desk.cli import app
+from desk.paths import Home
+from research import running
+from tests.core.test_session import Desk, until
+from tests.research.test_running import FILE, inline
+
+Shell = Callable[..., Result]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setattr(running, "processes", inline)
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "one.toml"
+    path.write_text(FILE.format(name="one", trials=8, memory=4000))
+    return path
+
+
+@pytest.fixture
+def endless(file: Path) -> Path:
+    """Return a study that does not end by itself while a test looks at it."""
+    file.write_text(file.read_text().replace("trials = 8", "trials = 4000"))
+    return file
+
+
+@pytest.fixture
+def shell(home: Home) -> Shell:
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(app, ["study", *map(str, words), "--home", str(home.root)])
+
+    return run
+
+
+def test_from_the_file_to_the_report(shell: Shell, file: Path) -> None:
+    assert shell("ls", "--json").stdout == "[]\n"
+    ended = json.loads(shell("run", file, "--json").stdout)
+    assert (ended["state"], ended["trials_done"], ended["windows_total"]) == ("finished", 16, 2)
+    assert json.loads(shell("ls", "--json").stdout) == [ended]
+    assert json.loads(shell("run", "one", "--json").stdout)["trials_done"] == 16  # nothing is left to do
+    trials = json.loads(shell("show", "one", "--limit", "3", "--json").stdout)
+    assert [trial["score"] for trial in trials] == sorted((trial["score"] for trial in trials), reverse=True)
+    assert trials[0]["score"] == pytest.approx(ended["best_score"])
+    report = json.loads(shell("report", "one", "--json").stdout)
+    assert report["trial"]["number"] == trials[0]["number"]
+    assert len(report["gates"]) == report["trial"]["gates_total"] == 8
+    words = shell("report", "one", "--trial", trials[1]["number"]).stdout
+    assert "walk-forward efficiency" in words
+    assert "FAILED" in words
+    assert shell("stop", "one").stdout == "one is not running\n"
+
+
+def test_what_is_refused_says_what_to_do(shell: Shell, file: Path) -> None:
+    shell("run", file)
+    file.write_text(file.read_text().replace("high = 30", "high = 29"))
+    for words, wanted in (
+        (("run", file), "give the study another name"),
+        (("show", "two"), "no study two"),
+        (("show", "../one"), "no study"),
+        (("report", "one", "--trial", "99"), "no trial 99"),
+    ):
+        error = shell(*words).exception
+        assert isinstance(error, ResearchError)
+        assert wanted in str(error)
+
+
+def test_a_failure_is_no_success(shell: Shell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> object:
+        raise ResearchError("no bars")
+
+    monkeypatch.setattr("tests.research.crossing.Crossing.evaluate", failing)
+    error = shell("run", file).exception
+    assert isinstance(error, ResearchError)
+    assert str(error) == "one failed: no bars"
+
+
+def test_a_new_file_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "My Study.toml"
+    assert CliRunner().invoke(app, ["study", "new", str(path)]).exit_code == 0
+    text = path.read_text()
+    assert 'name = "my-study"' in text
+    again = CliRunner().invoke(app, ["study", "new", str(path)])
+    assert isinstance(again.exception, ResearchError)
+    assert path.read_text() == text
+
+
+async def test_an_engine_hears_of_it_and_asks(home: Home, endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.create()
+    desk = Desk(home.engine_socket)
+    await desk.server.start()
+    client = await Client.connect(home.engine_socket, "terminal")
+    monkeypatch.setattr(running, "processes", ThreadPoolExecutor)
+    monkeypatch.setenv("CROSSING_PAUSE_S", "0.02")
+    work = asyncio.ensure_future(studying.run(home, studying.folder_for(home, str(endless)), quiet=True))
+    try:
+        await until(lambda: "one" in client.state.studies.studies)
+        folder = home.root / "studies" / "one"
+        await until(lambda: (running.read_state(folder) or s.Study("", "", s.StudyState.QUEUED)).trials_done >= 8)
+        trials = await client.ask(AskTrials("one"))
+        assert trials.total >= 4
+        report = await client.ask(AskTrial("one", trials.trials[0].number))
+        assert report.trial.gates_total == 8
+        with pytest.raises(ClientError, match="runs one alone"):
+            await client.ask(AskTrials("other"))
+        assert (await client.send(s.StopStudy("one"))).ok
+        ended = await work
+        await until(lambda: client.state.studies.studies["one"].state is s.StudyState.STOPPED)
+        assert client.state.studies.studies["one"] == ended
+    finally:
+        work.cancel()
+        await client.close()
+        await desk.server.stop("test over")

@@ -13,6 +13,7 @@ TradedeckError                    what was wrong · what was expected · what to
 │   └── DiskFull                  the write did not happen, the reserve is gone too
 ├── VenueError                    a venue cannot be reached or speaks nonsense
 ├── TapeError                     a recorded file: line number and reason
+├── ResearchError                 data, a study or a set of parameters that cannot be used
 └── ClientError
     ├── NoEngine                  nobody answers on the socket
     ├── ProtocolMismatch          engine and client speak different versions
@@ -78,6 +79,10 @@ class TapeError(TradedeckError):
     def __init__(self, path: str, line: int, why: str) -> None:
         super().__init__(f"{path}:{line}: {why}")
         self.path, self.line, self.why = path, line, why
+
+
+class ResearchError(TradedeckError):
+    """Data, a study or a set of parameters cannot be used as it is; says what and where."""
 
 
 class ClientError(TradedeckError):

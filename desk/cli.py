@@ -48,7 +48,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "journal", "reconcile", "ticks")
+GROUPS = ("alert", "data", "journal", "reconcile", "ticks")
 
 
 def _version(wanted: bool) -> None:

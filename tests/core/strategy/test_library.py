@@ -127,7 +127,7 @@ def test_a_cross_by_hand_and_the_rsi_that_forbids_it() -> None:
 def test_the_best_is_bought_and_the_worst_sold() -> None:
     bars = walk(40, symbols=4)
     rises = np.array([0.01, 0.03, -0.02, 0.0])
-    close = 100 * (1 + rises[:, None]) ** np.arange(40)
+    close = np.asarray(100.0 * (1 + rises[:, None]) ** np.arange(40), np.float64)
     bars = Bars.of(bars.ts, [close] * 4 + [np.ones_like(close)], bars.interval_ns)
     said = signals(
         MODELS["cross_momentum"], Indicators(bars), checked(MODELS["cross_momentum"], SMALL["cross_momentum"])

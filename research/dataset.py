@@ -210,6 +210,21 @@ def joined(
     )
 
 
+def across(parts: Sequence[Joined]) -> Bars:
+    """Return the bars of several contracts on the times of all, (symbols, n), NaN where one has none.
+
+    Raises:
+        ResearchError: none, or bars of different lengths.
+    """
+    if len({part.bars.interval_ns for part in parts}) != 1:
+        raise ResearchError(f"{len(parts)} contracts whose bars do not have one length cannot stand side by side")
+    ts = np.unique(np.concatenate([part.bars.ts for part in parts]))
+    rows = np.full((5, len(parts), ts.size), np.nan)
+    for place, bars in enumerate(part.bars for part in parts):
+        rows[:, place, np.searchsorted(ts, bars.ts)] = (bars.open, bars.high, bars.low, bars.close, bars.volume)
+    return Bars.of(ts, rows, parts[0].bars.interval_ns)
+
+
 def _marks(mark: Series, ts: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     place = np.minimum(np.searchsorted(mark.ts, ts), mark.size - 1)
     missing = np.flatnonzero(mark.ts[place] != ts)

@@ -8,7 +8,7 @@ import pytest
 from core.errors import ResearchError, StoreError
 from research import kernels as k
 from research.dataset import bring_in, joined, judged, tariff_of, wide
-from research.simulator import LONG_ENTRY, Account, Sets, Tariff, simulate
+from research.simulator import Tariff
 from store.candles import CandleKind, CandleStore, SeriesName
 from tests.research.files import CANDLES, HOUR_MS, MARK, START_MS, candles, changed, dump_rows, rates, write_lines
 
@@ -101,10 +101,6 @@ def test_marks_and_funding_join_their_bars(store: CandleStore) -> None:
     market = found.market()
     assert market.bars[k.MARK_HIGH][0] == 101.0
     assert market.bars[k.FUNDED][-1] == pytest.approx(4 * 0.0001 * 101.0)
-    runs, _ = simulate(
-        market, Account(), Sets(bars=np.array([1]), signals=np.full((1, 1), LONG_ENTRY, np.uint8), notional=1000)
-    )
-    assert runs["funding"][0] == pytest.approx(-4 * 0.0001 * 101.0 * 10)
 
 
 def test_a_stamp_in_a_gap_counts_at_the_next_bar(store: CandleStore) -> None:

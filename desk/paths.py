@@ -57,6 +57,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "ticks"
 
     @property
+    def data(self) -> Path:
+        """Return the folder of imported candles, marks and funding."""
+        return self.root / "data"
+
+    @property
     def market(self) -> Path:
         """Return the folder in which the practice exchange keeps its books."""
         return self.root / "market"

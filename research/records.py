@@ -20,8 +20,8 @@ TERMS = np.dtype(
 # A set: its leverage; an entry's size as a fixed notional, or (0) as a fraction of equity times leverage, at most
 # ``max_size`` of notional; stop, target and trail as fractions of the entry price. 0 is none.
 _SET = [(name, "f8") for name in ("leverage", "notional", "fraction", "max_size", "stop", "target", "trail")]
-# What it holds: ``cash`` is the wallet less what the position cost, ``isolated`` the position's own margin, ``paid`` and
-# ``turned`` what FUNDED and TURNED were when its funding was last paid, ``best`` the price that a stop trails.
+# What it holds: ``cash`` is the wallet less what the position cost, ``isolated`` the position's own margin, ``paid``
+# and ``turned`` what FUNDED and TURNED were when its funding was last paid, ``best`` the price that a stop trails.
 _HELD = [
     *((name, "f8") for name in ("cash", "quantity", "entry", "isolated", "peak", "drop", "top", "day_base")),
     *((name, "f8") for name in ("paid", "turned", "best", "open_fees", "open_funding")),

@@ -209,7 +209,7 @@ def _liquidation(
     end: int,
     interval: int,
 ) -> int:
-    """Return the first bar of ``[start, end)`` that liquidates; looked for only where the interval's bounds allow it."""
+    """Return the first bar of ``[start, end)`` that liquidates; looked for only where the bounds allow it."""
     wallet = run.isolated if terms.isolated else run.cash + run.quantity * run.entry
     worst = bounds[interval, k.FLOOR_MARK if run.quantity > 0.0 else k.TOP_MARK]
     if k.is_safe(tiers, start, end, worst, bounds[interval, k.TURNS], run, wallet):

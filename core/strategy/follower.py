@@ -1,0 +1,70 @@
+"""A strategy of the library, bar by bar: the same signals as over whole arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain.market import Bar
+from core.strategy.library.model import Model, Parameters, checked, signals
+from core.strategy.signals import Bars, Indicators
+
+_COLUMNS = 5
+
+
+class Follower:
+    """Keep as many bars as decide a signal and look at them again with each new one.
+
+    What is older than the warm-up moves no decision (``core.strategy.signals``), so this equals a study bar by bar; a
+    restart needs the bars of the warm-up and nothing else.
+    """
+
+    def __init__(self, model: Model, chosen: Parameters, interval_ns: int, symbols: int = 1) -> None:
+        """Begin without bars.
+
+        Raises:
+            ConfigError: parameters that the model does not take.
+        """
+        self.model, self.chosen = model, checked(model, chosen)
+        self.interval_ns = interval_ns
+        self.warm_up = model.warm_up(self.chosen, interval_ns)
+        self._ts = np.zeros(2 * self.warm_up, np.int64)
+        self._kept = np.full((_COLUMNS, symbols, 2 * self.warm_up), np.nan)
+        self._end = 0
+
+    @property
+    def missing(self) -> int:
+        """Return how many bars are wanted before there can be a signal."""
+        return max(self.warm_up - self._end, 0)
+
+    def on_bar(self, bar: Bar) -> int:
+        """Take one closed bar, or a later word on one, and return the signal of the newest."""
+        return int(self.take(bar.start, np.array([[bar.open], [bar.high], [bar.low], [bar.close], [bar.volume]]))[0])
+
+    def take(self, start: int, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Take open, high, low, close and volume (5, symbols) of one bar and return each symbol's signal.
+
+        A start that is known replaces its bar; one older than all that is kept is left out.
+        """
+        place = int(np.searchsorted(self._ts[: self._end], start))
+        known = place < self._end and self._ts[place] == start
+        if place == self._end or known:
+            place = self._room() if not known else place
+            self._ts[place], self._kept[:, :, place] = start, values
+        return self._signal()
+
+    def _room(self) -> int:
+        """Return the place of a new bar, the oldest ones gone where there was none."""
+        if self._end == self._ts.size:
+            keep = self.warm_up - 1
+            self._ts[:keep] = self._ts[self._end - keep :]
+            self._kept[:, :, :keep] = self._kept[:, :, self._end - keep :]
+            self._end = keep
+        self._end += 1
+        return self._end - 1
+
+    def _signal(self) -> NDArray[np.uint8]:
+        if self.missing:
+            return np.zeros(self._kept.shape[1], np.uint8)
+        part = slice(self._end - self.warm_up, self._end)
+        rows = self._kept[:, :, part] if self.model.across else self._kept[:, 0, part]
+        bars = Bars.of(self._ts[part], rows, self.interval_ns)
+        return np.atleast_1d(signals(self.model, Indicators(bars), self.chosen)[..., -1])

@@ -161,7 +161,7 @@ def _differences(state: State) -> Iterator[Finding]:
     if waiting:
         names = joined(f"{one.kind} of {symbol_of(one.instrument) if one.instrument else one.asset}" for one in waiting)
         count = f"{len(waiting)} difference{'' if len(waiting) == 1 else 's'}"
-        text = f"{count} to the venues' records: {names}; entries there are denied: D, or tradedeck reconcile"
+        text = f"{count} to the venues' records: {names}; entries there are denied: r, or tradedeck reconcile"
         parts = frozenset(str(one.number) for one in waiting)
         yield Finding("differences", AlertKind.DIFFERENCE, _CRITICAL, text, lasts=True, parts=parts)
 

@@ -128,7 +128,7 @@ class Proposal:
         blotter = self.state.blotter
         if against and blotter.open and not order.reduce_only:
             # resting exits may fill first: then this order finds less to close
-            exits = blotter.resting_reduction(order.instrument, order.side, self.replaces)
+            exits = blotter.resting_reduction(order.instrument, order.side, self.replaces, others=True)
             same += min(float(exits), abs(before))
         self.reduces = order.reduce_only or (against and same <= abs(before))
         return same

@@ -8,6 +8,7 @@ from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import ClientOrderId
 from core.domain.order import Side
@@ -104,12 +105,22 @@ def test_closing_by_the_guardian_and_one_that_does_not_get_flat_are_critical(des
     first = desk.of_kind(K.EXIT)[0]
     assert (first.text, first.severity) == (
         "the guardian closes BTC-USDT.P: guardian: max_position_loss",
-        a.Severity.CRITICAL,
+        a.Severity.WARNING,
     )
     desk.give(e.FlattenEnded(BTC_PERP.id, False, "it is not flat after 20 exits", desk.now))
     desk.wait(61)
     last = desk.of_kind(K.EXIT)[-1]
     assert (last.text, last.number) == ("NOT FLAT: it is not flat after 20 exits", first.number)
+
+
+def test_why_the_guardian_closes_is_told_at_once(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.give(e.FlattenStarted(BTC_PERP.id, "guardian max_position_loss", desk.now))
+    why = "BTC-USDT.P loses 2,100.00, 2.10% of equity (bound 2.00%)"
+    acted = w.GuardianActed("max_position_loss", "exit", BTC_PERP.id, "0.021", "0.02", "config.toml:42", why, desk.now)
+    desk.give(acted)
+    last = desk.of_kind(K.EXIT)[-1]
+    assert (last.text, last.severity) == (f"guardian max position loss: {why} (config.toml:42)", a.Severity.CRITICAL)
 
 
 def test_no_word_is_formed_while_an_exit_leaves(desk: Desk) -> None:

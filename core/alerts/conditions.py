@@ -144,12 +144,12 @@ def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
         return
     if status.holds:
         text = f"the sentinel holds the lease, nothing is sent: {status.holds}"
-        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+        yield Finding("sentinel:lease", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
     elif status.seen and now - status.seen > SENTINEL_NS:
         text = (
             f"the sentinel has been silent for {(now - status.seen) / SECOND_NS:.0f} s: nobody closes for a dead engine"
         )
-        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+        yield Finding("sentinel:silent", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "journal", "reconcile", "ticks")
+GROUPS = ("alert", "config", "journal", "reconcile", "ticks")
 
 
 def _version(wanted: bool) -> None:

@@ -221,7 +221,7 @@ def _open_order(
     record = state.blotter.orders.get(report.client_order_id)
     if record is None:
         id_ = listed_id(report)
-        if id_ not in state.blotter.orders:
+        if id_ not in state.blotter.orders and report.order.instrument in state.markets:
             order = msgspec.structs.replace(report.order, client_order_id=id_)
             yield e.OrderFound(order, snapshot.venue, report.venue_order_id, report.filled, now)
             if owns(id_):

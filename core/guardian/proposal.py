@@ -141,6 +141,8 @@ def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, tuple
         order = record.order
         if order.reduce_only or order.client_order_id == but:
             continue
+        if order.instrument not in state.markets:
+            continue  # of others, where we trade and value nothing: it may hold up no order, an exit least of all
         buys, sells = found.get(order.instrument, NONE_OPEN)
         left = float(record.remaining)
         found[order.instrument] = (buys + left, sells) if order.side.sign > 0 else (buys, sells + left)

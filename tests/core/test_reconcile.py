@@ -377,6 +377,9 @@ def test_an_order_of_ours_whose_record_was_lost_is_ours_again() -> None:
 
 def test_an_instrument_nobody_defined_is_passed_over() -> None:
     assert run(State(), snapshot(positions=(position("2"),))) == []
+    state = State()
+    assert run(state, snapshot(report(A.ACCEPTED, id_=ClientOrderId("x77")))) == []
+    assert not state.blotter.open
 
 
 def test_wallets_open_once_and_are_then_left_to_the_comparison() -> None:

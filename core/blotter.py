@@ -120,8 +120,14 @@ class Blotter:
         """Return the open orders of an instrument, oldest first."""
         return [record for record in self.open.values() if record.order.instrument == instrument]
 
-    def resting_reduction(self, instrument: InstrumentId, side: Side, but: ClientOrderId = NOTHING) -> Decimal:
-        """Return what open reduce-only orders of one side would still close, one of them left out."""
+    def resting_reduction(
+        self, instrument: InstrumentId, side: Side, but: ClientOrderId = NOTHING, *, others: bool = False
+    ) -> Decimal:
+        """Return what open reduce-only orders of one side would still close, one of them left out.
+
+        Those of ``others`` count only where they could leave an order less to close: they must not hold up an exit of
+        ours, and a venue lets no reduce-only order exceed the position.
+        """
         if not self.open:
             return ZERO
         return sum(
@@ -132,6 +138,7 @@ class Blotter:
                 and record.order.side is side
                 and record.order.reduce_only
                 and record.order.client_order_id != but
+                and (others or not record.foreign)
             ),
             ZERO,
         )

@@ -15,6 +15,10 @@ class Capital:
     def __init__(self) -> None:
         self.waiting: dict[Asset, Decimal] = {}
 
+    def unpriced(self, unvalued: set[str]) -> set[str]:
+        """Return what counts in equity and has no price: while there is any, no loss of the account can be judged."""
+        return unvalued - self.waiting.keys()
+
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns waiting capital."""
         return {CapitalWaits: self._waits, CapitalCounted: self._counted}

@@ -20,7 +20,7 @@ FILE_NAME = "config.toml"
 T = TypeVar("T", bound=Section)
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
-_TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets", "risk.scenarios"})
+TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets", "risk.scenarios"})
 """Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
@@ -170,7 +170,7 @@ def _refuse_missing(tree: Mapping[str, Any], path: str) -> None:
     )
     if len(lines) > 1:  # such as in a file from before these limits were there
         text += "; these are missing too, with their defaults:\n" + "\n".join(lines[1:])
-    raise ConfigError(text)
+    raise ConfigError(f"{text}\ntradedeck config upgrade adds what is missing, and keeps the file as it was beside it")
 
 
 def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
@@ -326,7 +326,7 @@ def render(settings: Settings) -> str:
         tables: list[str] = []
         for key, text in descriptions(section).items():
             value = getattr(values, key)
-            if f"{name}.{key}" in _TABLES:
+            if f"{name}.{key}" in TABLES:
                 tables += [
                     "",
                     f"# {text}",

@@ -27,17 +27,14 @@ from core.reconcile import foreign_fill, is_foreign
 from core.state import State
 
 log = structlog.get_logger()
-_UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 _OF_ORDERS = (e.OrderAccepted, e.OrderFilled, e.OrderCancelled, e.OrderExpired)
 RETRY_S = 1.0
-OVERLAP_NS = 60_000_000_000
-"""A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
 HOLD_NS = 2_000_000_000
 """Fills wait this long at most for the snapshot after a connect: a slow venue must not keep a position old."""
 QUERY_AFTER_NS = 2_000_000_000
 """An order whose outcome is unknown is asked about again after this long."""
-SECOND_LOOK_S, LATER_LOOK_S = 0.25, 2.0
-"""The time between two looks that must show the same before a difference is told: after a connect, and later on."""
+SECOND_LOOK_S = 0.25
+"""The time between two looks that must show the same before a difference is told, after a connect."""
 ON_THE_WAY_NS = 5_000_000_000
 """While the link is up, an order touched within this time before a look may travel: the look says nothing of it."""
 

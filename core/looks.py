@@ -43,7 +43,7 @@ class Looks:
         self._absent: set[ClientOrderId] = set()
         """Orders that the venue did not know when it was last asked: a request may still travel."""
         self._last: e.VenueReconciled | None = None
-        """What the last snapshot told: its stamp, when it was asked for, of what it gave the amount."""
+        """What the last snapshot told: its stamp, when it was asked for, what it said to be flat."""
 
     @property
     def _state(self) -> State:
@@ -117,5 +117,6 @@ class Looks:
         if view is None or not view.reconciled or self.asking.locked():
             return False
         jitter = zlib.crc32(f"{self._venue.id}{self._count}".encode()) % 200 / 1000 - 0.1
-        wait = self._every_ns * (1 + jitter) if self.comparison.settled else LATER_LOOK_S * 1e9
+        settled = self.comparison.settled and not self._absent
+        wait = self._every_ns * (1 + jitter) if settled else LATER_LOOK_S * 1e9
         return self._runtime.clock.now() - view.compared >= wait

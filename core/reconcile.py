@@ -145,12 +145,17 @@ def reconcile(
 
 
 def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
-    """Name what the venue told the amount of, a zero too: what is missing there is not flat."""
-    told = {report.instrument for report in snapshot.positions}
-    wallets = {report.asset for report in snapshot.balances}
-    spot = (market for market in state.markets.values() if market.kind is InstrumentType.SPOT_PAIR)
-    told |= {one.holding for one in spot if one.venue == snapshot.venue and one.instrument.base in wallets}
-    return tuple(sorted(told))
+    """Name what the venue said explicitly to be flat, dust aside: not what is missing nor what it holds."""
+    amounts = {report.instrument: report.quantity for report in snapshot.positions}
+    wallets = {report.asset: report.total for report in snapshot.balances}
+    flat = set()
+    for market in state.markets.values():
+        instrument, id_ = market.instrument, market.holding
+        amount = wallets.get(instrument.base) if market.kind is InstrumentType.SPOT_PAIR else amounts.get(id_)
+        if market.venue == snapshot.venue and amount is not None:
+            size = instrument.floor_size(abs(amount))
+            flat |= {id_} if size < instrument.min_size else set()
+    return tuple(sorted(flat))
 
 
 def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
@@ -216,7 +221,7 @@ def _open_order(
     record = state.blotter.orders.get(report.client_order_id)
     if record is None:
         id_ = listed_id(report)
-        if id_ not in state.blotter.orders:
+        if id_ not in state.blotter.orders and report.order.instrument in state.markets:
             order = msgspec.structs.replace(report.order, client_order_id=id_)
             yield e.OrderFound(order, snapshot.venue, report.venue_order_id, report.filled, now)
             if owns(id_):

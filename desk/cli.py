@@ -48,7 +48,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "data", "journal", "reconcile", "study", "ticks")
+GROUPS = ("alert", "config", "data", "journal", "reconcile", "study", "ticks")
 
 
 def _version(wanted: bool) -> None:

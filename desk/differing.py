@@ -58,12 +58,12 @@ def resolve(home: Home, number: int, resolution: Resolution, capital: bool, as_j
 def said(one: Difference, resolution: Resolution, *, capital: bool) -> str:
     """Return what a word on a difference does, in words."""
     ours, theirs = f"{one.ours.normalize():f}", f"{one.theirs.normalize():f}"
+    if one.kind is DifferenceKind.FILL:
+        return f"it stays booked, the position {theirs} is ours"
     if resolution is Resolution.KEPT:
         return f"our record stays at {ours}; {one.venue} reports {theirs}"
     if one.kind is DifferenceKind.ORDER:
         return "the order is ours now" if "take it for ours" in one.what else "it is cancelled at the venue"
-    if one.kind is DifferenceKind.FILL:
-        return f"the position {theirs} is ours"
     how = "" if one.kind is DifferenceKind.POSITION else ", as capital" if capital else ", as profit or loss"
     return f"{ours} → {theirs}{how}"
 

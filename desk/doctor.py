@@ -84,7 +84,12 @@ def _home(home: Home) -> Iterator[Finding]:
             settings, _ = load(home.config)
         yield Finding("config", "ok", str(home.config) if home.config.exists() else "defaults; no file yet")
     except TradedeckError as error:
-        yield Finding("config", "wrong", str(error), "correct it; no role starts with it")
+        yield Finding(
+            "config",
+            "wrong",
+            str(error),
+            "correct it; no role starts with it (what is missing: tradedeck config upgrade)",
+        )
     yield from _secrets(home)
     if settings.alerts.targets:
         yield _targets(home, settings)

@@ -4,10 +4,12 @@ from core.client import Client
 from core.domain.commands import Flatten, StopEngine
 from core.domain.identifiers import InstrumentId
 from core.errors import ClientError, NoEngine
+from core.guardian.pulse import EnginePhase
 from desk import services
 from desk.exits import held, wait_flat
 from desk.output import Refused
 from desk.paths import Home, Role
+from desk.pulses import open_pulse, page
 from desk.session import ORIGIN, require, talk
 from store.lease import read_lease
 
@@ -18,7 +20,8 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
     """End what runs and return its names; the sentinel is disarmed first, then the engine while the market answers.
 
     Raises:
-        Refused: something is open and neither ``leave`` nor ``flatten`` was said, or the sentinel holds the lease.
+        Refused: something is open, or an engine fell and nobody knows what is, and neither ``leave`` nor ``flatten``
+            was said; or the sentinel holds the lease.
         ClientError: the positions could not be closed; everything still runs.
     """
     asked = [Role.SENTINEL, Role.ENGINE, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
@@ -29,8 +32,8 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
         except NoEngine as error:
             if not leave:
                 raise NoEngine(f"{error}; --leave ends it without asking what is open") from error
-    elif not leave and read_lease(home.lease).held and Role.SENTINEL in there:
-        raise _closing(home)
+    elif there and not leave:
+        _refuse_unknown(home, there)
     for role in there:
         services.stop(home, role)
     return [role.value for role in there]
@@ -56,12 +59,30 @@ def _dismiss(home: Home, *, leave: bool, flatten: bool) -> None:
     talk(home, work, stream=True)
 
 
-def _closing(home: Home) -> Refused:
-    reason = (
-        f"the engine is dead and the sentinel holds the lease ({read_lease(home.lease).reason}): nothing was stopped; "
-        "start the engine (tradedeck) to see what is open, or --leave to end the sentinel too"
-    )
-    return Refused(reason, {"stopped": [], "reason": reason})
+def _refuse_unknown(home: Home, there: list[Role]) -> None:
+    """Refuse where an engine fell: what it held may still be open, and only an engine or the sentinel knows."""
+    lease = read_lease(home.lease)
+    if lease.held and Role.SENTINEL in there:
+        what = f"the engine is dead and the sentinel holds the lease ({lease.reason})"
+        advice = "start the engine (tradedeck) to see what is open, or --leave to end the sentinel too"
+    elif lease.armed or lease.held or _fell(home):
+        what = "the engine is dead and did not end in order: what is open is not known"
+        advice = "start the engine (tradedeck) to see what is, or --leave to end the rest without asking"
+    else:
+        return
+    reason = f"{what}: nothing was stopped; {advice}"
+    raise Refused(reason, {"stopped": [], "reason": reason})
+
+
+def _fell(home: Home) -> bool:
+    """Tell whether the last engine of this home, which runs no more, still beats in the page that it shared."""
+    if not page(home).exists():
+        return False
+    pulse = open_pulse(home)
+    try:
+        return pulse.engine().phase not in (EnginePhase.NONE, EnginePhase.ENDED)
+    finally:
+        pulse.close()
 
 
 def _open_risk(left: list[InstrumentId]) -> Refused:

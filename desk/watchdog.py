@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from msgspec import structs
 
 from core.config import GuardianSettings
 from core.domain.approval import Approved
@@ -27,7 +28,7 @@ from core.guardian.sentinel import Act, Seen, Sentinel
 from core.ports import Venue
 from desk import services
 from desk.paths import Home, Role
-from store.lease import Lease, read_lease, write_lease
+from store.lease import Lease, next_run, read_lease, write_lease
 
 log = structlog.get_logger()
 LOOK_S = 0.1
@@ -53,17 +54,16 @@ class Watchdog:
         alarm: Callable[[str], None] = lambda _: None,
         on_look: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Begin where the last sentinel of this home stopped; its run number is durable before anything is sent.
+        """Begin where the last sentinel of this home stopped; its run number is given once.
 
         ``venues`` tells of each whether it must answer before anything counts as flat; the others only once they have
         answered at all. ``supervised``: systemd starts the engine again, not we.
 
         Raises:
-            StoreError: the sentinel's file cannot be read or written.
+            StoreError: the sentinel's file cannot be read.
         """
         before = read_lease(home.lease)
-        self._lease = Lease(before.run + 1, before.armed, before.held, before.closing, before.reason, before.since_ns)
-        write_lease(home.lease, self._lease)
+        self._lease = _begun(home, before)
         held_before = before.held or pulse.barred  # taken, and killed before that was durable
         if held_before:
             pulse.take()
@@ -220,6 +220,17 @@ class Watchdog:
             for venue, _ in self._venues.values():
                 with contextlib.suppress(VenueError):
                     await venue.unsubscribe(instrument, Feed.QUOTE)
+
+
+def _begun(home: Home, before: Lease) -> Lease:
+    """Return the lease under a run number of its own, durable; on a full disk the time is a number that nobody had."""
+    lease = structs.replace(before, run=next_run(before, time.time_ns()))
+    try:
+        write_lease(home.lease, lease)
+    except StoreError as error:
+        log.warning("lease not durable", error=str(error))
+        return structs.replace(before, run=next_run(Lease(), time.time_ns()))
+    return lease
 
 
 class Process:

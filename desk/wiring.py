@@ -80,6 +80,7 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
 
     One without an account there stays silent and tries again, so that a market restarted with other tapes is learnt.
     """
+    from core.domain.identifiers import InstrumentType
     from venues.contracts_table import venues
     from venues.market.accounts import ALWAYS_OPEN
     from venues.market.venue import MarketVenue
@@ -87,11 +88,19 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
     wanted = frozenset(settings.engine.instruments)
 
     class ChosenVenue(MarketVenue):
-        """Trade the instruments of the settings alone."""
+        """Trade the instruments of the settings alone, and follow what is held or rests beside them."""
 
         async def instruments(self) -> "Sequence[Instrument]":
-            """Return what can be traded here and was chosen."""
-            return [item for item in await super().instruments() if not wanted or item.id in wanted]
+            """Return what can be traded here and was chosen; what is at risk is valued and closed, chosen or not."""
+            listed = await super().instruments()
+            if not wanted:
+                return listed
+            seen = await self.snapshot(clock.now())
+            risky = {report.instrument for report in seen.positions if report.quantity}
+            risky |= {report.order.instrument for report in seen.open_orders}
+            owned = {report.asset for report in seen.balances if report.total}
+            risky |= {item.id for item in listed if item.type is InstrumentType.SPOT_PAIR and item.base in owned}
+            return [item for item in listed if item.id in wanted | risky]
 
     return [
         ChosenVenue(venue, home.market_socket, clock, name, optional=venue not in ALWAYS_OPEN) for venue in venues()

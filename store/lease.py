@@ -37,6 +37,14 @@ def read_lease(path: Path) -> Lease:
         ) from error
 
 
+def next_run(before: Lease, now_ns: int) -> int:
+    """Return a run number above the last one; where none was written, or none can be, the second that it is (UTC).
+
+    A file that was lost, or a full disk, must not give a number twice: ids of orders are made of it.
+    """
+    return before.run + 1 if before.run else now_ns // 1_000_000_000
+
+
 def write_lease(path: Path, lease: Lease) -> None:
     """Put this in the place of what was there; durable on return.
 

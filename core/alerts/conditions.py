@@ -49,6 +49,8 @@ class Conditions:
         self._settings, self._guardian = settings, guardian
         self._sick: dict[str, Nanoseconds] = {}
         """Since when a feed or a venue has not been sound."""
+        self._blind: Nanoseconds = 0
+        """Since when the account cannot be valued."""
 
     def look(self, state: State, now: Nanoseconds, is_on: IsOn) -> Iterator[Finding]:
         """Yield every cause that is there now."""
@@ -60,6 +62,7 @@ class Conditions:
             yield Finding("store", AlertKind.STORE, _CRITICAL, f"the journal: {state.store_trouble}", lasts=True)
         if settings.feed_after_s:
             yield from self._feeds(state, int(settings.feed_after_s * SECOND_NS), now)
+            yield from self._unvalued(state, int(settings.feed_after_s * SECOND_NS), now)
         yield from _differences(state)
         yield from _targets(state)
         yield from _sentinel(state, now)
@@ -86,6 +89,14 @@ class Conditions:
                 yield Finding(key, AlertKind.FEED, _CRITICAL, f"{venue} is down: {view.reason}", lasts=True)
             elif view.connected and venue in late:
                 yield _late(key, venue, late[venue])
+
+    def _unvalued(self, state: State, patience: Nanoseconds, now: Nanoseconds) -> Iterator[Finding]:
+        """Tell that the guardian cannot judge the account: a held instrument has no price."""
+        unpriced = state.capital.unpriced(state.ledger.unvalued)
+        self._blind = (self._blind or now) if unpriced else 0
+        if unpriced and now - self._blind >= patience:
+            text = f"no price for {joined(sorted(unpriced))}: day's loss and drawdown are not judged, entries denied"
+            yield Finding("unvalued", AlertKind.FEED, _CRITICAL, text, lasts=True)
 
     def _losses(self, state: State, settings: AlertSettings, is_on: IsOn) -> Iterator[Finding]:
         equity, day_start = state.equity, float(state.day_start)
@@ -144,12 +155,12 @@ def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
         return
     if status.holds:
         text = f"the sentinel holds the lease, nothing is sent: {status.holds}"
-        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+        yield Finding("sentinel:lease", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
     elif status.seen and now - status.seen > SENTINEL_NS:
         text = (
             f"the sentinel has been silent for {(now - status.seen) / SECOND_NS:.0f} s: nobody closes for a dead engine"
         )
-        yield Finding("sentinel", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+        yield Finding("sentinel:silent", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
@@ -161,7 +172,7 @@ def _differences(state: State) -> Iterator[Finding]:
     if waiting:
         names = joined(f"{one.kind} of {symbol_of(one.instrument) if one.instrument else one.asset}" for one in waiting)
         count = f"{len(waiting)} difference{'' if len(waiting) == 1 else 's'}"
-        text = f"{count} to the venues' records: {names}; entries there are denied: D, or tradedeck reconcile"
+        text = f"{count} to the venues' records: {names}; entries there are denied: r, or tradedeck reconcile"
         parts = frozenset(str(one.number) for one in waiting)
         yield Finding("differences", AlertKind.DIFFERENCE, _CRITICAL, text, lasts=True, parts=parts)
 

@@ -81,7 +81,8 @@ def _flatten_started(_: State, event: e.FlattenStarted) -> Finding:
     name = symbol_of(event.instrument)
     if event.origin.startswith(GUARDIAN):
         what = f"reduces {name} to {event.target.normalize():f}" if event.target else f"closes {name}"
-        severity, text = _CRITICAL, f"the guardian {what}: {event.origin}"
+        # what the guardian says of its reason follows: heavier, so that it is told at once and not as a repeat
+        severity, text = _WARNING, f"the guardian {what}: {event.origin}"
     else:
         severity, text = _INFO, f"{name} is being closed ({event.origin or 'asked for'})"
     return Finding(f"exit:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument, lasts=True)

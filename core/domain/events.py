@@ -304,7 +304,7 @@ class PositionSet(Event, frozen=True):
 class VenueReconciled(Event, frozen=True):
     """Our record was compared with the venue's; what differs stands as differences, the rest may be traded.
 
-    ``asked`` is when the venue was asked (our clock); ``reported`` are the held instruments that it told the amount of.
+    ``asked`` is when the venue was asked (our clock); ``reported`` are what it said explicitly to be flat.
     """
 
     venue: VenueId

@@ -131,7 +131,11 @@ class Exits:
             self._reached(instrument, closing, pace)
             return
         pace.reached = 0
-        for command in list(flatten.steps(state, market, closing, self._orders.ours, self._way(market, closing, pace))):
+        way = self._way(market, closing, pace)
+        commands = list(flatten.steps(state, market, closing, self._orders.ours, way))
+        if not commands and not closing.guarded and not any(map(self._orders.ours, state.blotter.of(instrument))):
+            self._give_up(instrument, pace, "orders of others stand in the way")
+        for command in commands:
             if isinstance(command, c.SubmitOrder):
                 self._exit(command, closing, pace)
             else:
@@ -179,6 +183,8 @@ class Exits:
             self._end(instrument, "reduced", flat=True)
         elif not closing.guarded:
             self._end(instrument, "flat", flat=True)
+        elif self.state.markets[instrument].holding not in self.state.ledger.positions:
+            self._end(instrument, "its orders are gone, nothing was ever held", flat=True)  # no venue reports on that
         else:
             now = self.state.now
             pace.reached = pace.reached or now
@@ -214,8 +220,9 @@ class Exits:
         pace.resumed = False
         return False
 
-    def _give_up(self, instrument: InstrumentId, pace: Pace) -> None:
-        reason = f"{instrument} is not flat after {pace.tries} exits; look at its orders and flatten again"
+    def _give_up(self, instrument: InstrumentId, pace: Pace, why: str = "") -> None:
+        reason = f"{instrument} is not flat after {pace.tries} exits{why and f': {why}'}"
+        reason += "; look at its orders and flatten again"
         self._end(instrument, reason, flat=False)
         self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
 

@@ -140,8 +140,7 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     both our record and the venue hold.
     """
     instrument = market.instrument
-    position = state.ledger.positions.get(instrument.holding)
-    signed = state.differences.both(market, position.quantity) if position is not None else ZERO
+    signed = _exitable(state, market)
     if not signed:
         return ZERO
     held, side = abs(signed), Side.SELL if signed > 0 else Side.BUY
@@ -156,6 +155,12 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     if instrument.max_size is not None:
         quantity = min(quantity, instrument.max_size)
     return quantity
+
+
+def _exitable(state: State, market: Market) -> Decimal:
+    """Return the signed position, where a difference stands the part of it that both sides hold."""
+    position = state.ledger.positions.get(market.holding)
+    return state.differences.both(market, position.quantity) if position is not None else ZERO
 
 
 def is_on_its_way(record: OrderRecord, now: Nanoseconds) -> bool:
@@ -220,4 +225,5 @@ def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:
     """Tell whether nothing is held that could be sold and nothing of ours is open."""
     if any(ours(record) for record in state.blotter.of(instrument)):
         return False
-    return exit_quantity(state, state.markets[instrument]) == 0
+    market = state.markets[instrument]
+    return market.instrument.floor_size(abs(_exitable(state, market))) < market.instrument.min_size

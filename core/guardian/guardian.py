@@ -55,6 +55,7 @@ class Guardian:
             Lease(settings),
             rules.ReduceOnly(settings),
             rules.Stale(settings),
+            rules.Valued(settings),
             rules.ClockOffset(settings),
             rules.PriceCollar(settings),
             self._duplicates,

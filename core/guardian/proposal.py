@@ -128,7 +128,7 @@ class Proposal:
         blotter = self.state.blotter
         if against and blotter.open and not order.reduce_only:
             # resting exits may fill first: then this order finds less to close
-            exits = blotter.resting_reduction(order.instrument, order.side, self.replaces)
+            exits = blotter.resting_reduction(order.instrument, order.side, self.replaces, others=True)
             same += min(float(exits), abs(before))
         self.reduces = order.reduce_only or (against and same <= abs(before))
         return same
@@ -141,6 +141,8 @@ def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, tuple
         order = record.order
         if order.reduce_only or order.client_order_id == but:
             continue
+        if order.instrument not in state.markets:
+            continue  # of others, where we trade and value nothing: it may hold up no order, an exit least of all
         buys, sells = found.get(order.instrument, NONE_OPEN)
         left = float(record.remaining)
         found[order.instrument] = (buys + left, sells) if order.side.sign > 0 else (buys, sells + left)

@@ -88,7 +88,8 @@ def test_a_file_from_before_the_watch_is_told_every_line_at_once() -> None:
     lines = [line for line in WHOLE.splitlines() if not line.startswith(keys)]
     with pytest.raises(ConfigError) as caught:
         parse("\n".join(lines))
-    first, *others = str(caught.value).splitlines()
+    first, *others, remedy = str(caught.value).splitlines()
+    assert remedy.startswith("tradedeck config upgrade adds what is missing")
     assert first.startswith(
         "guardian.max_daily_loss_frac missing: the engine does not start without it; the default is"
     )

@@ -228,6 +228,17 @@ def test_cancel_all_leaves_what_is_not_ours() -> None:
     assert [event.client_order_id for event in rest] == [eth]
 
 
+def test_an_order_of_others_where_we_trade_nothing_holds_up_nothing() -> None:
+    engine = opened()
+    engine.process(fill(BTC_PERP, Side.BUY, "0.02", "60000", "f0"))
+    unknown = InstrumentId("BINANCE-FUTURES:PERPETUAL:X-USDT@LIN")
+    wanted = order(BTC_PERP, Side.BUY, "1", "50", client_order_id="x1", venue=PERP)
+    elsewhere = msgspec.structs.replace(wanted, instrument=unknown)
+    engine.process(e.OrderFound(elsewhere, PERP, VenueOrderId("1"), D(0), T0))
+    sent(engine, order(BTC_PERP, Side.BUY, "0.01", "59000"))
+    assert exits(engine.process(c.Flatten(BTC_PERP.id, ts=T0))) == [(Side.SELL, "0.02", True)]
+
+
 # --- flatten ----------------------------------------------------------------------------------------------------------
 
 

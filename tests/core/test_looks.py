@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core import connection
+from core import looks as looks_module
 from core.config import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
@@ -86,7 +86,7 @@ async def test_it_is_compared_every_so_often(tmp_path: Path, monkeypatch: pytest
     made = await Desk(tmp_path / "journal.sqlite").start()
     link = link_of(made)
     made.runtime.links[PERP] = other = VenueLink(made.venue, made.runtime, ReconcileSettings(every_s=1.0))
-    monkeypatch.setattr(connection, "LATER_LOOK_S", 0.2)
+    monkeypatch.setattr(looks_module, "LATER_LOOK_S", 0.2)
     looks = len(made.venue.snapshots)
     try:
         await until(lambda: len(made.venue.snapshots) >= looks + 2)

@@ -11,7 +11,7 @@ from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.reconcile import explained, missing, reconcile
+from core.reconcile import explained, missing, reconcile, reported
 from core.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order
 from tests.core.test_blotter import ID, ORDER, ROADS, at, blank
@@ -246,6 +246,21 @@ def test_a_missing_report_is_not_flat() -> None:
     assert quantity(state) == D(2)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "flat"), [("0", True), ("0.0001", True), ("-0.5", False), ("2", False), (None, False)]
+)
+def test_flat_is_what_the_venue_says_to_be_flat_and_nothing_else(theirs: str | None, flat: bool) -> None:
+    told = (position(theirs),) if theirs is not None else ()
+    assert reported(holding(), snapshot(positions=told)) == ((BTC_PERP.id,) if flat else ())
+
+
+@pytest.mark.parametrize(("total", "flat"), [("0", True), ("0.000009", True), ("0.5", False), (None, False)])
+def test_a_spot_holding_is_flat_by_its_wallet(total: str | None, flat: bool) -> None:
+    wallets = (BalanceReport(Asset("BTC"), D(total), D(total)),) if total is not None else ()
+    seen = VenueSnapshot(SPOT, T0 + S, (), (), (), wallets)
+    assert reported(opened().state, seen) == ((BTC_SPOT.holding,) if flat else ())
+
+
 @pytest.mark.parametrize("theirs", ["0", "-3", "5"])
 def test_a_position_no_fill_explains_is_never_taken_in_silence(theirs: str) -> None:
     state = holding()
@@ -362,6 +377,9 @@ def test_an_order_of_ours_whose_record_was_lost_is_ours_again() -> None:
 
 def test_an_instrument_nobody_defined_is_passed_over() -> None:
     assert run(State(), snapshot(positions=(position("2"),))) == []
+    state = State()
+    assert run(state, snapshot(report(A.ACCEPTED, id_=ClientOrderId("x77")))) == []
+    assert not state.blotter.open
 
 
 def test_wallets_open_once_and_are_then_left_to_the_comparison() -> None:

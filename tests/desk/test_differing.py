@@ -39,7 +39,7 @@ def test_anything_else_is_refused(text: str | None, everything: bool) -> None:
         (one(DifferenceKind.POSITION), Resolution.ADOPTED, False, "1 → 2"),
         (one(DifferenceKind.BALANCE, asset="USDT"), Resolution.ADOPTED, False, "1 → 2, as profit or loss"),
         (one(DifferenceKind.BALANCE, asset="USDT"), Resolution.ADOPTED, True, "1 → 2, as capital"),
-        (one(DifferenceKind.FILL), Resolution.ADOPTED, False, "the position 2 is ours"),
+        (one(DifferenceKind.FILL), Resolution.ADOPTED, False, "it stays booked, the position 2 is ours"),
         (one(DifferenceKind.ORDER, what="take it for ours"), Resolution.ADOPTED, False, "the order is ours now"),
         (one(DifferenceKind.ORDER, what="cancel it"), Resolution.ADOPTED, False, "it is cancelled at the venue"),
         (one(DifferenceKind.POSITION), Resolution.KEPT, False, "our record stays at 1; BINANCE-FUTURES reports 2"),

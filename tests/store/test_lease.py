@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import StoreError
-from store.lease import Lease, read_lease, write_lease
+from store.lease import Lease, next_run, read_lease, write_lease
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -28,3 +28,12 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "there" / "sentinel.json"
     with pytest.raises(StoreError, match="cannot be written"):
         write_lease(path, Lease())
+
+
+def test_a_run_number_is_given_once_though_its_file_be_lost() -> None:
+    first = next_run(Lease(), 1_700_000_000_500_000_000)
+    assert first == 1_700_000_000
+    second = next_run(Lease(first, armed=True), 1_700_000_001_000_000_000)
+    assert second == first + 1
+    assert next_run(Lease(), 1_700_000_002_000_000_000) > second
+    assert next_run(Lease(4), 1_700_000_002_000_000_000) == 5

@@ -66,6 +66,20 @@ class StoresReady(Rule):
         return Breach(self.name, "failing", "writable", trouble)  # says what is denied
 
 
+class Valued(Rule):
+    """Entries need an account that can be valued: what has no price counts as nothing, and no loss is judged."""
+
+    name = "valued"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        unpriced = proposal.state.capital.unpriced(proposal.state.ledger.unvalued)
+        if not unpriced:
+            return None
+        text = f"no price for {', '.join(sorted(unpriced))}: the account cannot be valued, entries denied"
+        return Breach(self.name, str(len(unpriced)), "0", text)
+
+
 class ClockOffset(Rule):
     """Entries at a live venue need our clock near the venue's: its stamps and our times would not compare."""
 

@@ -119,7 +119,7 @@ class Watch:
 
     def revalue(self, state: State) -> Scene:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
-        blind = bool(state.ledger.unvalued - state.capital.waiting.keys()) or not state.ledger.balances
+        blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
         equity = state.ledger.equity if not blind else float(state.day_start)
         self._scene = scene = Scene(state, state.now, equity, blind)
         self.floor = 0.0 if blind else max((rule.floor(scene) for rule in self.account), default=0.0)

@@ -8,6 +8,7 @@ from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import ClientOrderId
 from core.domain.order import Side
@@ -104,12 +105,22 @@ def test_closing_by_the_guardian_and_one_that_does_not_get_flat_are_critical(des
     first = desk.of_kind(K.EXIT)[0]
     assert (first.text, first.severity) == (
         "the guardian closes BTC-USDT.P: guardian: max_position_loss",
-        a.Severity.CRITICAL,
+        a.Severity.WARNING,
     )
     desk.give(e.FlattenEnded(BTC_PERP.id, False, "it is not flat after 20 exits", desk.now))
     desk.wait(61)
     last = desk.of_kind(K.EXIT)[-1]
     assert (last.text, last.number) == ("NOT FLAT: it is not flat after 20 exits", first.number)
+
+
+def test_why_the_guardian_closes_is_told_at_once(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.give(e.FlattenStarted(BTC_PERP.id, "guardian max_position_loss", desk.now))
+    why = "BTC-USDT.P loses 2,100.00, 2.10% of equity (bound 2.00%)"
+    acted = w.GuardianActed("max_position_loss", "exit", BTC_PERP.id, "0.021", "0.02", "config.toml:42", why, desk.now)
+    desk.give(acted)
+    last = desk.of_kind(K.EXIT)[-1]
+    assert (last.text, last.severity) == (f"guardian max position loss: {why} (config.toml:42)", a.Severity.CRITICAL)
 
 
 def test_no_word_is_formed_while_an_exit_leaves(desk: Desk) -> None:
@@ -324,3 +335,16 @@ def test_an_engine_without_settings_raises_only_what_a_trader_asked_for() -> Non
     desk.rule(above=True, bound="61000")
     desk.print(61_500)
     assert desk.kinds() == [K.PRICE]
+
+
+def test_an_account_that_cannot_be_valued_is_told_and_clears(desk: Desk) -> None:
+    desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
+    desk.state.capital.unpriced = lambda _: {"X"}  # type: ignore[method-assign, assignment]
+    desk.wait(9)
+    assert not [event for event in desk.raised if event.key == "unvalued"]
+    desk.wait(3)
+    (told,) = (event for event in desk.raised if event.key == "unvalued")
+    assert (told.severity, "no price for X" in told.text) == (a.Severity.CRITICAL, True)
+    del desk.state.capital.unpriced
+    desk.wait(30)
+    assert told.number in [event.number for event in desk.cleared]

@@ -10,7 +10,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueOrderId
 from core.domain.order import Order, OrderType, Side, StopLoss, TimeInForce
 from core.engine import Engine
 from core.outbox import Confirm
@@ -118,6 +118,34 @@ def test_only_what_the_venue_says_is_flat() -> None:
     assert engine.state.exits.flattened == {BTC_PERP.id: T0 + 7 * MS}
 
 
+def rests_of_others(engine: Engine, side: Side, quantity: str, *, reduce_only: bool) -> None:
+    theirs = order(BTC_PERP, side, quantity, "90000", client_order_id="x1", venue=PERP, reduce_only=reduce_only)
+    engine.process(e.OrderFound(theirs, PERP, VenueOrderId("v1"), D(0), T0))
+
+
+def test_a_resting_exit_of_others_holds_up_no_exit_of_ours() -> None:
+    engine = desk()
+    rests_of_others(engine, Side.SELL, "1", reduce_only=True)
+    (first,) = exits(bring(engine))
+    assert first.quantity == D(1), "the venue lets neither exceed the position"
+    assert of(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))), e.FlattenEnded) == []
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "59990", "f1", first.client_order_id, T0 + MS))
+    assert of(confirmed(engine, T0 + 5 * MS, BTC_PERP.id), e.FlattenEnded)[0].flat
+    assert ClientOrderId("x1") in engine.state.blotter.open, "it is theirs to cancel"
+
+
+def test_what_others_keep_from_being_closed_is_not_flat() -> None:
+    engine = desk(able=Abilities(order_types=frozenset({OrderType.MARKET})))
+    rests_of_others(engine, Side.SELL, "1", reduce_only=False)
+    effects = list(engine.process(c.Flatten(BTC_PERP.id, "me", T0)))
+    (end,) = of(effects, e.FlattenEnded)
+    assert not end.flat
+    assert "orders of others stand in the way" in end.reason
+    assert not exits(bring(engine))
+    assert not of(confirmed(engine, T0 + 5 * MS, BTC_PERP.id), e.FlattenEnded)
+    assert [type(one) for one in of(tick(engine, T0 + 31 * S), w.ExitEscalated)] == [w.ExitEscalated]
+
+
 def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     engine = desk()
     (first,) = exits(bring(engine))
@@ -133,6 +161,19 @@ def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     assert "30 s and" in called[0][1].reason
     assert engine.state.exits.flattening[BTC_PERP.id].escalated == T0 + 30 * S
     assert 11 <= sent_later <= 13, "every five seconds"
+
+
+def test_where_nothing_was_ever_held_the_end_of_the_orders_is_enough() -> None:
+    engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "1", "50000"))
+    accept(engine, entry)
+    effects = bring(engine)
+    assert [type(one.command) for one in of(effects, Approved)] == [c.CancelOrder]
+    effects = list(engine.process(e.OrderCancelled(entry, "asked", T0 + MS, T0 + MS)))
+    (end,) = of(effects, e.FlattenEnded)
+    assert (end.flat, engine.state.exits.flattening) == (True, {}), "no venue reports a position that never was"
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "50000", "late", entry, T0 + 2 * MS))
+    assert engine.state.exits.flattening, "a fill behind it is closed again"
 
 
 def test_a_flat_that_is_never_confirmed_calls_a_human_too() -> None:

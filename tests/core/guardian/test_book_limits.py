@@ -305,3 +305,12 @@ def test_an_index_in_percent_may_say_how_wild_it_is() -> None:
 def test_none_is_the_default() -> None:
     assert not opened().guardian.sizing.on
     assert GuardianSettings().volatility_target_frac == 0.0
+
+
+def test_entries_wait_while_something_held_has_no_price_and_exits_do_not() -> None:
+    engine = opened(settings=WIDE)
+    engine.process(fill(BTC_PERP, Side.BUY, "0.02", "60000", "f0"))
+    engine.state.ledger.unvalued.add("X")
+    refused = denied(engine, order(BTC_PERP, Side.BUY, "0.01", "59000"))
+    assert (refused.limit, "no price for X" in refused.reason) == ("valued", True)
+    sent(engine, order(BTC_PERP, Side.SELL, "0.01", reduce_only=True))

@@ -13,6 +13,8 @@ import pytest
 
 from core import wire
 from core.book import Book, Sync
+from core.clock import LiveClock
+from core.config import EngineSettings, Settings
 from core.domain.events import (
     OrderAccepted,
     OrderAmended,
@@ -23,9 +25,12 @@ from core.domain.events import (
 from core.domain.market import BookDelta, BookSnapshot, Feed, FeedReport, Health, Interval, MarkPrice, Quote, Trade
 from core.domain.order import OrderStatus, Side
 from core.errors import VenueError
+from desk.paths import Home
+from desk.wiring import market_venues
 from tests.generate.tapes import generate
 from tests.venues.market.process import BTC, BTC_SPOT, COINM, ETH, FUTURES, SPOT, MarketProcess, Trader
 from venues.market import protocol as p
+from venues.market.venue import MarketVenue
 
 Start = Callable[..., MarketProcess]
 
@@ -326,3 +331,23 @@ async def test_a_stop_keeps_everything_too(manual: MarketProcess) -> None:
         await trader.until(lambda: trader.of(OrderFilled, "a"))
         await trader.outlives(manual, signal.SIGINT)
         assert (await trader.venue.snapshot(0)).positions[0].quantity == 2
+
+
+async def test_what_is_at_risk_beside_the_chosen_instruments_is_followed(manual: MarketProcess) -> None:
+    settings = Settings(engine=EngineSettings(instruments=(ETH,)))
+    chosen = Trader(manual)
+    (chosen.venue,) = (
+        venue
+        for venue in market_venues(Home(manual.home), settings, LiveClock(), "chosen")
+        if venue.id == FUTURES and isinstance(venue, MarketVenue)
+    )
+    async with chosen, Trader(manual) as other:
+        assert [item.id for item in await chosen.venue.instruments()] == [ETH]
+        await other.prices(100.0, 100.1)
+        await other.submit("rest", "2", price="99.0")
+        await other.until(lambda: other.of(OrderAccepted, "rest"))
+        assert {item.id for item in await chosen.venue.instruments()} == {BTC, ETH}, "an order rests"
+        await other.cancel("rest")
+        await other.submit("take", "2")
+        await other.until(lambda: other.of(OrderFilled, "take"))
+        assert {item.id for item in await chosen.venue.instruments()} == {BTC, ETH}, "a position is held"

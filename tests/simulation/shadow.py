@@ -99,6 +99,7 @@ class Shadow:
         mine.asked = ZERO
         if isinstance(event, e.OrderAmended) and event.quantity is not None:
             mine.order = msgspec.structs.replace(mine.order, quantity=event.quantity)
+            mine.open = mine.open and mine.filled < event.quantity
 
     def exits(self, instrument: InstrumentId, side: Side, but: ClientOrderId) -> Decimal:
         """Return what exits that may be at the exchange would still close."""

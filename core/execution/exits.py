@@ -187,13 +187,17 @@ class Exits:
                 self._outbox.put(Confirm(self.state.markets[instrument].venue))
 
     def confirmed(self, event: e.VenueReconciled) -> None:
-        """End what a venue has said explicitly to be flat, asked since our record said so."""
+        """End what a venue has said explicitly to be flat, asked since our record said so.
+
+        Venues report what has been held. Where nothing ever was, an answer without it is all that there is to be said.
+        """
+        positions = self.state.ledger.positions
         for instrument, pace in tuple(self._paces.items()):
             market = self.state.markets[instrument]
             if market.venue != event.venue or instrument not in self.state.exits.flattening:
                 continue
-            told = 0 < pace.reached <= event.asked and market.holding in event.reported
-            if told and self.is_flat(instrument):
+            told = market.holding in event.reported or market.holding not in positions
+            if told and 0 < pace.reached <= event.asked and self.is_flat(instrument):
                 self._end(instrument, "flat, confirmed by the venue", flat=True)
 
     def _escalate_if_late(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:

@@ -118,6 +118,18 @@ def test_only_what_the_venue_says_is_flat() -> None:
     assert engine.state.exits.flattened == {BTC_PERP.id: T0 + 7 * MS}
 
 
+def test_what_was_never_held_is_flat_when_its_venue_has_answered() -> None:
+    """Only an order was open there. No venue reports a position that never was: nothing else would ever be said."""
+    engine = opened(settings=WIDE, abilities={PERP: ABLE})
+    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "59000"))
+    accept(engine, id_)
+    bring(engine)
+    engine.process(e.OrderCancelled(id_, "asked", T0 + 5 * MS, T0 + 5 * MS))
+    assert engine.state.exits.flattening, "the venue has not answered since"
+    assert not of(confirmed(engine, T0 + 4 * MS), e.FlattenEnded), "asked before the order was over"
+    assert [end.flat for end in of(confirmed(engine, T0 + 6 * MS), e.FlattenEnded)] == [True]
+
+
 def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     engine = desk()
     (first,) = exits(bring(engine))

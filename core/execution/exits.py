@@ -113,9 +113,9 @@ class Exits:
         return flatten.is_flat(self.state, instrument, self._orders.ours)
 
     def go_on(self) -> None:
-        """Take the next step of every instrument that is being closed."""
+        """Take the next step of every instrument that is being closed; one that fails holds up no other."""
         for instrument in list(self.state.exits.flattening):
-            self.step(instrument)
+            self._outbox.guarded(self.step, instrument)
 
     def step(self, instrument: InstrumentId) -> None:
         """Do what brings an instrument closer to flat; ends by itself."""

@@ -273,3 +273,46 @@ def test_a_restarted_engine_goes_on_with_a_reduction() -> None:
 def test_dust_is_no_exit(target: str) -> None:
     engine = desk("0.0005" if target == "0" else "0.4005")
     assert not exits(bring(engine, target))
+
+
+# --- what fails beside an exit ----------------------------------------------------------------------------------------
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("a side computation fails")
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("core.engine.mark_account", ""),
+        ("_guard", "timer"),
+        ("_guard", "follow"),
+        ("_alerts", "look"),
+        ("_orders", "expire"),
+        ("_protection", "timer"),
+    ],
+)
+def test_an_exit_goes_on_whatever_fails_beside_it(where: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 9: the timer tries an exit again that its venue refused, with any of its other duties broken."""
+    engine = desk(strict=False)
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
+    if name:
+        monkeypatch.setattr(getattr(engine, where), name, broken)
+    else:
+        monkeypatch.setattr(where, broken)
+    (first,) = exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))
+    engine.process(e.OrderRejected(first.client_order_id, "busy", T0, T0))
+    assert [one.instrument for one in exits(tick(engine, T0 + 2 * S))] == [BTC_PERP.id]
+
+
+def test_an_instrument_whose_exit_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = desk(strict=False)
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
+    for one in exits(list(engine.process(c.Flatten(None, "me", T0)))):
+        engine.process(e.OrderRejected(one.client_order_id, "busy", T0, T0))
+    step = engine._exits.step
+    failing = next(iter(engine.state.exits.flattening))
+    monkeypatch.setattr(engine._exits, "step", lambda one: broken() if one == failing else step(one))
+    others = [one for one in engine.state.exits.flattening if one != failing]
+    assert others == [one.instrument for one in exits(tick(engine, T0 + 2 * S))] != []

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
@@ -82,8 +84,6 @@ class Exchange:
         self.lose_requests = self.lose_receipts = self.lose_answers = self.reject = 0
         self.still = False
         """Prices stand."""
-        self.lost_money = False
-        """Funding or a liquidation fee may not have been told."""
         self._prices = {one.id: 60_000.0 if one.base == "BTC" else 3_000.0 for one in instruments}
         self._update = 0
         self._stamp: Nanoseconds = 0
@@ -155,15 +155,13 @@ class Exchange:
         self.watcher.happened(self.id, event)
         if self.link is not None:
             self.link.say(event)
-        elif isinstance(event, (e.PositionLiquidated, e.FundingPaid)):
-            self.lost_money = True
 
     def snapshot(self, since: Nanoseconds) -> VenueSnapshot:
         """Return what there is; without positions while those are left out."""
         self.matching.advance(self.machine.utc)
         found = self.matching.snapshot(since)
         if self.machine.now < self.no_positions_until:
-            found = VenueSnapshot(found.venue, found.ts_exchange, found.open_orders, found.fills, (), found.balances)
+            found = msgspec.structs.replace(found, positions=())
         return found
 
     def heal(self) -> None:

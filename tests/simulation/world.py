@@ -76,7 +76,6 @@ class World:
         self.audit = Audit(self.machine)
         self.audit.spot = frozenset({BTC_SPOT.venue})
         self.audit.messy = plan.unordered or plan.twice > 0
-        self.audit.money_may_be_lost = self._money_may_be_lost  # type: ignore[method-assign]
         self.digest = Digest()
         self.disk = Disk(self.machine, folder, random.Random(f"{plan.seed}.disk"))
         self.disk.durable = self.audit.written
@@ -89,9 +88,6 @@ class World:
         self.process: Process | None = None
         self.trading = True
         self.lives = 0
-
-    def _money_may_be_lost(self, venue: VenueId) -> bool:
-        return self.exchanges[venue].lost_money
 
     # --- lives ------------------------------------------------------------------------------------------------------
 
@@ -225,7 +221,7 @@ class World:
                     audit.fail(f"invariant 20: {venue} filled {fill}, the engine does not know")
             wallets = {one.asset: one.total for one in snapshot.balances if one.total}
             kept = {asset: total for asset, total in state.ledger.balances.get(venue, {}).items() if total}
-            if wallets != kept and not exchange.lost_money and venue not in audit.disordered:
+            if wallets != kept and venue not in audit.disordered:
                 audit.fail(f"wallets at {venue} are {wallets}, the engine has {kept}")
         if audit.shadow.flattening:
             audit.fail(f"invariant 10: closing {sorted(audit.shadow.flattening)} is given up in silence")

@@ -23,6 +23,7 @@ from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
 from core.domain.watch import ExitEscalated
+from core.exiting import GUARDIAN
 from tests.simulation.machine import MS, Machine, S
 from tests.simulation.shadow import Shadow
 
@@ -65,9 +66,13 @@ class Audit:
         """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
         self._newest: dict[InstrumentId, int] = {}
         self._since: dict[InstrumentId, Nanoseconds] = {}
+        self._began: dict[InstrumentId, Nanoseconds] = {}
+        """When what is being closed was begun, in this life or before."""
         self._prices: dict[InstrumentId, Price] = {}
         self._up: set[VenueId] = set()
         self._asked: dict[VenueId, list[VenueSnapshot]] = {}
+        self._told: dict[InstrumentId, tuple[Nanoseconds, Decimal]] = {}
+        """What a venue last said of a position, and when."""
         self._ready: set[VenueId] = set()
         self.begun: set[ClientOrderId] = set()
         self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
@@ -124,8 +129,10 @@ class Audit:
             self.fail(f"invariant 3: {wrong}")
         if isinstance(event, e.FlattenStarted):
             self._since[event.instrument] = self.machine.now
+            self._began.setdefault(event.instrument, self.machine.now)
         elif isinstance(event, e.FlattenEnded):
             self._flat(event, begun)
+            self._began.pop(event.instrument, None)
         elif isinstance(event, ExitEscalated):
             self._since.pop(event.instrument, None)
         elif isinstance(event, e.VenueReconciled):
@@ -159,12 +166,21 @@ class Audit:
             held = 0
         if begun is not None and begun.entry:
             return  # the exits of one bracket: what others hold there is not theirs
+        if begun is not None and begun.origin.startswith(GUARDIAN) and not begun.target:
+            self._said_flat(event, self._began.get(event.instrument, 0))
         target = begun.target if begun is not None else 0
         if abs(held) > target:
             self.fail(f"invariant 5: called flat with {held} held: {event}")
         for id_, mine in self.shadow.orders.items():
             if not target and mine.open and mine.order.instrument == event.instrument:
                 self.fail(f"invariant 5: called flat with {id_} open: {event}")
+
+    def _said_flat(self, event: e.FlattenEnded, since: Nanoseconds) -> None:
+        """See that the venue has said so, where anything was ever held there."""
+        at, quantity = self._told.get(event.instrument, (0, Decimal(0)))
+        ever = event.instrument in self.shadow.held and venue_of(event.instrument) not in self.spot
+        if ever and (at < since or quantity):
+            self.fail(f"invariant 10: {event}, and its venue last said {quantity} at {at / S:.4f}, it began at {since}")
 
     def _reconciled(self, event: e.VenueReconciled) -> None:
         asked = self._asked.get(event.venue)
@@ -294,6 +310,8 @@ class Audit:
         """See a snapshot reach the engine."""
         self.note("snapshot", snapshot)
         self._asked.setdefault(snapshot.venue, []).append(snapshot)
+        for report in snapshot.positions:
+            self._told[report.instrument] = (self.machine.now, report.quantity)
 
     # --- lives ------------------------------------------------------------------------------------------------------
 

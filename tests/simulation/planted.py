@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from core import blotter, clock, connection, reconcile, recording, runtime, state
+from core import blotter, clock, compare, connection, looks, reconcile, recording, runtime, state
 from core.domain import commands as c
 from core.domain.approval import Approved, TradingState
 from core.domain.reports import PositionReport
@@ -155,7 +155,7 @@ BUGS = (
     # --- reconciliation ----------------------------------------------------------------------------------------------
     Bug(
         "a missing report is taken for flat",
-        reconcile,
+        compare,
         "_positions",
         "for report in snapshot.positions:",
         "for report in snapshot.positions or [PositionReport(one, ZERO, ZERO, None, ZERO, now)"
@@ -171,28 +171,44 @@ BUGS = (
     ),
     Bug(
         "fills of the time away are not asked for",
-        _LINK,
-        "reconcile",
+        looks.Looks,
+        "look",
         "max(view.last_fill - OVERLAP_NS, 0)",
         "runtime.clock.now()",
         seed=4,
     ),
     Bug(
         "fills of a snapshot are passed over",
-        connection,
-        "reconcile",
+        reconcile,
+        "_fills",
         "for fill in snapshot.fills:",
         "for fill in ():",
         seed=4,
     ),
-    Bug("what has not left is called lost", connection, "underway", "frozenset(unsent)", "frozenset()", 821),
+    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 22),
     Bug(
         "what never arrived is never called so",
-        connection,
+        looks,
         "underway",
         "frozenset(silent) - unsent",
         "frozenset()",
         4,
+    ),
+    Bug(
+        "an order that is made smaller than it may be stays open",
+        blotter.Blotter,
+        "amended",
+        "full = record.filled >= record.order.quantity",
+        "full = False",
+        seed=856,
+    ),
+    Bug(
+        "the no to a cancel takes a change back",
+        blotter.Blotter,
+        "change_refused",
+        "if isinstance(event, AmendRejected):",
+        "if True:",
+        seed=741,
     ),
     # --- guardian ----------------------------------------------------------------------------------------------------
     Bug(
@@ -261,6 +277,22 @@ BUGS = (
     ),
     Bug("a flatten is tried once", exits.Exits, "_exit", "if now - pace.last < wait or", "if pace.tries or", seed=1),
     Bug(
+        "what was never held is never flat",
+        exits.Exits,
+        "confirmed",
+        "or market.holding not in positions",
+        "",
+        seed=454,
+    ),
+    Bug(
+        "the guardian's flat waits for no word",
+        exits.Exits,
+        "_reached",
+        "elif not closing.guarded:",
+        "elif True:",
+        seed=36,
+    ),
+    Bug(
         "a flatten waits for an alert",
         runtime.Runtime,
         "_tell",
@@ -276,7 +308,7 @@ BUGS = (
         "a step of the clock goes through",
         clock.LiveClock,
         "now",
-        "time.clock_gettime_ns(_SINCE_BOOT) + self._offset",
+        "time.clock_gettime_ns(SINCE_BOOT) + self._offset",
         "time.time_ns()",
         seed=34,
     ),

@@ -16,6 +16,7 @@ from core import clock as clocks
 from core.digest import Digest
 from core.domain.approval import Approved, TradingState
 from core.domain.commands import CancelAll, Flatten, SetTradingState
+from core.domain.differences import Resolution, ResolveDifference
 from core.domain.identifiers import VenueId
 from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
@@ -34,8 +35,9 @@ UNLOCKED = frozenset({BTC_PERP.id, ETH_PERP.id})
 """Where other orders lock nothing that a stop would need."""
 _NOT_THERE = frozenset({OrderStatus.APPROVED, OrderStatus.SUBMITTED})
 SETTLED_WITHIN = 60 * S
-LATE, SOON = 9, 4
-"""Looks (250 ms) that must find it at rest: longer than anything is on its way, after the troubles and without."""
+LATE, SOON, COMPARED = 9, 4, 24
+"""Looks (250 ms) that must find it at rest: longer than anything is on its way, after the troubles and without, and
+than two comparisons take."""
 
 
 def brief(value: object) -> str:
@@ -155,13 +157,20 @@ class World:
         machine.after(300 * MS, self.trade)
         for incident in plan.incidents:
             machine.after(incident.at, lambda one=incident: self.trouble.begin(one))  # type: ignore[misc]
+        futures = self.exchanges[BTC_PERP.venue]
+        for at in plan.strangers:
+            machine.after(at, futures.stranger)
         machine.run(self._over, plan.length)
         self.trading = False
         self.trouble.heal()
-        if not self._rest("after the troubles", LATE):
+        if not self._rest("after the troubles", COMPARED if plan.strangers else LATE):
             return
-        self._compare()
         assert self.process is not None
+        if plan.strangers:
+            self.process.give(ResolveDifference(0, Resolution.ADOPTED, who="trader", origin="sim"))
+            if not self._rest("after the trader's word", COMPARED):
+                return
+        self._compare()
         if self.process.engine.state.trading_state is not TradingState.ACTIVE:
             self.process.give(SetTradingState(TradingState.ACTIVE, "", "RESUME", "trader", "sim"))
         self.process.give(CancelAll(None, "sim"))
@@ -223,6 +232,8 @@ class World:
             kept = {asset: total for asset, total in state.ledger.balances.get(venue, {}).items() if total}
             if wallets != kept and venue not in audit.disordered:
                 audit.fail(f"wallets at {venue} are {wallets}, the engine has {kept}")
+        if state.differences.standing:
+            audit.fail(f"adopted, and yet there stands {state.differences.standing}")
         if audit.shadow.flattening:
             audit.fail(f"invariant 10: closing {sorted(audit.shadow.flattening)} is given up in silence")
         self._positions()
@@ -256,8 +267,9 @@ class World:
                 self.audit.fail(f"invariant 10: not flat after the last flatten: {left.open_orders} {left.positions}")
 
     def result(self) -> Result:
-        """Return what was shown."""
-        recent = [f"{now / S:9.4f} {kind:9} {brief(what)}" for now, kind, what in self.audit.recent]
+        """Return what was shown, with the last steps where something was wrong."""
+        steps = self.audit.recent if self.audit.wrong else ()
+        recent = [f"{now / S:9.4f} {kind:9} {brief(what)}" for now, kind, what in steps]
         return Result(
             self.plan.seed,
             self.digest.hex(),

@@ -17,8 +17,9 @@ from core.domain import commands as c
 from core.domain.approval import Approved, TradingState
 from core.domain.reports import PositionReport
 from core.engine import Engine
-from core.execution import brackets, exits, flatten, orders
+from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
+from core.guardian.watch import account, position
 from store.journal import file, writer
 
 HELP = {"Approved": Approved, "TradingState": TradingState, "PositionReport": PositionReport, "c": c}
@@ -68,6 +69,9 @@ def _changed(bug: Bug) -> Iterator[None]:
 
 _RECORDING, _LINK, _ORDERS = recording.Recording, connection.VenueLink, orders.Orders
 _NEVER_SEEN = Bug("", Engine, "_fill", "fill_key(market.venue, fill.fill_id) in state.blotter.fills", "False")
+_NO_LOSS = Bug(
+    "a position's loss is overlooked", position.PositionLoss, "judge", "if loss <= 0.0 or", "if True or", seed=47
+)
 
 BUGS = (
     # --- journal -----------------------------------------------------------------------------------------------------
@@ -250,6 +254,40 @@ BUGS = (
         "self.run, self.mode =",
         "self.trading_state = TradingState.ACTIVE; self.run, self.mode =",
         seed=5,
+    ),
+    _NO_LOSS,
+    Bug(
+        "the day's loss is overlooked",
+        account.DailyLoss,
+        "judge",
+        "if scene.blind or base <= 0.0:",
+        "if True:",
+        seed=873,
+    ),
+    Bug(
+        "a halt closes nothing",
+        guard.Guard,
+        "_halt",
+        "for instrument in open_:",
+        "for instrument in ():",
+        seed=507,
+        also=(_NO_LOSS,),
+    ),
+    Bug(
+        "a halt does not halt",
+        guard.Guard,
+        "_halt",
+        "if state.trading_state is not TradingState.HALTED:",
+        "if False:",
+        seed=454,
+    ),
+    Bug(
+        "a rule of the watch is told and not carried out",
+        guard.Guard,
+        "_act",
+        "self._exits.bring(verdict.instrument, verdict.target,",
+        "(verdict.instrument, verdict.target,",
+        seed=47,
     ),
     # --- exits -------------------------------------------------------------------------------------------------------
     Bug(

@@ -38,6 +38,8 @@ SETTLED_WITHIN = 60 * S
 LATE, SOON, COMPARED = 9, 4, 24
 """Looks (250 ms) that must find it at rest: longer than anything is on its way, after the troubles and without, and
 than two comparisons take."""
+WORDS = 4
+"""Times that the trader says a word on what differs, at most."""
 
 
 def brief(value: object) -> str:
@@ -172,10 +174,8 @@ class World:
         if not self._rest("after the troubles", COMPARED if plan.strangers else LATE):
             return
         assert self.process is not None
-        if plan.strangers:
-            self.process.give(ResolveDifference(0, Resolution.ADOPTED, who="trader", origin="sim"))
-            if not self._rest("after the trader's word", COMPARED):
-                return
+        if plan.strangers and not self._say_a_word():
+            return
         self._compare()
         if self.process.engine.state.trading_state is not TradingState.ACTIVE:
             self.process.give(SetTradingState(TradingState.ACTIVE, "", "RESUME", "trader", "sim"))
@@ -188,6 +188,18 @@ class World:
         if self._rest("after the last restart"):
             self._compare()
             self._flat()
+
+    def _say_a_word(self) -> bool:
+        """Adopt what differs until nothing does: a slow exchange's second look comes late."""
+        for _ in range(WORDS):
+            assert self.process is not None
+            self.process.give(ResolveDifference(0, Resolution.ADOPTED, who="trader", origin="sim"))
+            if not self._rest("after the trader's word", COMPARED):
+                return False
+            state = self.process.engine.state
+            if not state.differences.standing and not any(one.foreign for one in state.blotter.open.values()):
+                break
+        return True
 
     def _over(self) -> bool:
         if self.machine.steps > MOST_STEPS:

@@ -145,7 +145,9 @@ BUGS = (
         " if one.status is OrderStatus.UNKNOWN]",
         seed=26,
     ),
-    Bug("an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=26),
+    Bug(
+        "an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=133
+    ),
     Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=10),
     Bug(
         "a fill is applied twice",
@@ -196,15 +198,7 @@ BUGS = (
         "underway",
         "frozenset(silent) - unsent",
         "frozenset()",
-        4,
-    ),
-    Bug(
-        "an order that is made smaller than it may be stays open",
-        blotter.Blotter,
-        "amended",
-        "full = record.filled >= record.order.quantity",
-        "full = False",
-        seed=856,
+        103,
     ),
     Bug(
         "the no to a cancel takes a change back",

@@ -9,7 +9,7 @@ WORKERS ?= 3
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test simulate bench soak lock wheels format
+.PHONY: help setup full run check test simulate bench soak lock wheels format
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -20,13 +20,16 @@ setup: ## Make .venv/ from the lock; quick when nothing changed.
 run: setup ## Open the workstation on the built-in market.
 	@$(BIN)/tradedeck demo $(ARGS)
 
-check: setup ## Lint, format, types and import contracts: fast.
+full: # What the tests need beyond the program: the research extra too.
+	@sh scripts/setup.sh research
+
+check: full ## Lint, format, types and import contracts: fast.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-test: setup check ## Everything CI runs, with the coverage gates.
+test: check ## Everything CI runs, with the coverage gates.
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m scripts.coverage_gates

@@ -9,7 +9,9 @@ import msgspec
 
 from core.domain.differences import OrderAdopted
 from core.domain.events import (
+    AmendRejected,
     AmendSubmitted,
+    CancelRejected,
     CancelSubmitted,
     OrderAccepted,
     OrderAmended,
@@ -111,6 +113,8 @@ class Blotter:
             OrderExpired: self.ended,
             CancelSubmitted: self.change_submitted,
             AmendSubmitted: self.change_submitted,
+            CancelRejected: self.change_refused,
+            AmendRejected: self.change_refused,
             OrderUnknown: self.unknown,
         }
 
@@ -189,7 +193,6 @@ class Blotter:
         record.venue_order_id = event.venue_order_id
         working = self._working(record) if record.filled else _ACCEPTED
         if record.status in _UNACKNOWLEDGED:
-            record.asked = None
             record.answered_in = event.ts - record.updated
             self._enter(record, working, event.ts)
         record.resume_status = working
@@ -243,11 +246,12 @@ class Blotter:
             if isinstance(event, AmendSubmitted):
                 record.asked = event.quantity
 
-    def change_refused(self, order: ClientOrderId, reason: str, ts: Nanoseconds) -> None:
-        """A cancel or amend was refused: the order stands as before."""
-        record = self._record(order)
-        if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
+    def change_refused(self, event: CancelRejected | AmendRejected) -> None:
+        """A cancel or amend was refused: the order stands as before; the word on a cancel is none on an amend."""
+        record, reason, ts = self._record(event.client_order_id), event.reason, event.ts
+        if isinstance(event, AmendRejected):
             record.asked = None
+        if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
             if record.resume_status in _UNACKNOWLEDGED:  # the order's own answer is still to come, a no perhaps
                 record.status, record.updated, record.reason = record.resume_status, ts, reason
             else:
@@ -271,7 +275,8 @@ class Blotter:
         if record.status is OrderStatus.APPROVED:
             record.updated = event.ts
         elif record.is_open:
-            self._enter(record, self._working(record), event.ts)
+            full = record.filled >= record.order.quantity  # made smaller, down to what a fill has told before
+            self._enter(record, _FILLED if full else self._working(record), event.ts)
         return True
 
     def unknown(self, event: OrderUnknown) -> None:

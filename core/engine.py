@@ -24,10 +24,9 @@ from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.guard import Guard
 from core.execution.orders import Orders
-from core.feeds import Feeds
+from core.feeds import FeedDesk
 from core.guardian.guardian import Guardian
-from core.markets import Market
-from core.outbox import Effect, Outbox, Resync
+from core.outbox import Effect, Outbox
 from core.ports import Abilities
 from core.state import State, StateImage
 from core.strategy.base import Strategy
@@ -40,10 +39,6 @@ _TOLD = (
     *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged),
 )
 """Data that the state takes, and strategies hear of."""
-
-
-RESYNC_NS: Nanoseconds = 5_000_000_000
-"""A book that has not come by then is asked for again."""
 
 
 class Engine:
@@ -75,9 +70,7 @@ class Engine:
         adoption = Adoption(self._outbox, self._orders)
         self._strategies, self._day_start = tuple(strategies), day_start
         """How long after 00:00 UTC the account's day begins."""
-        self._resyncing: dict[InstrumentId, Nanoseconds] = {}
-        """Books asked for again, and when."""
-        self._feeds = Feeds()
+        self._feeds = FeedDesk(self._outbox)
         self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
         self._wanted = self._alerts.wanted
         desk = AlertDesk(self._outbox, self._alerts.forget)
@@ -92,7 +85,7 @@ class Engine:
             m.BookDelta: self._delta,
             m.BookSnapshot: self._snapshot,
             m.InstrumentDefined: self._define,
-            m.FeedReport: self._claim,
+            m.FeedReport: self._feeds.claim,
             m.Bar: self._history,
             m.Timer: self._timer,
             c.SubmitOrder: self._orders.submit,
@@ -171,21 +164,10 @@ class Engine:
             self.bars.setdefault(bar.instrument, BarBuilder(bar.instrument)).seed(bar)
         self._outbox.publish(bar)
 
-    def _claim(self, report: m.FeedReport) -> None:
-        self._feeds.claim(report)
-        market = self.state.markets.get(report.instrument)
-        if market is not None:
-            self._judge(market, report.ts)
-
-    def _judge(self, market: Market, now: Nanoseconds) -> None:
-        report = self._feeds.judge(market, self.state.venue(market.venue), now)
-        if report is not None:
-            self._outbox.publish(report)
-
     def _price(self, message: m.Quote | m.MarkPrice) -> None:
         self._outbox.state.handlers[type(message)](message)
         if message.instrument in self._guard.held:  # the guardian first
-            self._guard.moved(message.instrument)
+            self._outbox.guarded(self._guard.moved, message.instrument)
         if self._protection.watched and message.instrument in self._protection.watched:
             self._protection.moved(message.instrument)
         if self._orders.held and message.instrument in self._orders.held:
@@ -213,10 +195,10 @@ class Engine:
         state = self._outbox.state
         state.apply(delta)
         market = state.markets.get(delta.instrument)
-        if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._resyncing:
-            self._resync(market, delta.ts)
+        if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._feeds.resyncing:
+            self._feeds.resync(market, delta.ts)
         if delta.instrument in self._guard.held:
-            self._guard.moved(delta.instrument)
+            self._outbox.guarded(self._guard.moved, delta.instrument)
         if self._protection.watched and delta.instrument in self._protection.watched:
             self._protection.moved(delta.instrument)
         if self._orders.held and delta.instrument in self._orders.held:
@@ -224,34 +206,28 @@ class Engine:
         if self._strategies:
             self._ask(delta)
 
-    def _resync(self, market: Market, now: Nanoseconds) -> None:
-        """Ask for a book again; entries there are denied from this moment."""
-        self._resyncing[market.instrument.id] = now
-        self._outbox.put(Resync(market.instrument.id))
-        self._judge(market, now)
-
     def _snapshot(self, snapshot: m.BookSnapshot) -> None:
-        self._resyncing.pop(snapshot.instrument, None)
+        self._feeds.resyncing.pop(snapshot.instrument, None)
         self._data(snapshot)
 
     def _timer(self, timer: m.Timer) -> None:
+        """Watch, go on with exits and keep stops, each whatever happens to the others; the rest comes behind."""
         self.state.apply(timer)
-        self._guard.timer()
-        self._exits.go_on()
-        for builder in self.bars.values():
-            for bar in builder.on_time(timer.ts):
-                self._emit(bar)
-        for market in self.state.markets.values():
-            self._judge(market, timer.ts)
-        for instrument, asked in list(self._resyncing.items()):
-            if timer.ts - asked >= RESYNC_NS:
-                self._resync(self.state.markets[instrument], timer.ts)
-        self._orders.expire()
-        self.guardian.returns.look(self.state, timer.ts)
-        mark_account(self._outbox, timer.ts, self._day_start)
-        self._protection.timer()
-        self._alerts.look(timer.ts)
+        guarded = self._outbox.guarded
+        for duty in (self._guard.timer, self._exits.go_on, self._orders.expire, self._protection.timer):
+            guarded(duty)
+        for side in (self._grow_bars, self._feeds.timer, self._mark, self._alerts.look):
+            guarded(side, timer.ts)
         self._ask(timer)
+
+    def _grow_bars(self, now: Nanoseconds) -> None:
+        for builder in self.bars.values():
+            for bar in builder.on_time(now):
+                self._emit(bar)
+
+    def _mark(self, now: Nanoseconds) -> None:
+        self.guardian.returns.look(self.state, now)
+        mark_account(self._outbox, now, self._day_start)
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +275,7 @@ class Engine:
 
     def _follow(self, event: Event) -> None:
         """Do what an event may call for: the guardian's answer first, the next step of a flatten, a strategy's."""
-        self._guard.follow(event)
+        self._outbox.guarded(self._guard.follow, event)
         state = self._outbox.state
         flattening = state.exits.flattening
         if flattening:

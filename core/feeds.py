@@ -5,8 +5,11 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import FeedReport, Health
 from core.domain.message import Nanoseconds
 from core.markets import FUTURE_NS, STALE_NS, Market
+from core.outbox import Outbox, Resync
 
 SECOND_NS: Nanoseconds = 1_000_000_000
+RESYNC_NS: Nanoseconds = 5 * SECOND_NS
+"""A book that has not come by then is asked for again."""
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})
 _MILD = _SOUND | {Health.STALE}
 """Data that are merely old say less than a venue whose word is that the feed is broken."""
@@ -59,3 +62,39 @@ class Feeds:
         dropped = market.bad - self._bad.get(id_, 0)
         self._bad[id_] = market.bad
         return (Health.PARTIAL, "senseless updates were dropped") if dropped else None
+
+
+class FeedDesk:
+    """Publish what becomes of feeds, and have broken books sent again."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox, self._feeds = outbox, Feeds()
+        self.resyncing: dict[InstrumentId, Nanoseconds] = {}
+        """Books asked for again, and when."""
+
+    def claim(self, report: FeedReport) -> None:
+        """Take what a venue says of a feed."""
+        self._feeds.claim(report)
+        market = self._outbox.state.markets.get(report.instrument)
+        if market is not None:
+            self._judge(market, report.ts)
+
+    def _judge(self, market: Market, now: Nanoseconds) -> None:
+        report = self._feeds.judge(market, self._outbox.state.venue(market.venue), now)
+        if report is not None:
+            self._outbox.publish(report)
+
+    def resync(self, market: Market, now: Nanoseconds) -> None:
+        """Ask for a book again; entries there are denied from this moment."""
+        self.resyncing[market.instrument.id] = now
+        self._outbox.put(Resync(market.instrument.id))
+        self._judge(market, now)
+
+    def timer(self, now: Nanoseconds) -> None:
+        """Judge every feed, and ask again for the books that have not come."""
+        markets = self._outbox.state.markets
+        for market in markets.values():
+            self._judge(market, now)
+        for instrument, asked in list(self.resyncing.items()):
+            if now - asked >= RESYNC_NS:
+                self.resync(markets[instrument], now)

@@ -1,8 +1,10 @@
 """What the engine decides in one ``process`` call: events, applied as they are recorded, and what is to be sent."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+import structlog
 
 from core.domain import events as e
 from core.domain.approval import Approved
@@ -10,6 +12,8 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message
 from core.errors import IllegalTransition
 from core.state import State
+
+log = structlog.get_logger()
 
 
 class Resync(msgspec.Struct, frozen=True):
@@ -50,6 +54,19 @@ class Outbox:
         self.state.illegal += 1
         id_ = getattr(event, "client_order_id", ClientOrderId(""))
         self.effects.append(e.IllegalEventSeen(id_, f"{type(event).__name__}: {why}", self.state.now))
+
+    def guarded(self, duty: Callable[..., None], *about: Any) -> None:
+        """Do one of several duties: what it raises is logged, and keeps nothing behind it from being done.
+
+        Raises:
+            Exception: whatever it raises, in strict mode.
+        """
+        try:
+            duty(*about)
+        except Exception:  # task boundary: an exit must not be skipped for what fails beside it
+            if self._strict:
+                raise
+            log.exception("duty failed, the others go on", duty=getattr(duty, "__qualname__", repr(duty)), about=about)
 
     def record(self, event: Event) -> None:
         """Apply an event and have it journalled; one that cannot be applied is kept as seen."""

@@ -250,7 +250,7 @@ def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iter
     theirs = report.order
     if _amended(record.order, theirs):
         yield e.OrderAmended(id_, theirs.quantity, theirs.price, theirs.trigger, report.ts_exchange, now)
-    elif record.status is OrderStatus.PENDING_AMEND:
+    elif record.status is OrderStatus.PENDING_AMEND or record.asked is not None:
         yield e.AmendRejected(id_, "the venue holds it unchanged", report.ts_exchange, now)
     if record.status is OrderStatus.PENDING_CANCEL:
         yield e.CancelRejected(id_, "the venue still lists it", report.ts_exchange, now)

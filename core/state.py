@@ -117,8 +117,6 @@ class State:
             **self._parts(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
-            e.CancelRejected: self._change_refused,
-            e.AmendRejected: self._change_refused,
             e.OrderAmended: self._amended,
             e.FundingPaid: self._funding,
             e.PositionSet: self._position_set,
@@ -254,9 +252,6 @@ class State:
             self.blotter.fills.add(key)
             self.ledger.funding(event)
             self.contact.booked(market.venue, event.ts_exchange)
-
-    def _change_refused(self, event: e.CancelRejected | e.AmendRejected) -> None:
-        self.blotter.change_refused(event.client_order_id, event.reason, event.ts)
 
     def _strategy_saved(self, event: e.StrategyStateSaved) -> None:
         self.strategies[event.strategy_id] = event.payload

@@ -71,7 +71,7 @@ class Protection:
     def timer(self) -> None:
         """Look again: what was refused is tried again, what a target had asked for may be over."""
         for instrument in tuple(self.watched):
-            self.step(instrument)
+            self._outbox.guarded(self.step, instrument)
 
     def moved(self, instrument: InstrumentId) -> None:
         """Take a price: trailing stops follow it, take profits may be met."""

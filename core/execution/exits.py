@@ -113,9 +113,9 @@ class Exits:
         return flatten.is_flat(self.state, instrument, self._orders.ours)
 
     def go_on(self) -> None:
-        """Take the next step of every instrument that is being closed."""
+        """Take the next step of every instrument that is being closed; one that fails holds up no other."""
         for instrument in list(self.state.exits.flattening):
-            self.step(instrument)
+            self._outbox.guarded(self.step, instrument)
 
     def step(self, instrument: InstrumentId) -> None:
         """Do what brings an instrument closer to flat; ends by itself."""
@@ -183,8 +183,6 @@ class Exits:
             self._end(instrument, "reduced", flat=True)
         elif not closing.guarded:
             self._end(instrument, "flat", flat=True)
-        elif self.state.markets[instrument].holding not in self.state.ledger.positions:
-            self._end(instrument, "its orders are gone, nothing was ever held", flat=True)  # no venue reports on that
         else:
             now = self.state.now
             pace.reached = pace.reached or now
@@ -193,13 +191,17 @@ class Exits:
                 self._outbox.put(Confirm(self.state.markets[instrument].venue))
 
     def confirmed(self, event: e.VenueReconciled) -> None:
-        """End what a venue has said explicitly to be flat, asked since our record said so."""
+        """End what a venue has said explicitly to be flat, asked since our record said so.
+
+        Venues report what has been held. Where nothing ever was, an answer without it is all that there is to be said.
+        """
+        positions = self.state.ledger.positions
         for instrument, pace in tuple(self._paces.items()):
             market = self.state.markets[instrument]
             if market.venue != event.venue or instrument not in self.state.exits.flattening:
                 continue
-            told = 0 < pace.reached <= event.asked and market.holding in event.reported
-            if told and self.is_flat(instrument):
+            told = market.holding in event.reported or market.holding not in positions
+            if told and 0 < pace.reached <= event.asked and self.is_flat(instrument):
                 self._end(instrument, "flat, confirmed by the venue", flat=True)
 
     def _escalate_if_late(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:

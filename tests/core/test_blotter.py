@@ -316,3 +316,28 @@ def test_a_change_told_again_does_not_undo_a_newer() -> None:
     for event in (first, second, first):
         state.apply(event)
     assert state.blotter.orders[ID].order.quantity == 4
+
+
+def test_a_change_down_to_what_is_filled_already_closes_the_order() -> None:
+    """The fill was told before the change: nothing is left of the order, at the venue and here."""
+    state = at(A.ACCEPTED)
+    state.apply(e.AmendSubmitted(ID, D("1.5"), None, None, T0))
+    state.apply(fill(BTC_PERP, Side.BUY, "1.5", "60000", "f1", ID))
+    assert state.blotter.orders[ID].status is A.PENDING_AMEND
+    state.apply(e.OrderAmended(ID, D("1.5"), None, None, T0, T0))
+    assert state.blotter.orders[ID].status is A.FILLED
+    assert ID not in state.blotter.open
+
+
+def test_the_no_to_a_cancel_says_nothing_of_a_change_on_its_way() -> None:
+    """The venue may hold the larger quantity already: what reduces must not count on the smaller."""
+    state = at(A.SUBMITTED)
+    state.apply(e.AmendSubmitted(ID, D(3), None, None, T0))
+    state.apply(e.CancelSubmitted(ID, T0))
+    state.apply(e.CancelRejected(ID, "not known yet", T0, T0))
+    record = state.blotter.orders[ID]
+    assert (record.status, record.may_fill) == (A.SUBMITTED, D(3))
+    state.apply(EVENTS["accepted"])
+    assert record.may_fill == D(3)
+    state.apply(EVENTS["amend_refused"])
+    assert (record.status, record.may_fill) == (A.ACCEPTED, D(2))

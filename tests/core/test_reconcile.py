@@ -144,6 +144,16 @@ def test_filled_beyond_what_the_fills_explain_is_said_and_ends_the_order() -> No
     assert "reports 2 filled, its fills explain 0" in events[0].what  # type: ignore[attr-defined]
 
 
+def test_a_change_that_never_arrived_counts_no_more_whatever_was_asked_behind_it() -> None:
+    state = at(A.ACCEPTED)
+    state.apply(e.AmendSubmitted(ID, D(5), None, None, T0))
+    state.apply(e.CancelSubmitted(ID, T0))
+    state.apply(e.CancelRejected(ID, "not known", T0, T0))
+    assert state.blotter.orders[ID].may_fill == D(5)
+    run(state, snapshot(report(A.ACCEPTED)))
+    assert state.blotter.orders[ID].may_fill == D(2)
+
+
 def test_an_amend_that_arrived_is_taken_over() -> None:
     state = at(A.PENDING_AMEND)
     theirs = report(A.ACCEPTED, held=order(BTC_PERP, Side.BUY, "3", "59000"))

@@ -17,13 +17,17 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
+from core.domain.differences import DifferenceFound, DifferenceKind
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_of
 from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
 from core.domain.watch import ExitEscalated
+from core.exiting import GUARDIAN
+from tests.simulation.losses import Losses
 from tests.simulation.machine import MS, Machine, S
 from tests.simulation.shadow import Shadow
+from tests.simulation.venue import STRANGE
 
 FLAT_WITHIN: Nanoseconds = 31 * S
 """The limit, and a look at it."""
@@ -51,11 +55,14 @@ class Audit:
         self.recent: deque[tuple[Nanoseconds, str, object]] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.shadow, self.durable = Shadow(), Shadow()
+        self.losses = Losses()
         self.at_venue: dict[VenueId, dict[str, e.OrderFilled]] = {}
         self.truth: Counter[InstrumentId] = Counter()
         self.wire: set[ClientOrderId] = set()
         self.operations: Counter[str] = Counter()
         self.recorded: set[tuple[str, ClientOrderId]] = set()
+        self.opened: set[VenueId] = set()
+        """Whose account has been seen, on record."""
         self.failing = False
         """The journal has failed in this life."""
         self.messy = False
@@ -64,9 +71,13 @@ class Audit:
         """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
         self._newest: dict[InstrumentId, int] = {}
         self._since: dict[InstrumentId, Nanoseconds] = {}
+        self._began: dict[InstrumentId, Nanoseconds] = {}
+        """When what is being closed was begun, in this life or before."""
         self._prices: dict[InstrumentId, Price] = {}
         self._up: set[VenueId] = set()
         self._asked: dict[VenueId, list[VenueSnapshot]] = {}
+        self._told: dict[InstrumentId, tuple[Nanoseconds, Decimal]] = {}
+        """What a venue last said of a position, and when."""
         self._ready: set[VenueId] = set()
         self.begun: set[ClientOrderId] = set()
         self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
@@ -97,6 +108,8 @@ class Audit:
     def _price(self, message: m.Quote | m.Trade) -> None:
         if isinstance(message, m.Quote) and not 0 < message.bid < message.ask < float("inf"):
             return
+        if isinstance(message, m.Quote):
+            self.losses.price(message)
         price = self._prices.setdefault(message.instrument, Price())
         if message.ts_exchange > price.stamp:
             price.stamp, price.at = message.ts_exchange, self.machine.now
@@ -112,8 +125,12 @@ class Audit:
                 self._approved(effect)
         if isinstance(message, m.Timer):
             self._time()
+            undone = self.losses.look(self.shadow.trading, self.shadow.flattening)
+            if undone:
+                self.fail(undone)
 
     def _event(self, event: Event) -> None:
+        self.losses.take(event)
         if isinstance(event, e.OrderFilled):
             self._in_order(event)
         self.counts[type(event).__name__] += 1
@@ -123,20 +140,39 @@ class Audit:
             self.fail(f"invariant 3: {wrong}")
         if isinstance(event, e.FlattenStarted):
             self._since[event.instrument] = self.machine.now
+            self._began.setdefault(event.instrument, self.machine.now)
         elif isinstance(event, e.FlattenEnded):
             self._flat(event, begun)
+            self._began.pop(event.instrument, None)
         elif isinstance(event, ExitEscalated):
             self._since.pop(event.instrument, None)
         elif isinstance(event, e.VenueReconciled):
             self._reconciled(event)
         elif isinstance(event, e.PositionSet):
             self.fail(f"invariants 5, 19: fills explain every position here, yet {event}")
-        elif isinstance(event, e.BalanceSet) and event.reason != "opening":
-            self._balance(event)
-        elif isinstance(event, e.OrderFound) and not event.order.reduce_only:
+        elif isinstance(event, e.BalanceSet) and event.reason != "opening" and event.venue not in self.disordered:
+            self.fail(f"fills and bookings explain every wallet here, yet {event}")
+        elif isinstance(event, DifferenceFound):
+            self._difference(event)
+        elif isinstance(event, e.OrderFound) and not self._is_strange(event.order.client_order_id):
             self.fail(f"invariant 1: the exchange holds an order without a record: {event}")
-        elif isinstance(event, e.IllegalEventSeen) and not self.messy:
+        elif isinstance(event, e.IllegalEventSeen) and not (self.messy or self._is_strange(event.client_order_id)):
             self.fail(f"an event that no order's life allows: {event}")
+
+    def _is_strange(self, order: ClientOrderId) -> bool:
+        """Tell whether somebody else sent an order."""
+        return order.startswith(STRANGE)
+
+    def _difference(self, event: DifferenceFound) -> None:
+        """See that only what somebody else did is not explained, and that it is told as what it is."""
+        strange = any(self._is_strange(fill.client_order_id) for fill in self.at_venue.get(event.venue, {}).values())
+        if event.kind is DifferenceKind.FILL and strange:
+            return
+        if event.kind is DifferenceKind.ORDER and self._is_strange(event.client_order_id):
+            return
+        if event.kind is DifferenceKind.BALANCE and event.venue in self.disordered:
+            return  # told until the position is flat, where the order matters no more, or a word is said
+        self.fail(f"invariants 5, 19: fills and bookings explain everything here, yet {event}")
 
     def _in_order(self, fill: e.OrderFilled) -> None:
         """Note a fill that is applied behind a later one: profit and entry price depend on the order."""
@@ -156,12 +192,22 @@ class Audit:
             held = 0
         if begun is not None and begun.entry:
             return  # the exits of one bracket: what others hold there is not theirs
+        if begun is not None and begun.origin.startswith(GUARDIAN) and not begun.target:
+            self._said_flat(event, self._began.get(event.instrument, 0))
         target = begun.target if begun is not None else 0
         if abs(held) > target:
             self.fail(f"invariant 5: called flat with {held} held: {event}")
         for id_, mine in self.shadow.orders.items():
-            if not target and mine.open and mine.order.instrument == event.instrument:
+            there = mine.open and mine.order.instrument == event.instrument and not self._is_strange(id_)
+            if not target and there:
                 self.fail(f"invariant 5: called flat with {id_} open: {event}")
+
+    def _said_flat(self, event: e.FlattenEnded, since: Nanoseconds) -> None:
+        """See that the venue has said so, where anything was ever held there."""
+        at, quantity = self._told.get(event.instrument, (0, Decimal(0)))
+        ever = event.instrument in self.shadow.held and venue_of(event.instrument) not in self.spot
+        if ever and (at < since or quantity):
+            self.fail(f"invariant 10: {event}, and its venue last said {quantity} at {at / S:.4f}, it began at {since}")
 
     def _reconciled(self, event: e.VenueReconciled) -> None:
         asked = self._asked.get(event.venue)
@@ -172,14 +218,6 @@ class Audit:
         known = self.shadow.fills
         if not any(all((event.venue, str(one.fill_id)) in known for one in answer.fills) for answer in asked):
             self.fail(f"invariant 20: reconciled without the fills of {asked[0]}")
-
-    def _balance(self, event: e.BalanceSet) -> None:
-        if event.venue not in self.disordered and not self.money_may_be_lost(event.venue):
-            self.fail(f"fills explain every wallet here, yet {event}")
-
-    def money_may_be_lost(self, venue: VenueId) -> bool:
-        """Tell whether funding or a liquidation fee may not have been told; set by the world."""
-        return False
 
     def _approved(self, approved: Approved[Any]) -> None:
         command = approved.command
@@ -281,6 +319,8 @@ class Audit:
             if isinstance(event, (e.CancelSubmitted, e.AmendSubmitted)):
                 kind = "cancel" if isinstance(event, e.CancelSubmitted) else "amend"
                 self.recorded.add((kind, event.client_order_id))
+            elif isinstance(event, e.BalanceSet):
+                self.opened.add(event.venue)
 
     def disk_failed(self) -> None:
         """See a write fail or hang: what reduces leaves without it from now on."""
@@ -299,6 +339,8 @@ class Audit:
         """See a snapshot reach the engine."""
         self.note("snapshot", snapshot)
         self._asked.setdefault(snapshot.venue, []).append(snapshot)
+        for report in snapshot.positions:
+            self._told[report.instrument] = (self.machine.now, report.quantity)
 
     # --- lives ------------------------------------------------------------------------------------------------------
 
@@ -309,12 +351,14 @@ class Audit:
         self.failing = False
         self._up.clear()
         self._ready.clear()
+        self._prices.clear()  # a stamp that stood still before is the first one that the next life sees
 
     def recovered(self, events: Sequence[Event], state: Any) -> None:
         """See what a new process has made of the journal; its account must be the audit's."""
-        again = Shadow()
+        again, self.losses = Shadow(), Losses()
         for event in events:
             again.take(event)
+            self.losses.take(event)
         before, self.shadow, self.durable = self.shadow, again, Shadow()
         for event in events:
             self.durable.take(event)

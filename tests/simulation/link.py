@@ -127,8 +127,6 @@ class Link:
     def say(self, event: Message) -> None:
         """Tell an event of ours."""
         exchange, machine = self.exchange, self.exchange.machine
-        if isinstance(event, (e.PositionLiquidated, e.FundingPaid)):
-            exchange.lost_money = True  # it may be on its way when a snapshot is taken that has it
         if exchange.lose_answers and not self.silent:
             exchange.lose_answers -= 1
             if not self._gone:

@@ -70,6 +70,8 @@ class Plan(msgspec.Struct):
     """Questions are answered late, behind what is said of orders meanwhile."""
     delay: tuple[Nanoseconds, Nanoseconds]
     incidents: list[Incident]
+    strangers: list[Nanoseconds] = []
+    """When somebody else trades in the same account."""
 
 
 _WEIGHTS = {Fault.KILL: 5, Fault.POWER: 2, Fault.DROP: 2, Fault.CRASH: 2, Fault.LATE: 2}
@@ -100,4 +102,10 @@ def plan_of(seed: int) -> Plan:
         slow_answers=random.Random(f"{seed}.slow").random() < 0.15,
         delay=(1 * MS, 8 * MS) if fast else (20 * MS, 300 * MS),
         incidents=sorted(incidents, key=lambda one: one.at),
+        strangers=_strangers(random.Random(f"{seed}.strangers"), length),
     )
+
+
+def _strangers(rng: random.Random, length: Nanoseconds) -> list[Nanoseconds]:
+    """Return when somebody else trades: in most worlds never."""
+    return sorted(rng.randrange(500 * MS, length) for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 0, 0, 1, 2))))

@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from core import blotter, clock, connection, reconcile, recording, runtime, state
+from core import blotter, clock, compare, connection, looks, reconcile, recording, runtime, state
 from core.domain import commands as c
 from core.domain.approval import Approved, TradingState
 from core.domain.reports import PositionReport
 from core.engine import Engine
-from core.execution import brackets, exits, flatten, orders
+from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
+from core.guardian.watch import account, position
 from store.journal import file, writer
 
 HELP = {"Approved": Approved, "TradingState": TradingState, "PositionReport": PositionReport, "c": c}
@@ -68,6 +69,9 @@ def _changed(bug: Bug) -> Iterator[None]:
 
 _RECORDING, _LINK, _ORDERS = recording.Recording, connection.VenueLink, orders.Orders
 _NEVER_SEEN = Bug("", Engine, "_fill", "fill_key(market.venue, fill.fill_id) in state.blotter.fills", "False")
+_NO_LOSS = Bug(
+    "a position's loss is overlooked", position.PositionLoss, "judge", "if loss <= 0.0 or", "if True or", seed=47
+)
 
 BUGS = (
     # --- journal -----------------------------------------------------------------------------------------------------
@@ -141,7 +145,9 @@ BUGS = (
         " if one.status is OrderStatus.UNKNOWN]",
         seed=26,
     ),
-    Bug("an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=26),
+    Bug(
+        "an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=133
+    ),
     Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=10),
     Bug(
         "a fill is applied twice",
@@ -155,7 +161,7 @@ BUGS = (
     # --- reconciliation ----------------------------------------------------------------------------------------------
     Bug(
         "a missing report is taken for flat",
-        reconcile,
+        compare,
         "_positions",
         "for report in snapshot.positions:",
         "for report in snapshot.positions or [PositionReport(one, ZERO, ZERO, None, ZERO, now)"
@@ -171,28 +177,36 @@ BUGS = (
     ),
     Bug(
         "fills of the time away are not asked for",
-        _LINK,
-        "reconcile",
+        looks.Looks,
+        "look",
         "max(view.last_fill - OVERLAP_NS, 0)",
         "runtime.clock.now()",
         seed=4,
     ),
     Bug(
         "fills of a snapshot are passed over",
-        connection,
-        "reconcile",
+        reconcile,
+        "_fills",
         "for fill in snapshot.fills:",
         "for fill in ():",
         seed=4,
     ),
-    Bug("what has not left is called lost", connection, "underway", "frozenset(unsent)", "frozenset()", 821),
+    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 22),
     Bug(
         "what never arrived is never called so",
-        connection,
+        looks,
         "underway",
         "frozenset(silent) - unsent",
         "frozenset()",
-        4,
+        103,
+    ),
+    Bug(
+        "the no to a cancel takes a change back",
+        blotter.Blotter,
+        "change_refused",
+        "if isinstance(event, AmendRejected):",
+        "if True:",
+        seed=741,
     ),
     # --- guardian ----------------------------------------------------------------------------------------------------
     Bug(
@@ -235,6 +249,40 @@ BUGS = (
         "self.trading_state = TradingState.ACTIVE; self.run, self.mode =",
         seed=5,
     ),
+    _NO_LOSS,
+    Bug(
+        "the day's loss is overlooked",
+        account.DailyLoss,
+        "judge",
+        "if scene.blind or base <= 0.0:",
+        "if True:",
+        seed=873,
+    ),
+    Bug(
+        "a halt closes nothing",
+        guard.Guard,
+        "_halt",
+        "for instrument in open_:",
+        "for instrument in ():",
+        seed=507,
+        also=(_NO_LOSS,),
+    ),
+    Bug(
+        "a halt does not halt",
+        guard.Guard,
+        "_halt",
+        "if state.trading_state is not TradingState.HALTED:",
+        "if False:",
+        seed=454,
+    ),
+    Bug(
+        "a rule of the watch is told and not carried out",
+        guard.Guard,
+        "_act",
+        "self._exits.bring(verdict.instrument, verdict.target,",
+        "(verdict.instrument, verdict.target,",
+        seed=47,
+    ),
     # --- exits -------------------------------------------------------------------------------------------------------
     Bug(
         "an exit flips the position",
@@ -261,6 +309,22 @@ BUGS = (
     ),
     Bug("a flatten is tried once", exits.Exits, "_exit", "if now - pace.last < wait or", "if pace.tries or", seed=1),
     Bug(
+        "what was never held is never flat",
+        exits.Exits,
+        "confirmed",
+        "or market.holding not in positions",
+        "",
+        seed=454,
+    ),
+    Bug(
+        "the guardian's flat waits for no word",
+        exits.Exits,
+        "_reached",
+        "elif not closing.guarded:",
+        "elif True:",
+        seed=36,
+    ),
+    Bug(
         "a flatten waits for an alert",
         runtime.Runtime,
         "_tell",
@@ -276,7 +340,7 @@ BUGS = (
         "a step of the clock goes through",
         clock.LiveClock,
         "now",
-        "time.clock_gettime_ns(_SINCE_BOOT) + self._offset",
+        "time.clock_gettime_ns(SINCE_BOOT) + self._offset",
         "time.time_ns()",
         seed=34,
     ),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from core.clock import LiveClock
-from core.config import GuardianSettings
+from core.config import GuardianSettings, ReconcileSettings
 from core.domain.events import EngineStarted
 from core.domain.message import Command, Message
 from core.domain.order import OrderStatus
@@ -55,7 +55,13 @@ class Process:
         self.journal = world.disk.open()
         venues = [SimVenue(exchange, self.clock, self.within) for exchange in world.exchanges.values()]
         self.runtime = Runtime(
-            self.engine, self.journal, MemoryTickStore(), venues, self.clock, on_event=world.trouble.on_event
+            self.engine,
+            self.journal,
+            MemoryTickStore(),
+            venues,
+            self.clock,
+            reconcile=ReconcileSettings(every_s=3) if world.plan.strangers else None,
+            on_event=world.trouble.on_event,
         )
         self.runtime.server = world.trouble.server  # type: ignore[assignment]
         self.up = False

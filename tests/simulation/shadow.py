@@ -8,7 +8,7 @@ import msgspec
 from core.domain import events as e
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_of
-from core.domain.message import Event
+from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, Side
 
 ZERO = Decimal(0)
@@ -22,6 +22,8 @@ class Mine(msgspec.Struct):
     filled: Decimal = ZERO
     asked: Decimal = ZERO
     sent: bool = False
+    amended: Nanoseconds = 0
+    """The exchange's stamp of the last change: an older one that is told again is none."""
 
     @property
     def left(self) -> Decimal:
@@ -96,9 +98,14 @@ class Shadow:
         if isinstance(event, e.AmendSubmitted):
             mine.asked = event.quantity or ZERO
             return
+        if isinstance(event, e.OrderAmended):
+            if event.ts_exchange < mine.amended:
+                return
+            mine.amended = event.ts_exchange
         mine.asked = ZERO
         if isinstance(event, e.OrderAmended) and event.quantity is not None:
             mine.order = msgspec.structs.replace(mine.order, quantity=event.quantity)
+            mine.open = mine.open and mine.filled < event.quantity
 
     def exits(self, instrument: InstrumentId, side: Side, but: ClientOrderId) -> Decimal:
         """Return what exits that may be at the exchange would still close."""

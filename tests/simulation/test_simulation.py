@@ -14,16 +14,12 @@ from tests.simulation.world import simulate
 SEEDS = 1000
 PARTS = 20
 SAME = (0, 4, 479)
-OPEN = frozenset({454, 542, 741, 856, 873, 943})
-"""Seeds that show what is not mended yet: docs/reliability.md says what. Each leaves this list with its cause."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_goes_wrong_on_any_seed(part: int) -> None:
     size = SEEDS // PARTS
     for seed in range(part * size, (part + 1) * size):
-        if seed in OPEN:
-            continue
         result = simulate(seed)
         steps = "\n".join(step[:300] for step in result.recent[-40:])
         assert not result.wrong, f"{steps}\nseed {seed}: {result.wrong[0]}\nrun it again: make simulate SEED={seed}"

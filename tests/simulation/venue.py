@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
-from core.domain.identifiers import Asset, VenueId
+from core.domain.identifiers import Asset, ClientOrderId, VenueId
 from core.domain.instrument import Instrument
 from core.domain.message import Message, Nanoseconds
-from core.domain.order import Operation, OrderType, TimeInForce
+from core.domain.order import Operation, Order, OrderType, Side, TimeInForce
 from core.domain.reports import VenueSnapshot
 from core.ports import Abilities
 from tests.simulation.machine import MS, Machine
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from tests.simulation.link import Link
 
 Request = SubmitOrder | AmendOrder | CancelOrder
+STRANGE = "web"
+"""How the ids of orders begin that somebody else sends."""
 _WORKING = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
@@ -80,10 +84,10 @@ class Exchange:
         self.feed: dict[str, Nanoseconds] = {}
         """What is wrong with the prices that are sent, and until when."""
         self.lose_requests = self.lose_receipts = self.lose_answers = self.reject = 0
+        self.strange = random.Random(f"{plan.seed}.{venue}.strange")
+        self._strangers = 0
         self.still = False
         """Prices stand."""
-        self.lost_money = False
-        """Funding or a liquidation fee may not have been told."""
         self._prices = {one.id: 60_000.0 if one.base == "BTC" else 3_000.0 for one in instruments}
         self._update = 0
         self._stamp: Nanoseconds = 0
@@ -151,19 +155,34 @@ class Exchange:
         else:
             self.matching.cancel(command, now)
 
+    def stranger(self) -> None:
+        """Have somebody else trade in this account, with orders of no record of ours; their words come to us too."""
+        rng, now = self.strange, self.machine.utc
+        one = rng.choice(self.instruments)
+        self._strangers += 1
+        id_ = ClientOrderId(f"{STRANGE}{self._strangers}")
+        side = rng.choice((Side.BUY, Side.SELL))
+        low = max(one.min_size, one.ceil_size(one.min_notional * 2 / Decimal(repr(self._prices[one.id]))))
+        quantity = low * rng.randrange(1, 6)
+        if rng.random() < 0.5:
+            order = Order(one.id, side, quantity, client_order_id=id_, venue=self.id)
+        else:
+            away = Decimal(repr(self._prices[one.id] * (1 - side.sign * 0.03)))
+            price = one.quantise_price(away)
+            order = Order(one.id, side, quantity, OrderType.LIMIT, price, client_order_id=id_, venue=self.id)
+        self.matching.submit(SubmitOrder(order, "web", now), now)
+
     def _out(self, event: Message) -> None:
         self.watcher.happened(self.id, event)
         if self.link is not None:
             self.link.say(event)
-        elif isinstance(event, (e.PositionLiquidated, e.FundingPaid)):
-            self.lost_money = True
 
     def snapshot(self, since: Nanoseconds) -> VenueSnapshot:
         """Return what there is; without positions while those are left out."""
         self.matching.advance(self.machine.utc)
         found = self.matching.snapshot(since)
         if self.machine.now < self.no_positions_until:
-            found = VenueSnapshot(found.venue, found.ts_exchange, found.open_orders, found.fills, (), found.balances)
+            found = msgspec.structs.replace(found, positions=())
         return found
 
     def heal(self) -> None:

@@ -146,6 +146,18 @@ def test_what_others_keep_from_being_closed_is_not_flat() -> None:
     assert [type(one) for one in of(tick(engine, T0 + 31 * S), w.ExitEscalated)] == [w.ExitEscalated]
 
 
+def test_what_was_never_held_is_flat_when_its_venue_has_answered() -> None:
+    """Only an order was open there. No venue reports a position that never was: nothing else would ever be said."""
+    engine = opened(settings=WIDE, abilities={PERP: ABLE})
+    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "59000"))
+    accept(engine, id_)
+    bring(engine)
+    engine.process(e.OrderCancelled(id_, "asked", T0 + 5 * MS, T0 + 5 * MS))
+    assert engine.state.exits.flattening, "the venue has not answered since"
+    assert not of(confirmed(engine, T0 + 4 * MS), e.FlattenEnded), "asked before the order was over"
+    assert [end.flat for end in of(confirmed(engine, T0 + 6 * MS), e.FlattenEnded)] == [True]
+
+
 def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     engine = desk()
     (first,) = exits(bring(engine))
@@ -163,16 +175,16 @@ def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     assert 11 <= sent_later <= 13, "every five seconds"
 
 
-def test_where_nothing_was_ever_held_the_end_of_the_orders_is_enough() -> None:
+def test_where_nothing_was_ever_held_a_late_fill_is_closed_again() -> None:
     engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
     entry = sent(engine, order(BTC_PERP, Side.BUY, "1", "50000"))
     accept(engine, entry)
     effects = bring(engine)
     assert [type(one.command) for one in of(effects, Approved)] == [c.CancelOrder]
-    effects = list(engine.process(e.OrderCancelled(entry, "asked", T0 + MS, T0 + MS)))
-    (end,) = of(effects, e.FlattenEnded)
+    engine.process(e.OrderCancelled(entry, "asked", T0 + MS, T0 + MS))
+    (end,) = of(confirmed(engine, T0 + 2 * MS), e.FlattenEnded)
     assert (end.flat, engine.state.exits.flattening) == (True, {}), "no venue reports a position that never was"
-    engine.process(fill(BTC_PERP, Side.BUY, "1", "50000", "late", entry, T0 + 2 * MS))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "50000", "late", entry, T0 + 3 * MS))
     assert engine.state.exits.flattening, "a fill behind it is closed again"
 
 
@@ -302,3 +314,46 @@ def test_a_restarted_engine_goes_on_with_a_reduction() -> None:
 def test_dust_is_no_exit(target: str) -> None:
     engine = desk("0.0005" if target == "0" else "0.4005")
     assert not exits(bring(engine, target))
+
+
+# --- what fails beside an exit ----------------------------------------------------------------------------------------
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("a side computation fails")
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("core.engine.mark_account", ""),
+        ("_guard", "timer"),
+        ("_guard", "follow"),
+        ("_alerts", "look"),
+        ("_orders", "expire"),
+        ("_protection", "timer"),
+    ],
+)
+def test_an_exit_goes_on_whatever_fails_beside_it(where: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invariant 9: the timer tries an exit again that its venue refused, with any of its other duties broken."""
+    engine = desk(strict=False)
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
+    if name:
+        monkeypatch.setattr(getattr(engine, where), name, broken)
+    else:
+        monkeypatch.setattr(where, broken)
+    (first,) = exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))
+    engine.process(e.OrderRejected(first.client_order_id, "busy", T0, T0))
+    assert [one.instrument for one in exits(tick(engine, T0 + 2 * S))] == [BTC_PERP.id]
+
+
+def test_an_instrument_whose_exit_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = desk(strict=False)
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
+    for one in exits(list(engine.process(c.Flatten(None, "me", T0)))):
+        engine.process(e.OrderRejected(one.client_order_id, "busy", T0, T0))
+    step = engine._exits.step
+    failing = next(iter(engine.state.exits.flattening))
+    monkeypatch.setattr(engine._exits, "step", lambda one: broken() if one == failing else step(one))
+    others = [one for one in engine.state.exits.flattening if one != failing]
+    assert others == [one.instrument for one in exits(tick(engine, T0 + 2 * S))] != []

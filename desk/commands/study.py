@@ -1,20 +1,34 @@
 """``tradedeck study``: search a strategy's parameters, and look at what was found."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from desk.options import HomeOption, JsonOption
 
+if TYPE_CHECKING:
+    from desk.paths import Home
+
 app = typer.Typer(help="Search a strategy's parameters over walk-forward windows.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")]
+
+
+def _place(home: Path | None) -> "Home":
+    """Return the home, named for the worker processes too: the imported candles lie in it."""
+    import os
+
+    from desk.paths import HOME_VARIABLE, home_at
+
+    place = home_at(home)
+    os.environ[HOME_VARIABLE] = str(place.root)
+    return place
 
 
 @app.command()
 def new(
     file: Annotated[Path, typer.Argument(help="The file to write.", metavar="FILE")],
-    strategy: Annotated[str, typer.Option("--strategy", help="What is searched.")] = "ema_cross",
+    strategy: Annotated[str, typer.Option("--strategy", help="What is searched.")] = "rsi_ema",
 ) -> None:
     """Write a study's file with every key and a comment."""
     import re
@@ -45,9 +59,8 @@ def run(
     from core.errors import ResearchError
     from desk import studying
     from desk.output import write_json
-    from desk.paths import home_at
 
-    place = home_at(home)
+    place = _place(home)
     ended = asyncio.run(studying.run(place, studying.folder_for(place, what), quiet=as_json))
     if ended.state is StudyState.FAILED:
         raise ResearchError(f"{ended.id} failed: {ended.reason}")
@@ -62,9 +75,8 @@ def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the studies and how they stand."""
     from desk import studying
     from desk.output import write_json
-    from desk.paths import home_at
 
-    found = studying.standings(home_at(home))
+    found = studying.standings(_place(home))
     if as_json:
         write_json([_named(one) for one in found])
     else:
@@ -81,10 +93,9 @@ def show(
     """Show the best trials of a study's newest window."""
     from desk import studying
     from desk.output import write_json
-    from desk.paths import home_at
     from research.findings import Findings
 
-    found = Findings(studying.folder_of(home_at(home), study)).trials(limit)
+    found = Findings(studying.folder_of(_place(home), study)).trials(limit)
     if as_json:
         write_json([_named(one) for one in found.trials])
     else:
@@ -103,10 +114,9 @@ def report(
 
     from desk import studying
     from desk.output import write_json
-    from desk.paths import home_at
     from research.findings import Findings
 
-    findings = Findings(studying.folder_of(home_at(home), study))
+    findings = Findings(studying.folder_of(_place(home), study))
     made = findings.report(findings.trials(1).trials[0].number if trial is None else trial)
     if as_json:
         write_json({**msgspec.structs.asdict(made), "trial": _named(made.trial), "gates": [*map(_named, made.gates)]})
@@ -119,10 +129,9 @@ def stop(study: Name, home: HomeOption = None) -> None:
     """Stop a running study after the batches under way; what its trials found stays."""
     from desk import studying
     from desk.output import write
-    from desk.paths import home_at
     from research.running import is_held
 
-    folder = studying.folder_of(home_at(home), study)
+    folder = studying.folder_of(_place(home), study)
     if not is_held(folder):
         write(f"{study} is not running")
         return

@@ -1,0 +1,139 @@
+"""The library's strategies in a study: the same back-tests as by hand, over a span, with margin and costs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import ResearchError
+from core.strategy.library import MODELS, checked, signals
+from core.strategy.signals import Bars, Indicators
+from research.dataset import contract_of
+from research.simulator import Account, Market, Sets, Tariff, simulate
+from research.strategies import evaluator
+from research.study import StudyFile, parse
+from research.walkforward import Span
+from store.candles import CandleKind, CandleStore, Series, SeriesName
+
+HOUR_NS = 3_600_000_000_000
+FIRST_NS = 1_704_067_200_000_000_000
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+STUDY = """
+[study]
+name = "s"
+strategy = "{strategy}"
+[data]
+path = "{path}"
+symbols = ["BTCUSDT", "ETHUSDT"]
+[account]
+fee = 0.0004
+[space]
+{name} = {{ low = 2, high = 9 }}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two symbols of random hours, the second from a week later on."""
+    folder = tmp_path_factory.mktemp("candles")
+    for seed, symbol in enumerate(SYMBOLS):
+        rng = np.random.default_rng(seed)
+        size = 1500 - 168 * seed
+        close = 1000.0 * np.exp(np.cumsum(rng.normal(0, 0.008, size)))
+        opened = np.r_[1000.0, close[:-1]]
+        high, low = np.maximum(opened, close) * 1.002, np.minimum(opened, close) * 0.998
+        ts = FIRST_NS + (1500 - size + np.arange(size, dtype=np.int64)) * HOUR_NS
+        columns = {"open": opened, "high": high, "low": low, "close": close, "volume": rng.uniform(1, 9, size)}
+        CandleStore(folder).write(Series(SeriesName("BINANCE-FUTURES", symbol, CandleKind.CANDLES, "1h"), ts, columns))
+    return folder
+
+
+def study(folder: Path, strategy: str = "rsi_ema", name: str = "fast") -> StudyFile:
+    return parse(STUDY.format(strategy=strategy, path=folder, name=name))
+
+
+def by_hand(folder: Path, symbol: str, chosen: dict[str, float], span: Span, account: Account, **sizes: Any) -> Any:
+    """Return equity and trades of one set, by the signals of every bar of the whole series."""
+    series = CandleStore(folder).read(SeriesName("BINANCE-FUTURES", symbol, CandleKind.CANDLES, "1h"))
+    columns = [series.columns[key] for key in ("open", "high", "low", "close", "volume")]
+    found = signals(
+        MODELS["rsi_ema"], Indicators(Bars.of(series.ts, columns, HOUR_NS)), checked(MODELS["rsi_ema"], chosen)
+    )
+    acts = np.r_[np.uint8(0), found[:-1]]  # a bar's signal acts at the next bar's open
+    inside = slice(*np.searchsorted(series.ts, [span.start, span.stop]))
+    opened, high, low, close = (column[inside] for column in columns[:4])
+    brackets = contract_of(series.name).brackets
+    market = Market(
+        series.ts[inside], (opened, high, low, close), tariff=Tariff(fees=((0, 0.0004),), tiers=((0, brackets),))
+    )
+    when = np.arange(market.size)
+    return simulate(market, account, Sets(bars=when, signals=acts[inside][None], **sizes), trades=True)
+
+
+def test_a_set_over_a_span_is_the_back_test_by_hand(folder: Path) -> None:
+    """Indicators know the bars before the span, money does not."""
+    library = evaluator(study(folder))
+    span = Span(FIRST_NS + 900 * HOUR_NS, FIRST_NS + 1400 * HOUR_NS)
+    chosen = {"fast": 3.0, "slow": 20.0, "rsi_window": 5.0}
+    found = library.evaluate([{**chosen, "leverage": 3}, {**chosen, "stop": 0.02}], span)
+    for column, symbol in enumerate(SYMBOLS):
+        account = Account(cash=10_000.0, slippage=0.0002)
+        for row, sizes in enumerate(({"leverage": 3.0}, {"stop": 0.02})):
+            runs, _ = by_hand(folder, symbol, chosen, span, account, fraction=1.0, **sizes)
+            assert runs["trades"][0] > 5
+            for name in ("equity", "drawdown", "trades", "fees", "liquidated"):
+                assert found[name][row, column] == pytest.approx(runs[name][0], rel=1e-12), (symbol, row, name)
+    profits = library.profits({**chosen, "leverage": 3}, span)
+    assert profits.sum() == pytest.approx((found["equity"][0] - 10_000.0).sum())
+    dearer = library.evaluate([{**chosen, "leverage": 3}], span, slippage=2.0)
+    assert (dearer["equity"] < found["equity"][:1]).all()
+
+
+def test_the_span_is_what_all_symbols_have(folder: Path) -> None:
+    library = evaluator(study(folder))
+    assert library.span == Span(FIRST_NS + 168 * HOUR_NS, FIRST_NS + 1500 * HOUR_NS)
+
+
+@pytest.mark.parametrize("strategy", sorted(MODELS))
+def test_every_strategy_of_the_library_is_evaluated(folder: Path, strategy: str) -> None:
+    library = evaluator(study(folder, strategy, MODELS[strategy].parameters[0].name))
+    runs = library.evaluate([{}, {"leverage": 2.0}], library.span)
+    assert runs.shape == (2, 2)
+    assert np.isfinite(runs["equity"]).all()
+    assert (runs["bars_held"] <= 1500).all()
+
+
+def test_a_set_that_is_none_earns_nothing_and_ends_no_study(folder: Path) -> None:
+    library = evaluator(study(folder))
+    runs = library.evaluate([{"fast": 30, "slow": 20}, {"fast": 3, "slow": 20}], library.span)
+    assert list(runs["trades"][0]) == [0, 0]
+    assert list(runs["equity"][0]) == [10_000.0, 10_000.0]
+    assert (runs["trades"][1] > 0).all()
+    assert library.profits({"fast": 30, "slow": 20}, library.span).size == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("rsi_ema", "nothing_such"), 'no strategy "nothing_such" in the library; it has bollinger'),
+        (("fast =", "fats ="), 'rsi_ema has no parameter "fats"'),
+        (('["BTCUSDT", "ETHUSDT"]', "[]"), "symbols is empty"),
+        (('"ETHUSDT"', '"XRPUSDT"'), "nobody has imported 1h candles of XRPUSDT"),
+        (('["BTC', "x"), "expected TOML"),
+    ],
+)
+def test_what_cannot_be_studied_is_refused_in_words(folder: Path, change: tuple[str, str], words: str) -> None:
+    text = STUDY.format(strategy="rsi_ema", path=folder, name="fast").replace(*change)
+    with pytest.raises(ResearchError, match=words):
+        evaluator(parse(text))
+
+
+def test_without_a_folder_the_home_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = STUDY.format(strategy="rsi_ema", path="", name="fast")
+    (tmp_path / "data").symlink_to(folder)
+    monkeypatch.setenv("TRADEDECK_HOME", str(tmp_path))
+    assert evaluator(parse(text)).span.days == pytest.approx(1332 / 24)
+    monkeypatch.delenv("TRADEDECK_HOME")
+    with pytest.raises(ResearchError, match="no home is named"):
+        evaluator(parse(text))

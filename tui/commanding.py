@@ -1,7 +1,5 @@
 """The safety catch of a terminal: it commands only while armed, and of several terminals only the one with control."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,8 @@ from tui.viewer import Viewer
 class Commanding(Viewer):
     """A view that can be armed, while it holds control."""
 
-    def __init__(
-        self,
-        socket: Path,
-        settings: TerminalSettings | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        **options: Any,
-    ) -> None:
+    def __init__(self, socket: Path, settings: TerminalSettings | None = None, **options: Any) -> None:
         super().__init__(socket, settings, **options)
-        self._clock = clock
         self.arming = Arming()
 
     async def on_event(self, event: events.Event) -> None:

@@ -48,6 +48,7 @@ class Viewer(Looking):
         memory: Path | None = options.pop("memory", None)
         feed: Feed | None = options.pop("feed", None)
         self.wall: Callable[[], int] = options.pop("wall", time.time_ns)
+        self._clock: Callable[[], float] = options.pop("clock", time.monotonic)
         super().__init__(colourless=True if self.settings.colours == "none" else colourless, **options)
         self.feed = feed or Feed(socket, whereabouts(), view_only=view_only)
         self.armed = False
@@ -201,7 +202,7 @@ class Viewer(Looking):
             if yes:
                 self.exit(0)
 
-        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW), answered)
+        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW, clock=self._clock), answered)
 
     def on_deck_screen_in_depth(self, event: DeckScreen.InDepth) -> None:
         """Show a chosen instrument in depth, on the trade screen."""

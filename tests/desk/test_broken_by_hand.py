@@ -1,5 +1,6 @@
 """What a sceptical user broke by hand, one test each."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -47,6 +48,9 @@ def test_a_full_disk_behind_stdout_is_said_in_words() -> None:
 
 
 def test_a_time_with_a_zone_in_sql_is_answered_without_a_traceback(tmp_path: Path) -> None:
+    if importlib.util.find_spec("pytz"):  # DuckDB's own need for such a column; the research extra brings it
+        assert len(reader.query("SELECT now()", tmp_path).rows) == 1
+        return
     with pytest.raises(StoreError) as caught:
         reader.query("SELECT now()", tmp_path)
     assert "Traceback" not in str(caught.value)

@@ -1,6 +1,7 @@
 """The terminal in a browser: who may come in, and that a tab is a terminal of a running engine."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -103,7 +104,12 @@ async def test_a_tab_is_a_terminal_that_looks_on(house: House, tmp_path: Path, u
 
 def tabs() -> list[psutil.Process]:
     """List the terminals that this process serves."""
-    return [child for child in psutil.Process().children() if "tui.served" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # it has ended, and is being reaped
+            if "tui.served" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def browsers(house: House) -> list[Session]:  # noqa: F811

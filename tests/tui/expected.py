@@ -79,7 +79,10 @@ async def controlled_elsewhere(hand: Hand) -> None:
 
 async def staged(hand: Hand) -> None:
     """Arm, and fill in a ticket to buy at the market."""
-    await hand.press("A", "b", *"0.05", "up", "space", "down")
+    if not hand.app.arming.armed:
+        await hand.press("A")
+        await hand.sees(lambda: hand.app.arming.armed)
+    await hand.press("b", *"0.05", "up", "space", "down")
     await hand.sees(lambda: hand.app.arming.armed and hand.app.trade.ticket.open)
 
 

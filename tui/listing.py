@@ -1,5 +1,6 @@
 """Edit the watchlists: instruments in and out, up and down; lists made, renamed, deleted. Each edit is kept at once."""
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -162,7 +163,8 @@ class ListEditor(Modal[str]):
                 _ = self._change(lambda lists: w.delete(lists, name))
 
         lines = (f"{name} with {len(held)} instruments", "orders and positions stay as they are")
-        _ = self.app.push_screen(Confirm("Delete this watchlist", lines, Kind.VIEW), answered)
+        clock: Callable[[], float] = getattr(self.app, "_clock", time.monotonic)
+        _ = self.app.push_screen(Confirm("Delete this watchlist", lines, Kind.VIEW, clock=clock), answered)
 
     def _editable(self) -> bool:
         """Tell whether the shown list can be changed, and say why where it cannot."""

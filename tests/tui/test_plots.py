@@ -102,8 +102,9 @@ def test_the_curve_has_a_hole_where_nobody_looked_and_its_two_plots_share_their_
 
 async def test_the_wide_risk_screen_draws_equity_and_drawdown() -> None:
     _, text = await draw(200, 50, "risk")
-    for words in ("equity  24 h by minutes", "100 500┤", "   0.0%┤", "04:32", "14:32 "):
+    for words in ("equity  24 h by minutes", "100 500┤", "04:32", "14:32 "):
         assert words in text, words
+    assert "0.0%┤" in text or "-0.5%┤" in text, "the drawdown has one line here: which end it names is plotext's choice"
     assert "no curve yet" in (await draw(200, 50, "risk", "empty"))[1]
 
 

@@ -147,6 +147,12 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     data_to: Nanoseconds = 0
     code_version: str = ""
     hash: str = ""
+    strategy: str = ""
+    """The library's strategy that takes the parameters."""
+    interval: str = ""
+    """The bars it is decided on, such as ``1h``."""
+    capital: float = 0.0
+    """What each instrument's own account began with in the study, in its quote asset: what a live one begins with."""
 
     @property
     def key(self) -> str:
@@ -173,6 +179,17 @@ class RollBackConfig(Command, frozen=True):
     strategy_id: str
     version: int
     over: int = 0
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+class AdoptConfig(Command, frozen=True):
+    """Have a strategy run by this config from the next bar on, if the guardian allows it; the engine's own.
+
+    One that is history ends its strategy: what it holds is closed and nothing takes its place.
+    """
+
+    config: Config
     origin: str = ""
     ts: Nanoseconds = 0
 

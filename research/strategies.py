@@ -51,7 +51,7 @@ class Library:
     def evaluate(self, parameters: Sequence[Parameters], span: Span, *, slippage: float = 1.0) -> NDArray[np.void]:
         """Return ``research.records.RUN`` records (sets, symbols); ``slippage`` multiplies the account's."""
         found = np.zeros((len(parameters), len(self.parts)), RUN)
-        found["equity"], found["liquidated"] = self.cash, -1  # what cannot be traded earns nothing
+        found["equity"], found["liquidated"], found["leverage"] = self.cash, -1, 1.0  # what is no set earns nothing
         rules, sizes, fit = self._split(parameters)
         for symbol in range(len(self.parts)):
             first, market = self._cut(symbol, span)

@@ -15,6 +15,7 @@ from msgspec import Meta
 from core.config_file import expectation, line_numbers, toml_value
 from core.domain.studies import Parameter
 from core.errors import ResearchError
+from core.strategy.library import MODELS
 from research.gates import Bounds
 from research.metrics import Objective
 from research.walkforward import Windows
@@ -209,7 +210,23 @@ def _complaint(error: str, tree: Mapping[str, Any], name: str, lines: Mapping[st
     return f"{_at(name, lines, f'{section}.{key}')} [{section}] {key}: {expectation(what)} (got {toml_value(value)})"
 
 
-EXAMPLE = """\
+def example(name: str, strategy: str) -> str:
+    """Return a study's file with every key and a comment; it searches all that the strategy lets one choose.
+
+    Raises:
+        ResearchError: no such strategy.
+    """
+    model = MODELS.get(strategy)
+    if model is None:
+        raise ResearchError(f'no strategy "{strategy}" in the library; it has {", ".join(sorted(MODELS))}')
+    space = [
+        f"{one.name} = {{ low = {one.low:g}, high = {one.high:g}, step = {one.step:g} }}  # {one.meaning}"
+        for one in model.parameters
+    ]
+    return _EXAMPLE.format(name=name, strategy=strategy, space="\n".join(space))
+
+
+_EXAMPLE = """\
 # A study: what is searched, on which data, how it is judged. Unknown keys are refused.
 
 [study]
@@ -237,8 +254,7 @@ fraction = 1.0        # of equity, times leverage, is a position
 max_position_size = 0.0
 
 [space]               # what is searched
-fast = {{ low = 5, high = 50, step = 1 }}
-slow = {{ low = 60, high = 300, step = 5 }}
+{space}
 leverage = {{ low = 1, high = 10, step = 1 }}
 
 [fixed]               # what is not

@@ -35,12 +35,12 @@ def new(
 
     from core.errors import ResearchError
     from desk.output import write
-    from research.study import EXAMPLE, parse
+    from research.study import example, parse
 
     if file.exists():
         raise ResearchError(f"{file} is there already; name another")
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._") or "study"
-    text = EXAMPLE.format(name=name, strategy=strategy)
+    text = example(name, strategy)
     parse(text, file.name)
     file.write_text(text, encoding="utf-8")
     write(f"{file} written; edit it, then: tradedeck study run {file}")

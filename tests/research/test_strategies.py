@@ -10,6 +10,7 @@ from core.errors import ResearchError
 from core.strategy.library import MODELS, checked, signals
 from core.strategy.signals import Bars, Indicators
 from research.dataset import contract_of
+from research.metrics import Objective, from_runs
 from research.simulator import Account, Market, Sets, Tariff, simulate
 from research.strategies import evaluator
 from research.study import StudyFile, parse
@@ -109,6 +110,8 @@ def test_a_set_that_is_none_earns_nothing_and_ends_no_study(folder: Path) -> Non
     runs = library.evaluate([{"fast": 30, "slow": 20}, {"fast": 3, "slow": 20}], library.span)
     assert list(runs["trades"][0]) == [0, 0]
     assert list(runs["equity"][0]) == [10_000.0, 10_000.0]
+    none_needed = from_runs(runs[0], 10_000.0, 100.0, Objective(least_trades=0))
+    assert none_needed.score == 0.0, "nor does an objective that asks for no trades"
     assert (runs["trades"][1] > 0).all()
     assert library.profits({"fast": 30, "slow": 20}, library.span).size == 0
 

@@ -3,8 +3,9 @@
 import pytest
 
 from core.errors import ResearchError
+from core.strategy.library import MODELS
 from research.evaluator import factory
-from research.study import EXAMPLE, Range, nanoseconds, parse
+from research.study import Range, example, nanoseconds, parse
 
 SMALL = """\
 [study]
@@ -25,10 +26,17 @@ def test_a_small_file_takes_the_defaults() -> None:
     assert made.gates.most_pbo == 0.2
 
 
-def test_the_example_is_a_whole_file() -> None:
-    made = parse(EXAMPLE.format(name="one", strategy="ema_cross"))
+@pytest.mark.parametrize("strategy", sorted(MODELS))
+def test_the_example_is_a_whole_file_for_every_strategy(strategy: str) -> None:
+    made = parse(example("one", strategy))
     assert made.study.name == "one"
     assert made.space["leverage"] == Range(low=1, high=10, step=1)
+    assert set(made.space) == {"leverage", *(one.name for one in MODELS[strategy].parameters)}
+
+
+def test_no_example_of_a_strategy_that_is_not_there() -> None:
+    with pytest.raises(ResearchError, match='no strategy "emacross" in the library; it has bollinger'):
+        example("one", "emacross")
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,9 @@ class AlertSettings(Section, frozen=True):
     day_loss_frac: Annotated[float, about("loss since the day's start, of its equity then", ge=0)] = 0.02
     position_loss_frac: Annotated[float, about("open loss of one position", ge=0)] = 0.01
     limit_used_frac: Annotated[float, about("a limit of the guardian's is used this far", ge=0)] = 0.8
+    divergence_bps: Annotated[
+        float, about("a strategy's profit is this far from its study's on the same bars (bps of its capital)", ge=0)
+    ] = 50.0
     fills: Annotated[bool, about("each order that fills")] = True
     refusals: Annotated[bool, about("orders that the guardian denies or a venue rejects")] = True
     gaps: Annotated[bool, about("updates missing from a feed")] = True

@@ -20,6 +20,7 @@ from core.domain.risk import RiskView
 from core.domain.studies import TrialReport, Trials
 from core.frames import AskEquity, AskRisk, AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
 from core.state import StateImage
+from core.strategies import StrategyView
 
 PROTOCOL = 3
 Question = frames.Question
@@ -115,6 +116,7 @@ class Status(msgspec.Struct, frozen=True):
     loosened: tuple[str, ...] = ()
     """Limits that a change of the settings has loosened, and nobody has tightened since."""
     sentinel: SentinelStatus | None = None
+    strategies: tuple[StrategyView, ...] = ()
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from core.domain.order import Order, OrderRecord, OrderStatus, Side
 from core.guardian.guardian import Guardian
 from core.protocol import FeedView, LimitView, PositionView, Status, VenueReport
 from core.state import State
+from core.strategies import strategies
 
 CENT = Decimal("0.00000001")
 MS: Nanoseconds = 1_000_000
@@ -58,6 +59,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         differences=len(state.differences.waiting),
         loosened=state.limits.words(),
         sentinel=state.guard.status,
+        strategies=strategies(state.configs, state.markets),
     )
 
 

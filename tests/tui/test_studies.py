@@ -16,6 +16,7 @@ from tests.tui.research import CONFIGS, GATES, T0, TRIALS, Lab, report, studies
 from tui import plots, studying
 from tui.app import TerminalApp
 from tui.lines import plain
+from tui.screens.configs import provenance_lines
 from tui.screens.report import Reading, drawdowns, equity_lines, report_lines
 from tui.trading import Nothing
 from tui.viewer import Viewer
@@ -216,3 +217,12 @@ def test_the_plateau_marks_the_trial_and_leaves_what_was_not_tried_blank() -> No
     lines = [plain(line) for line in plots.plateau_lines(plateau, {"x": 1, "y": 20.0}, 13, 5)]
     assert lines[1:] == [" 10 ···   ███", " 20 ◆  ░░░███"]
     assert all(len(line) <= 13 for line in lines)
+
+
+def test_a_config_says_first_what_runs_of_its_strategy() -> None:
+    lines = [
+        plain(line) for line in provenance_lines(CONFIGS[0], 80, ("ema v6 runs since noon", "  flat"), local=False)
+    ]
+    assert lines[0].split() == ["now", "ema", "v6", "runs", "since", "noon"]
+    assert lines[1].split() == ["flat"]
+    assert "parameters" in lines[2]

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from core.config import Places, Settings
     from core.domain.alerts import TargetStatus
     from core.domain.instrument import Instrument
+    from core.domain.market import Bar
     from core.domain.message import Event
+    from core.outbox import PastWanted
     from core.ports import Clock, Venue
     from core.runtime import Runtime
+    from core.warming import Imported
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------
@@ -72,7 +75,19 @@ def build_engine(
         on_event=on_event,
     )
     runtime.risk.scenarios = settings.risk.scenarios
+    runtime.warming.imported = imported_bars(home, runtime)
     return runtime
+
+
+def imported_bars(home: Home, runtime: "Runtime") -> "Imported":
+    """Return what brings strategies the candles of this home that were imported."""
+    from desk.imported import imported
+
+    async def bring(wanted: "PastWanted") -> "Sequence[Bar]":
+        market = runtime.engine.state.markets[wanted.instrument]
+        return await imported(home, market.venue, market.instrument.raw_symbol, wanted)
+
+    return bring
 
 
 def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = "engine") -> "list[Venue]":

@@ -115,6 +115,8 @@ class Status(msgspec.Struct, frozen=True):
     loosened: tuple[str, ...] = ()
     """Limits that a change of the settings has loosened, and nobody has tightened since."""
     sentinel: SentinelStatus | None = None
+    configs: str = ""
+    """Why promotions are not heard of, and what strategies run by meanwhile; empty where all is well."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

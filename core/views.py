@@ -58,6 +58,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         differences=len(state.differences.waiting),
         loosened=state.limits.words(),
         sentinel=state.guard.status,
+        configs=state.studies.trouble,
     )
 
 

@@ -47,6 +47,7 @@ def status(view: Status) -> Json:
         "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
         "sentinel": sentinel(view),
+        "configs": view.configs,
     }
 
 

@@ -13,12 +13,15 @@ import msgspec
 
 from core.config import Settings
 from core.config_file import load
+from core.domain.studies import ConfigStatus
 from core.errors import ClientError, TradedeckError
 from core.protocol import AskStatus, Status
 from desk import alerting, services
 from desk.commands.shown import sentinel_words
+from desk.configs import in_use, opened
 from desk.paths import Home, Role
 from desk.session import talk
+from store.postgres import PostgresServer
 from tui.fit import unfit
 
 OLDEST_PYTHON = (3, 11)
@@ -93,6 +96,8 @@ def _home(home: Home) -> Iterator[Finding]:
     yield from _secrets(home)
     if settings.alerts.targets:
         yield _targets(home, settings)
+    if in_use(home, settings):
+        yield _configs(home, settings)
     yield _disk(home, settings)
     if home.journal.exists():
         yield _journal(home)
@@ -116,6 +121,21 @@ def _targets(home: Home, settings: Settings) -> Finding:
     except TradedeckError as error:
         return Finding("alerts", "wrong", str(error), "correct it; the engine does not start with it")
     return Finding("alerts", "ok", f"go to {', '.join(names)}")
+
+
+def _configs(home: Home, settings: Settings) -> Finding:
+    """Look at the promoted configs; a PostgreSQL of the home's own is not started for it."""
+    if not settings.configs.dsn and not PostgresServer(home.postgres, home.reach / home.postgres.name).listens():
+        return Finding("configs", "note", "the home's PostgreSQL does not run", "the engine, or a promotion, starts it")
+    try:
+        with opened(home, settings) as store:
+            found, where = store.newest(), store.words
+    except TradedeckError as error:
+        return Finding("configs", "wrong", str(error), "strategies run by the last promoted set until it is back")
+    if found.damaged:
+        return Finding("configs", "wrong", " ".join(found.damaged), "tradedeck configs ls")
+    count = sum(config.status is ConfigStatus.ACTIVE for config in found.configs)
+    return Finding("configs", "ok", f"{count} active in {where}")
 
 
 def _disk(home: Home, settings: Settings) -> Finding:

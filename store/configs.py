@@ -1,7 +1,6 @@
 """Promoted configs in PostgreSQL: one active row a strategy, a history that stays, one transaction a change."""
 
 import contextlib
-import getpass
 import time
 from collections.abc import Iterator
 from typing import Any, Protocol, Self
@@ -141,6 +140,15 @@ class ConfigStore:
         """
         return self._one("SELECT {} FROM active_configs WHERE strategy_id = %s AND status = 'active'", strategy_id)
 
+    def active_version(self, strategy_id: str) -> int:
+        """Return which version is active, sound or not; 0 where none is."""
+        with self._saying():
+            if not self._is_there():
+                return 0
+            query = "SELECT version FROM active_configs WHERE strategy_id = %s AND status = 'active'"
+            row = self._connection.execute(query, (strategy_id,)).fetchone()
+        return int(row["version"]) if row is not None else 0
+
     def version(self, strategy_id: str, version: int) -> Config:
         """Return one version.
 
@@ -205,8 +213,10 @@ class ConfigStore:
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
-    def promote(self, config: Config, over: int) -> Config:
+    def promote(self, config: Config, over: int, who: str) -> Config:
         """Make a config active as the next version and return it so; ``over`` is the version it was compared with.
+
+        ``who`` is the name of the person it is promoted by.
 
         Raises:
             PromotionRefused: another one is active by now, or it holds a number that is none.
@@ -216,9 +226,9 @@ class ConfigStore:
         wrong = flaw(config)
         if wrong:
             raise PromotionRefused(f"{config.strategy_id} cannot be promoted: {wrong}")
-        return self._change(config, over, ConfigStatus.ACTIVE)
+        return self._change(config, over, who, ConfigStatus.ACTIVE)
 
-    def roll_back(self, strategy_id: str, version: int, over: int) -> Config:
+    def roll_back(self, strategy_id: str, version: int, over: int, who: str) -> Config:
         """Make an earlier version active again, as a new one.
 
         Raises:
@@ -228,9 +238,9 @@ class ConfigStore:
         earlier = self.version(strategy_id, version)
         if earlier.status is ConfigStatus.ACTIVE:
             raise PromotionRefused(f"{earlier.key} is active already: choose an earlier version")
-        return self._change(earlier, over, ConfigStatus.ACTIVE)
+        return self._change(earlier, over, who, ConfigStatus.ACTIVE)
 
-    def retire(self, strategy_id: str, over: int) -> Config:
+    def retire(self, strategy_id: str, over: int, who: str) -> Config:
         """End a strategy: a new row, which is history from the start, says that nothing is active any more.
 
         Raises:
@@ -239,7 +249,7 @@ class ConfigStore:
         if not over:
             raise PromotionRefused(f"nothing of {strategy_id} is active: there is nothing to retire")
         last = self._one_of(self.history(strategy_id), over)
-        return self._change(last, over, ConfigStatus.HISTORY)
+        return self._change(last, over, who, ConfigStatus.HISTORY)
 
     @staticmethod
     def _one_of(found: Found, version: int) -> Config:
@@ -249,12 +259,12 @@ class ConfigStore:
             return config
         raise ConfigDamaged(" ".join(found.damaged) or "nothing was ever promoted under this name")
 
-    def _change(self, config: Config, over: int, status: ConfigStatus) -> Config:
+    def _change(self, config: Config, over: int, who: str, status: ConfigStatus) -> Config:
         with self._saying():
             self._connection.autocommit = False
         try:
             with self._saying():
-                changed = self._put(config, over, status)
+                changed = self._put(config, over, who, status)
             with self._saying("whether it counts is not known, look before again: tradedeck configs ls"):
                 self._connection.commit()
         finally:
@@ -263,7 +273,7 @@ class ConfigStore:
                 self._connection.autocommit = True
         return changed
 
-    def _put(self, config: Config, over: int, status: ConfigStatus) -> Config:
+    def _put(self, config: Config, over: int, who: str, status: ConfigStatus) -> Config:
         execute, strategy_id = self._connection.execute, config.strategy_id
         execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'".encode())
         self._migrate()
@@ -284,7 +294,7 @@ class ConfigStore:
             version=seen["last"] + 1,
             status=status,
             promoted_at=time.time_ns() // 1000 * 1000,
-            promoted_by=user(),
+            promoted_by=who,
         )
         whole = replace(whole, hash=content_hash(whole))
         execute(
@@ -324,14 +334,6 @@ class ConfigStore:
             raise StoreAway(f"{self.words} went away: {_first(error)}{behind}") from None
         except psycopg.Error as error:
             raise StoreError(f"{self.words} refuses: {_first(error)}{behind}") from None
-
-
-def user() -> str:
-    """Return who is at work here."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _version(number: int) -> str:

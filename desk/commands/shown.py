@@ -31,6 +31,8 @@ def show_status(view: Status) -> None:
     write(sentinel_words(view))
     for venue, words in view.venues.items():
         write(f"{venue}: {words}")
+    if view.configs:
+        write(f"promotions: {view.configs}")
     if view.loosened:
         write(f"limits loosened by a change of the settings: {', '.join(view.loosened)}")
     if view.flattening:

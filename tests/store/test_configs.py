@@ -48,10 +48,10 @@ def test_what_is_promoted_is_read_as_it_was(store: ConfigStore) -> None:
     assert store.newest() == store.history() == configs.Found()  # nothing there yet, not even a table
     assert store.active("rsi_ema") is None
     before = time.time_ns()
-    promoted = store.promote(config(), 0)
+    promoted = store.promote(config(), 0, "me")
     assert before - 1000 < promoted.promoted_at <= time.time_ns()
-    assert (promoted.version, promoted.status, promoted.promoted_by) == (1, ACTIVE, configs.user())
-    kept = config(version=1, promoted_at=promoted.promoted_at, promoted_by=configs.user(), hash=promoted.hash)
+    assert (promoted.version, promoted.status, promoted.promoted_by) == (1, ACTIVE, "me")
+    kept = config(version=1, promoted_at=promoted.promoted_at, promoted_by="me", hash=promoted.hash)
     assert promoted == kept
     assert store.active("rsi_ema") == kept
     assert store.newest().configs == store.history("rsi_ema").configs == (kept,)
@@ -59,15 +59,15 @@ def test_what_is_promoted_is_read_as_it_was(store: ConfigStore) -> None:
 
 
 def test_a_change_is_a_new_row_and_one_is_active(store: ConfigStore, dsn: str) -> None:
-    first = store.promote(config(), 0)
-    second = store.promote(config(leverage=5.0), 1)
+    first = store.promote(config(), 0, "me")
+    second = store.promote(config(leverage=5.0), 1, "me")
     assert first.hash != second.hash
     assert statuses(store) == [(2, ACTIVE), (1, HISTORY)]
-    back = store.roll_back("rsi_ema", 1, 2)
+    back = store.roll_back("rsi_ema", 1, 2, "me")
     assert (back.version, back.hash, back.leverage) == (3, first.hash, 3.0)
     assert statuses(store) == [(3, ACTIVE), (2, HISTORY), (1, HISTORY)]
     assert back.promoted_at > first.promoted_at
-    other = store.promote(config(strategy_id="donchian"), 0)
+    other = store.promote(config(strategy_id="donchian"), 0, "me")
     assert store.newest().configs == (other, back)
     with pytest.raises(psycopg.errors.UniqueViolation, match="one_active"):
         sql(dsn, "UPDATE active_configs SET status = 'active' WHERE version = 1")
@@ -78,21 +78,21 @@ def test_a_change_is_a_new_row_and_one_is_active(store: ConfigStore, dsn: str) -
 
 
 def test_a_retired_strategy_has_a_newest_row_that_is_history(store: ConfigStore) -> None:
-    store.promote(config(), 0)
-    gone = store.retire("rsi_ema", 1)
+    store.promote(config(), 0, "me")
+    gone = store.retire("rsi_ema", 1, "me")
     assert (gone.version, gone.status) == (2, HISTORY)
     assert store.active("rsi_ema") is None
     assert store.newest().configs == (gone,)
     with pytest.raises(PromotionRefused, match="nothing to retire"):
-        store.retire("rsi_ema", 0)
+        store.retire("rsi_ema", 0, "me")
     with pytest.raises(PromotionRefused, match="runs by nothing now, and this was compared with v1"):
-        store.promote(config(), 1)
-    assert store.roll_back("rsi_ema", 2, 0).version == 3
+        store.promote(config(), 1, "me")
+    assert store.roll_back("rsi_ema", 2, 0, "me").version == 3
     assert statuses(store) == [(3, ACTIVE), (2, HISTORY), (1, HISTORY)]
 
 
 def test_what_cannot_be_is_refused_and_changes_nothing(store: ConfigStore) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     for wrong, words in (
         (config(parameters={"fast": math.nan}), "fast is nan"),
         (config(metrics={"calmar": math.inf}), "calmar is inf"),
@@ -101,19 +101,19 @@ def test_what_cannot_be_is_refused_and_changes_nothing(store: ConfigStore) -> No
         (config(strategy_id=""), "names no strategy"),
     ):
         with pytest.raises(PromotionRefused, match=words):
-            store.promote(wrong, 1)
+            store.promote(wrong, 1, "me")
     with pytest.raises(PromotionRefused, match="v1 is active already"):
-        store.roll_back("rsi_ema", 1, 1)
+        store.roll_back("rsi_ema", 1, 1, "me")
     with pytest.raises(PromotionRefused, match="there is no rsi_ema v9; see: tradedeck configs ls rsi_ema"):
-        store.roll_back("rsi_ema", 9, 1)
+        store.roll_back("rsi_ema", 9, 1, "me")
     with pytest.raises(StoreError, match="violates check constraint"):
-        store.promote(config(margin_mode="both"), 1)
+        store.promote(config(margin_mode="both"), 1, "me")
     assert statuses(store) == [(1, ACTIVE)]
-    assert store.promote(config(), 1).version == 2  # the connection is as good as before
+    assert store.promote(config(), 1, "me").version == 2  # the connection is as good as before
 
 
 def test_of_two_promotions_at_once_one_wins_and_the_other_hears_of_it(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     said: list[str] = []
     start = threading.Barrier(4)
 
@@ -121,7 +121,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_hears_of_it(store: Con
         with ConfigStore.open(NamedServer(dsn)) as mine:
             start.wait()
             try:
-                said.append(f"v{mine.promote(config(leverage=leverage), 1).version}")
+                said.append(f"v{mine.promote(config(leverage=leverage), 1, 'me').version}")
             except PromotionRefused as error:
                 said.append(str(error))
 
@@ -142,7 +142,7 @@ def test_several_that_begin_at_once_make_the_tables_once(dsn: str) -> None:
     def promote(number: int) -> None:
         with ConfigStore.open(NamedServer(dsn)) as mine:
             start.wait()
-            said.append(mine.promote(config(strategy_id=f"s{number}"), 0).version)
+            said.append(mine.promote(config(strategy_id=f"s{number}"), 0, "me").version)
 
     threads = [threading.Thread(target=promote, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -156,13 +156,13 @@ def test_a_promotion_that_takes_too_long_holds_up_nobody(
     store: ConfigStore, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(configs, "LOCK_WAIT", "50ms")
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     with psycopg.connect(dsn) as other:
         other.execute("LOCK TABLE active_configs IN SHARE ROW EXCLUSIVE MODE")
         assert store.newest().configs  # reading goes on
         with pytest.raises(PromotionRefused, match="another promotion has been under way"):
-            store.promote(config(), 1)
-    assert store.promote(config(), 1).version == 2
+            store.promote(config(), 1, "me")
+    assert store.promote(config(), 1, "me").version == 2
 
 
 # --- hearing of it ----------------------------------------------------------------------------------------------------
@@ -172,12 +172,12 @@ def test_whoever_listens_hears_of_every_change_and_of_nothing_else(store: Config
     with ConfigStore.open(NamedServer(dsn)) as ear:
         ear.listen()
         assert not ear.wait(0.01)
-        store.promote(config(), 0)
+        store.promote(config(), 0, "me")
         assert ear.wait(60)
         with pytest.raises(PromotionRefused):
-            store.promote(config(), 0)
+            store.promote(config(), 0, "me")
         assert not ear.wait(0.05)
-        store.retire("rsi_ema", 1)
+        store.retire("rsi_ema", 1, "me")
         assert ear.wait(60)
         assert ear.newest().configs[0].status is HISTORY  # it reads on the same connection
 
@@ -186,8 +186,8 @@ def test_whoever_listens_hears_of_every_change_and_of_nothing_else(store: Config
 
 
 def test_a_row_that_is_not_what_was_promoted_is_refused_and_the_others_are_not(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
-    sound = store.promote(config(strategy_id="donchian"), 0)
+    store.promote(config(), 0, "me")
+    sound = store.promote(config(strategy_id="donchian"), 0, "me")
     sql(dsn, "UPDATE active_configs SET leverage = 20 WHERE strategy_id = 'rsi_ema'")
     found = store.newest()
     assert found.configs == (sound,)
@@ -197,24 +197,24 @@ def test_a_row_that_is_not_what_was_promoted_is_refused_and_the_others_are_not(s
     assert "tradedeck configs rollback rsi_ema VERSION" in found.damaged[0]
     with pytest.raises(ConfigDamaged):
         store.active("rsi_ema")
-    assert store.promote(config(), 1).version == 2  # promoting again is the way out
+    assert store.promote(config(), 1, "me").version == 2  # promoting again is the way out
     with pytest.raises(ConfigDamaged, match="v1"):
-        store.roll_back("rsi_ema", 1, 2)
+        store.roll_back("rsi_ema", 1, 2, "me")
 
 
 def test_a_row_that_is_no_config_is_named(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     sql(dsn, "UPDATE active_configs SET parameters = '[1, 2]'")
     assert store.newest().damaged[0].startswith("rsi_ema v1 in table active_configs cannot be read (Expected `object`")
     with pytest.raises(ConfigDamaged, match="cannot be read"):
-        store.retire("rsi_ema", 1)
+        store.retire("rsi_ema", 1, "me")
 
 
 def test_a_damaged_row_can_be_retired_where_another_is_sound(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
-    store.promote(config(leverage=2.0), 1)
+    store.promote(config(), 0, "me")
+    store.promote(config(leverage=2.0), 1, "me")
     sql(dsn, "UPDATE active_configs SET leverage = 20 WHERE version = 2")
-    assert store.retire("rsi_ema", 2).version == 3
+    assert store.retire("rsi_ema", 2, "me").version == 3
     assert store.active("rsi_ema") is None
 
 
@@ -240,6 +240,7 @@ def test_a_row_holds_every_config_exactly(parameters: dict[str, Any], leverage: 
 
 def test_the_hash_is_of_what_is_run_by_and_of_nothing_else() -> None:
     one = content_hash(config())
+    same: dict[str, Any]
     for same in (
         {"version": 9},
         {"status": HISTORY},
@@ -289,12 +290,12 @@ def test_a_database_that_is_not_there_is_said(dsn: str) -> None:
 
 
 def test_rights_that_are_missing_and_newer_tables_are_said(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     sql(dsn, "INSERT INTO tradedeck_schema VALUES (99)")
     with pytest.raises(StoreError, match="written by a newer tradedeck"):
         store.newest()
     with pytest.raises(StoreError, match="written by a newer tradedeck"):
-        store.promote(config(), 1)
+        store.promote(config(), 1, "me")
     sql(dsn, "DELETE FROM tradedeck_schema WHERE version = 99")
     sql(dsn, "ALTER TABLE active_configs RENAME COLUMN leverage TO lever")
     with pytest.raises(StoreError, match='refuses: column "leverage" does not exist'):
@@ -302,11 +303,11 @@ def test_rights_that_are_missing_and_newer_tables_are_said(store: ConfigStore, d
 
 
 def test_an_end_in_the_middle_leaves_nothing_half_done(store: ConfigStore, dsn: str) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
     (pid,) = store._connection.execute("SELECT pg_backend_pid() AS pid").fetchall()
     sql(dsn, "SELECT pg_terminate_backend(%s)", pid["pid"])
     with pytest.raises(StoreAway, match="went away"):
-        store.promote(config(), 1)
+        store.promote(config(), 1, "me")
     with pytest.raises(StoreAway, match="went away"):
         store.wait(1)
     with ConfigStore.open(NamedServer(dsn)) as again:
@@ -316,7 +317,7 @@ def test_an_end_in_the_middle_leaves_nothing_half_done(store: ConfigStore, dsn: 
 def test_an_end_at_the_last_word_says_that_the_outcome_is_open(
     store: ConfigStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.promote(config(), 0)
+    store.promote(config(), 0, "me")
 
     def cut(_: object) -> None:
         raise psycopg.OperationalError("server closed the connection unexpectedly")
@@ -324,7 +325,7 @@ def test_an_end_at_the_last_word_says_that_the_outcome_is_open(
     with monkeypatch.context() as patched:
         patched.setattr(psycopg.Connection, "commit", cut)
         with pytest.raises(StoreAway, match="whether it counts is not known, look before again: tradedeck configs ls"):
-            store.promote(config(), 1)
+            store.promote(config(), 1, "me")
 
 
 def test_a_full_disk_is_said(store: ConfigStore, monkeypatch: pytest.MonkeyPatch) -> None:

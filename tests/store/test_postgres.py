@@ -36,7 +36,7 @@ def server() -> Iterator[PostgresServer]:
     found = PostgresServer(folder / "postgres")
     try:
         with ConfigStore.open(found, create=True) as store:
-            store.promote(config(), 0)
+            store.promote(config(), 0, "me")
         yield found
     finally:
         found.stop(now=True)

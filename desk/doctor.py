@@ -75,8 +75,10 @@ def _home(home: Home) -> Iterator[Finding]:
     if not home.root.is_dir():
         yield Finding("home", "note", f"{home.root} is not there yet", "the first start makes it")
         return
-    mode = stat.S_IMODE(home.root.stat().st_mode)
-    if mode & 0o077:
+    seen = home.root.stat()
+    mode = stat.S_IMODE(seen.st_mode)
+    passed = stat.S_IXGRP if seen.st_gid == 0 else 0  # root's group passes to the home's PostgreSQL, and reads nothing
+    if mode & 0o077 & ~passed:
         advice = f"chmod 700 {home.root}"
         yield Finding("home", "note", f"{home.root} can be read by others (mode {mode:04o})", advice)
     else:

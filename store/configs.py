@@ -343,4 +343,5 @@ def _version(number: int) -> str:
 def _first(error: Exception) -> str:
     """Return what an error says, without where in a query of ours it happened."""
     told = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return told or " ".join(str(error).split())[:300] or type(error).__name__
+    text = str(error).partition("This probably means")[0]
+    return told or " ".join(text.split())[:300] or type(error).__name__

@@ -89,6 +89,18 @@ class Findings:
             code_version=version(),
         )
 
+    def refuse_another(self) -> None:
+        """Refuse where the file says something else by now than the trials were run by.
+
+        Raises:
+            ResearchError: it does.
+        """
+        if any(search.user_attrs.get("digest", self.file.digest) != self.file.digest for search in self._searches):
+            raise ResearchError(
+                f"{self.file.study.name} was begun with other data, space, account, windows or objective than its file "
+                "has now: undo the change, or run it under another name"
+            )
+
     def walk_forward_efficiency(self) -> float | None:
         """Return the efficiency over all windows: the best of each, judged on the test that it never saw."""
         inside, outside, days_in, days_out = 0.0, 0.0, 0.0, 0.0

@@ -64,10 +64,11 @@ def candidate(folder: Path, number: int | None = None) -> Candidate:
     """Return a trial of a study, by default the best, as a config; takes some back-tests.
 
     Raises:
-        ResearchError: there is no such trial, or the study cannot be read.
+        ResearchError: there is no such trial, or the study cannot be read, or is not what its trials were run by.
         PromotionRefused: no strategy of the library could run it.
     """
     findings = Findings(folder)
+    findings.refuse_another()
     report = findings.report(findings.trials(1).trials[0].number if number is None else number)
     return Candidate(config_of(findings.file, report), report)
 

@@ -17,18 +17,11 @@ from core.secrets import Secret
 from store.config_hash import content_hash, flaw, verified
 from store.config_rows import COLUMNS, Row, values
 from store.config_schema import CHANNEL, MIGRATIONS
+from store.postgres import BEGINS
 
 CONNECT_S = 5
 STARTING_S = 30.0
 LOCK_WAIT = "10s"
-_STARTING = (
-    "is starting up",
-    "is shutting down",
-    "in recovery mode",
-    "not yet accepting connections",
-    "closed the connection",
-)
-"""What is said by, or of, a server that answers soon: one that begins, ends, or was killed a moment ago."""
 
 
 class Place(Protocol):
@@ -42,6 +35,11 @@ class Place(Protocol):
     @property
     def conninfo(self) -> dict[str, str]:
         """Return how to connect."""
+        ...
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Return what is said where it answers soon: one that begins or ends, or that we start again."""
         ...
 
     def start(self, *, create: bool = False) -> None:
@@ -74,6 +72,11 @@ class NamedServer:
         found = {"tcp_user_timeout": "15000", "keepalives_idle": "10", "keepalives_interval": "5", **self._info}
         return {**found, "password": self._password.reveal()} if self._password else found
 
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Return what is said where it answers soon."""
+        return BEGINS
+
     def start(self, *, create: bool = False) -> None:
         """Do nothing: it runs elsewhere."""
 
@@ -105,7 +108,7 @@ class ConfigStore:
                 info = {"connect_timeout": CONNECT_S, "application_name": "tradedeck", **place.conninfo}
                 return cls(psycopg.connect(**info, autocommit=True, row_factory=dict_row), place.words)  # type: ignore[arg-type]
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline or not any(words in str(error) for words in _STARTING):
+                if time.monotonic() > deadline or not any(words in str(error) for words in place.passing):
                     raise StoreAway(f"{place.words} cannot be reached: {_first(error)}") from None
             time.sleep(0.1)
 

@@ -26,6 +26,8 @@ START_S = 60
 """How long a start may take: after a power cut the server goes through its log first."""
 LOCK_S = 90.0
 LOG_BYTES = 1 << 20
+BEGINS = ("is starting up", "is shutting down", "in recovery mode", "not yet accepting connections")
+"""What a server says that begins or ends."""
 _SERVANTS = ("tradedeck", "nobody", "daemon")
 """Whom root lets the server run as, the first that there is: PostgreSQL refuses root."""
 _OPTIONS = {
@@ -64,6 +66,11 @@ class PostgresServer:
     def conninfo(self) -> dict[str, str]:
         """Return how to connect."""
         return {"host": str(self._reach), "port": PORT, "user": USER, "dbname": DATABASE}
+
+    @property
+    def passing(self) -> tuple[str, ...]:
+        """Return what is said where it answers soon: whoever asks again has it started where it was killed just now."""
+        return (*BEGINS, "closed the connection", "Connection refused", "No such file or directory", "reset by peer")
 
     @property
     def words(self) -> str:

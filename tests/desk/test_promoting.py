@@ -15,10 +15,11 @@ from typer.testing import CliRunner, Result
 from core.config import ConfigsSettings, Settings
 from core.config_file import render
 from core.domain import studies as s
-from core.errors import StoreAway
+from core.errors import ConfigError, StoreAway
 from core.protocol import Outcome
 from desk import promoting, studying
 from desk.cli import app
+from desk.configs import place_of
 from desk.paths import Home
 from research.running import Runner
 from store.candles import CandleKind, CandleStore, Series, SeriesName
@@ -164,6 +165,23 @@ def test_what_is_not_there_is_said(shell: Shell) -> None:
     ):
         assert wanted in str(shell(*words).exception), words
     assert shell("configs", "ls").stdout == "nothing was promoted yet; see: tradedeck promote --help\n"
+
+
+def test_trials_of_another_file_are_not_promoted_by_this_one(shell: Shell, home: Home) -> None:
+    file = home.root / "studies" / "good" / "study.toml"
+    file.write_text(file.read_text() + "\n[account]\ncash = 77.0\n")
+    assert "good was begun with other data, space, account" in str(shell("promote", "good", "--yes").exception)
+
+
+def test_the_password_of_a_server_comes_from_the_secrets(home: Home) -> None:
+    settings = Settings(configs=ConfigsSettings(dsn="postgresql://deck@db/deck", secret="lan"))
+    with pytest.raises(ConfigError, match='secret "lan" is missing'):
+        place_of(home, settings)
+    home.secrets.write_text('[configs]\nlan = "correct horse"\n')
+    home.secrets.chmod(0o600)
+    place = place_of(home, settings)
+    assert place.conninfo["password"] == "correct horse"
+    assert place.words == "PostgreSQL at host=db dbname=deck user=deck"
 
 
 def test_versions_are_listed_shown_compared_and_gone_back_to(shell: Shell, store: ConfigStore) -> None:

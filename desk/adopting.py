@@ -54,6 +54,7 @@ class Adopting:
         self._unkept = ""
         """Why the set could not be kept on disk, as it was said last."""
         self._pause = FIRST_RETRY_S
+        self._is_away = False
         self._heard = False
         """Whether PostgreSQL has answered since the start: until then the set on disk may have to do."""
 
@@ -109,7 +110,7 @@ class Adopting:
                 return
 
     def _take(self, found: "Found") -> None:
-        self._heard, self._pause = True, FIRST_RETRY_S
+        self._heard, self._is_away, self._pause = True, False, FIRST_RETRY_S
         self._hand(found.configs)
         trouble = list(found.damaged)
         if not found.damaged:  # else a strategy may only seem to have no row
@@ -137,7 +138,10 @@ class Adopting:
         self._unkept = unkept
 
     def _away(self, reason: str) -> None:
-        """Say that PostgreSQL is away; at the start the last set on disk takes its place."""
+        """Say once that PostgreSQL is away; at the start the last set on disk takes its place."""
+        if self._is_away:
+            return
+        self._is_away = True
         words = f"{reason}; strategies run on by what they have"
         if not self._heard:
             from store.config_cache import ConfigCache

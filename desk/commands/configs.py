@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What strategies run by: promoted configs and their history.", no_args_is_help=True)
 Strategy = Annotated[str, typer.Argument(help="The strategy.", metavar="STRATEGY")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; --json needs it.")]
 
 
 @app.command()
@@ -91,6 +91,7 @@ def rollback(
     from desk.exits import who
     from desk.paths import home_at
 
+    _no_question_in_json(yes, as_json)
     place = home_at(home)
     with promoting.existing(place) as store:
         earlier, over = store.version(strategy, version), store.active_version(strategy)
@@ -116,6 +117,7 @@ def retire(strategy: Strategy, yes: Yes = False, home: HomeOption = None, as_jso
     from desk.exits import who
     from desk.paths import home_at
 
+    _no_question_in_json(yes, as_json)
     place = home_at(home)
     with promoting.existing(place) as store:
         over = store.active_version(strategy)
@@ -127,6 +129,13 @@ def retire(strategy: Strategy, yes: Yes = False, home: HomeOption = None, as_jso
         output.write_json(configs.as_json(kept))
     else:
         output.write(f"{strategy} is retired; {configs.when_adopted(place)}")
+
+
+def _no_question_in_json(yes: bool, as_json: bool) -> None:
+    from desk.output import UsageFault
+
+    if as_json and not yes:
+        raise UsageFault("--json asks nothing: say --yes too, or leave --json away to be asked")
 
 
 def _one(home: Path | None, strategy: str, version: int) -> "Config":

@@ -145,7 +145,8 @@ async def test_without_postgresql_the_last_set_is_taken_from_disk_and_said_once(
 
     def refused(**info: object) -> object:
         if away:
-            raise psycopg.OperationalError("connection refused")
+            away.append(True)
+            raise psycopg.OperationalError("connection refused" if len(away) < 3 else f"another reason: {len(away)}")
         return connect(**info)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:

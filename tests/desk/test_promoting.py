@@ -215,6 +215,8 @@ def test_a_strategy_is_retired_after_a_question(shell: Shell, store: ConfigStore
     assert shell("configs", "retire", "rsi_ema", stdin="y\n").stdout.startswith("rsi_ema is retired; ")
     assert "retired" in shell("configs", "ls").stdout
     store.promote(config(), 0, "me")
+    for words in (("retire", "rsi_ema"), ("rollback", "rsi_ema", "1")):
+        assert "--json asks nothing: say --yes too" in str(shell("configs", *words, "--json").exception)
     assert json.loads(shell("configs", "retire", "rsi_ema", "--yes", "--json").stdout)["version"] == 4
 
 

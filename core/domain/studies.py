@@ -137,6 +137,7 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     leverage: float
     margin_mode: str
     max_position_size: float
+    """The largest notional of a position, in its quote asset; 0 is none."""
     score: float | None
     study: str
     trial: int

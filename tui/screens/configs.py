@@ -31,7 +31,8 @@ def provenance_lines(config: s.Config | None, width: int, *, local: bool) -> lis
     metrics = " · ".join(f"{name} {value:.4g}" for name, value in config.metrics.items()) or "no figures"
     parts = (
         ("parameters", studying.parameter_words(config.parameters), "strong"),
-        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · at most {config.max_position_size:.1%} · "
+        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · "
+                 f"{studying.size_words(config.max_position_size)} · "
                  + " ".join(studying.symbol(id_) for id_ in config.instruments), ""),
         ("figures", f"score {number(config.score)} · {metrics}", ""),
         ("from", f"trial {config.trial} of {config.study} · data {at(config.data_from)} to {at(config.data_to)} · "

@@ -255,6 +255,15 @@ class AlertSettings(Section, frozen=True):
     ] = {}
 
 
+class ConfigsSettings(Section, frozen=True):
+    """Promoted configs, which strategies run by; kept in PostgreSQL."""
+
+    dsn: Annotated[
+        str, about('a PostgreSQL of yours, such as "postgresql://deck@db.lan/deck"; none is one of the home\'s own')
+    ] = ""
+    secret: Annotated[str, about("name of its password in secrets.toml under [configs]; none where empty")] = ""
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
@@ -308,6 +317,7 @@ class Settings(Section, frozen=True):
     journal: JournalSettings = JournalSettings()
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()
+    configs: ConfigsSettings = ConfigsSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 

@@ -37,6 +37,7 @@ _WORDS = {
 _SECRET_KEY = re.compile(r"secret|passw|passphrase|token|api_?key|private_?key|mnemonic|seed_?phrase|credential", re.I)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_-]{0,32}")
 _SECRET_URL = re.compile(r"//[^/@{]+:[^/@{]+@|/bot\d+:[\w-]{20,}|[?&](?:token|key|secret|auth)=[^&{]", re.I)
+_SECRET_DSN = re.compile(r"//[^/@]*:[^/@]*@|\bpassword\s*=", re.I)
 _NO_WORDS = ("risk.scenarios", "guardian.max_order_quantity", "paper.balances", "terminal.keys")
 """Tables whose keys are the user's own: a coin may be called TOKEN."""
 CLOCK_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -256,12 +257,14 @@ def _refuse_secrets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
         if not isinstance(value, str) or head.startswith(_NO_WORDS):
             continue
         wrong = ""
-        if key == "secret" and head.startswith("alerts.targets."):
+        if key == "secret" and (head == "configs" or head.startswith("alerts.targets.")):
             wrong = "" if _SECRET_NAME.fullmatch(value) else "names a secret of secrets.toml, and is not the secret"
         elif _SECRET_KEY.search(key):
             wrong = "looks like a secret, and this file is no place for one"
         elif key == "url" and _SECRET_URL.search(value):
             wrong = "holds what looks like a secret: write {secret} in its place and name it under secret"
+        elif key == "dsn" and _SECRET_DSN.search(value):
+            wrong = "holds a password: leave it out and name it under secret"
         if wrong:
             advice = "write it into secrets.toml (chmod 600), or give it by the environment (docs/guide/config.md)"
             raise ConfigError(f'{_at(name, lines, path)} [{head}] "{key}" {wrong}; {advice}')

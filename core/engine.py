@@ -38,7 +38,7 @@ from core.wire import EVENTS
 NOTHING: tuple[Effect, ...] = ()
 _TOLD = (
     *(m.VenueStatus, m.VenueCompared, m.StoreStatus, m.SentinelStatus, a.TargetStatus),
-    *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged),
+    *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged, s.ConfigsStatus),
 )
 """Data that the state takes, and strategies hear of."""
 

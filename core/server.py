@@ -19,7 +19,7 @@ from core.domain import market as m
 from core.domain.alerts import TargetStatus
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Event, Message
-from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ResearcherStatus, StudyChanged
+from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ConfigsStatus, ResearcherStatus, StudyChanged
 from core.errors import TradedeckError
 from core.frames import AskTrial, AskTrials, Publish, Reply
 from core.protocol import (
@@ -56,7 +56,7 @@ MAX_DEPTH = 200
 
 
 _RARE = (m.Bar, m.InstrumentDefined, m.VenueStatus, m.VenueCompared, m.StoreStatus, TargetStatus)
-_ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged)
+_ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged, ConfigsStatus)
 _ACCOUNT = InstrumentId("")
 
 

@@ -10,8 +10,9 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, Side
 from core.guardian.guardian import Guardian
-from core.protocol import FeedView, LimitView, PositionView, Status, VenueReport
+from core.protocol import LimitView, VenueReport
 from core.state import State
+from core.status import FeedView, PositionView, Status
 from core.strategies import strategies
 
 CENT = Decimal("0.00000001")
@@ -60,6 +61,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         loosened=state.limits.words(),
         sentinel=state.guard.status,
         strategies=strategies(state.configs, state.markets),
+        configs=state.studies.trouble,
     )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderRecord
-from core.protocol import FeedView, FillView, PositionView, Status
+from core.protocol import FillView
+from core.status import FeedView, PositionView, Status
 from core.strategies import StrategyView
 from desk.output import money, plain
 
@@ -49,6 +50,7 @@ def status(view: Status) -> Json:
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
         "sentinel": sentinel(view),
         "strategies": [strategy(item) for item in view.strategies],
+        "configs": view.configs,
     }
 
 

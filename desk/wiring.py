@@ -125,6 +125,7 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
     from desk import alerting
+    from desk.adopting import Adopting
     from desk.pulses import open_pulse
     from desk.sitter import Sitter
     from desk.systemd import Notify
@@ -152,6 +153,8 @@ def run_engine(home: Home) -> None:
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)
             await runtime.start(home.engine_socket)
+            adopting = Adopting(home, settings, runtime.emit, runtime.clock.now)
+            adopting.start()
             services.ready()
             notify.ready(f"run {runtime.engine.state.run}")
             ends = [asyncio.ensure_future(event.wait()) for event in (stop, runtime.stopping)]
@@ -159,6 +162,7 @@ def run_engine(home: Home) -> None:
             for end in ends:
                 end.cancel()
             notify.stopping()
+            adopting.stop()
             await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
             await loop.run_in_executor(None, notifier.stop)
 

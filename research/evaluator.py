@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identifiers import InstrumentId
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from research.study import StudyFile
@@ -25,6 +26,8 @@ class Evaluator(Protocol):
     """From the first bar's open to the last bar's end (ns, UTC)."""
     cash: float
     """What each symbol's wallet begins with."""
+    instruments: tuple[InstrumentId, ...]
+    """What it trades, as the engine calls it."""
 
     def evaluate(self, parameters: Sequence[Parameters], span: Span, *, slippage: float = 1.0) -> NDArray[np.void]:
         """Return ``research.records.RUN`` records (sets, symbols); ``slippage`` multiplies the account's."""

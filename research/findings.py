@@ -1,6 +1,7 @@
 """What a study found: its trials, and one trial whole, with the evidence its gates ask for."""
 
 import itertools
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from core.domain import studies as s
+from core.domain.studies import Parameter
 from core.errors import ResearchError
 from research import validate
 from research.evaluator import Evaluator, Parameters, factory
@@ -18,7 +20,7 @@ from research.gates import Evidence, gates
 from research.metrics import Figures, from_runs
 from research.running import COUNTED
 from research.storage import storage_at
-from research.study import Range, load
+from research.study import Range, StudyFile, load
 from research.walkforward import Span, windows
 from research.worker import INSIDE, OUTSIDE, window_study
 
@@ -76,14 +78,28 @@ class Findings:
             strategy_id=self.file.study.strategy,
             trial=row,
             gates=passed,
-            parameters=parameters,
+            parameters=run_by(self.file, parameters),
             equity_in=tuple(inside),
             equity_out=tuple(outside),
+            instruments=self.evaluator.instruments,
             margin_mode=self.file.account.margin_mode,
             max_position_size=self.file.account.max_position_size or None,
             data_from=self.evaluator.span.start,
             data_to=self.evaluator.span.stop,
+            code_version=version(),
         )
+
+    def refuse_another(self) -> None:
+        """Refuse where the file says something else by now than the trials were run by.
+
+        Raises:
+            ResearchError: it does.
+        """
+        if any(search.user_attrs.get("digest", self.file.digest) != self.file.digest for search in self._searches):
+            raise ResearchError(
+                f"{self.file.study.name} was begun with other data, space, account, windows or objective than its file "
+                "has now: undo the change, or run it under another name"
+            )
 
     def walk_forward_efficiency(self) -> float | None:
         """Return the efficiency over all windows: the best of each, judged on the test that it never saw."""
@@ -191,6 +207,20 @@ class Findings:
         curve = 1.0 + np.concatenate([[0.0], np.cumsum(self.evaluator.profits(parameters, span))]) / self.evaluator.cash
         kept = np.unique(np.linspace(0, curve.size - 1, min(_POINTS, curve.size)).astype(int))
         return [float(value) for value in begin * curve[kept]]
+
+
+def run_by(file: StudyFile, parameters: Parameters) -> dict[str, Parameter]:
+    """Return what a strategy runs by to trade as the study did: what the account of the file adds stands beside."""
+    account = {"fraction": file.account.fraction, "slippage": file.account.slippage}
+    return {**account, **parameters}
+
+
+def version() -> str:
+    """Return the version of the code that judges a trial; ``0`` for a bare checkout."""
+    try:
+        return metadata.version("tradedeck")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 def _kept(trial: FrozenTrial, which: str) -> Figures:

@@ -22,6 +22,7 @@ from core.domain.message import Event, Message
 from core.domain.studies import ConfigChanged, ResearcherStatus, StudyChanged
 from core.errors import ClientError
 from core.state import State
+from core.status import Status
 from tui.asking import Asking
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
@@ -68,7 +69,7 @@ class Feed(Asking):
         self.heartbeat_at: float | None = None
         self.round_trip: float | None = None
         self.account: m.AccountMarked | None = None
-        self.status: p.Status | None = None
+        self.status: Status | None = None
         self.limits: tuple[p.LimitView, ...] = ()
         self.venues: tuple[p.VenueReport, ...] = ()
         self.events: deque[Message] = deque(maxlen=KEPT_EVENTS)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identifiers import InstrumentId
 from research.evaluator import Parameters
 from research.simulator import LONG_ENTRY, SHORT_ENTRY, Account, Market, Sets, simulate
 from research.study import StudyFile
@@ -22,6 +23,7 @@ class Crossing:
 
     def __init__(self, file: StudyFile) -> None:
         self.cash, self.slippage = file.account.cash, file.account.slippage
+        self.instruments = (InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"),)
         rng = np.random.default_rng(file.study.seed)
         drift = np.repeat(rng.choice([-0.0015, 0.0015], 40), 100)
         self.close = 100.0 * np.exp(np.cumsum(drift + rng.normal(0.0, 0.006, drift.size)))

@@ -23,6 +23,7 @@ from core.domain.message import Event
 from core.domain.reports import VenueSnapshot
 from core.errors import ClientError, NoEngine
 from core.state import State
+from core.status import Status
 from core.wire import decode_event
 from desk import services
 from desk.paths import Home, Role
@@ -180,7 +181,7 @@ class House:
         finally:
             await client.close()
 
-    async def ready(self) -> p.Status:
+    async def ready(self) -> Status:
         """Wait until every venue is reconciled and every feed has a price, and return the status."""
         until = time.monotonic() + PATIENCE_S
         while True:

@@ -169,7 +169,7 @@ def test_what_cannot_be_promoted_says_why() -> None:
 def test_a_plan_names_everything_that_differs_and_nothing_else() -> None:
     before, after = studying.facts(CONFIGS[1]), studying.facts(CONFIGS[0])
     assert studying.changes(before, after) == [
-        ("rsi_window", "14", "21"), ("ema_long", "200", "100"), ("leverage", "1", "2"), ("max size", "5.0%", "10.0%"),
+        ("rsi_window", "14", "21"), ("ema_long", "200", "100"), ("leverage", "1", "2"), ("max size", "5 000", "10 000"),
         ("instruments", "BTC-USDT.P", "BTC-USDT.P ETH-USDT.P"),
     ]  # fmt: skip
     assert studying.change_words(after, after) == ["nothing differs from what is active"]

@@ -33,7 +33,8 @@ def provenance_lines(config: s.Config | None, width: int, live: Sequence[str] = 
     parts = (
         *(("now" if not index else "", line, "strong") for index, line in enumerate(live)),
         ("parameters", studying.parameter_words(config.parameters), "strong"),
-        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · at most {config.max_position_size:.1%} · "
+        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · "
+                 f"{studying.size_words(config.max_position_size)} · "
                  + " ".join(studying.symbol(id_) for id_ in config.instruments), ""),
         ("figures", f"score {number(config.score)} · {metrics}", ""),
         ("from", f"trial {config.trial} of {config.study} · data {at(config.data_from)} to {at(config.data_to)} · "

@@ -26,12 +26,12 @@ class Commanding(Viewer):
     async def on_event(self, event: events.Event) -> None:
         """Note that a hand is here."""
         if isinstance(event, events.Key):
-            self.arming.touch(self._clock())
+            self.arming.touch(self.clock())
         await super().on_event(event)
 
     def frame(self) -> None:
         """Draw what changed; disarm after five idle minutes."""
-        if self.arming.expire(self._clock()):
+        if self.arming.expire(self.clock()):
             self._show_arming()
             self.tell("disarmed after 5 idle minutes", "warn")
         super().frame()
@@ -62,7 +62,7 @@ class Commanding(Viewer):
             if yes:
                 _ = self.run_worker(self._take_control, group="control", exclusive=True)
 
-        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
+        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self.clock), answered)
 
     async def _take_control(self) -> None:
         try:
@@ -78,17 +78,17 @@ class Commanding(Viewer):
             self.tell(f"control is held by {self.feed.elsewhere}; K takes it", "warn")
             return
         if self.arming.armed or self.feed.state.mode != "live":
-            self.arming.toggle(self._clock())
+            self.arming.toggle(self.clock())
             self._show_arming()
             return
 
         def answered(yes: bool | None) -> None:
             if yes and not self.arming.armed:
-                self.arming.toggle(self._clock())
+                self.arming.toggle(self.clock())
                 self._show_arming()
 
         lines = ("this account is LIVE: orders go to the exchange", "it disarms itself after 5 idle minutes")
-        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self._clock), answered)
+        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self.clock), answered)
 
     def _show_arming(self) -> None:
         self.armed = self.arming.armed

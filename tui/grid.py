@@ -198,6 +198,11 @@ class Grid(Pane, can_focus=True):
         lines += [self._line(self._set[key], key == self._cursor) for key in view[self._top : self._top + room]]
         self.show(lines[:height])
 
+    def forget(self) -> None:
+        """Forget painted lines and formatted rows while nobody sees them."""
+        super().forget()
+        self._cache.clear()
+
     def _keep_cursor(self) -> None:
         """Stay on the same row wherever it moved; where it has gone, take the row at its place."""
         view = self._set.view

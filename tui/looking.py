@@ -1,12 +1,12 @@
 """The keys that change only what is shown: panes, help, palette, finder, zone, copy; and the lines that say things."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from core.config import TerminalSettings
 from core.domain.identifiers import InstrumentId
-from tui.actions import Kind, find_action
+from tui.actions import Kind, find_action, with_keys
 from tui.confirm import Choose, palette_choices
 from tui.feed import Feed
 from tui.finder import Finder
@@ -28,7 +28,6 @@ class Looking(GuardedApp):
     here: DeckScreen
     """The screen that is shown, or that lies under a dialog."""
     wall: Callable[[], int]
-    chosen_keys: Mapping[str, Sequence[str]]
     armed = False
     layout_name: str
     settings: TerminalSettings
@@ -44,9 +43,9 @@ class Looking(GuardedApp):
     # -- words -----------------------------------------------------------------------------------------------
 
     def tell(self, words: str, style: str = "strong") -> None:
-        """Show a passing message in the bottom line."""
+        """Show a passing message in the bottom line; `{id}` in it stands for the key of that action."""
         if self.here.is_mounted:
-            self.here.hints.say(words, style)
+            self.here.hints.say(with_keys(words, self.chosen_keys), style)
 
     def on_deck_screen_said(self, event: DeckScreen.Said) -> None:
         """Tell what a screen says."""
@@ -96,22 +95,6 @@ class Looking(GuardedApp):
             wall=self.wall,
         )
         _ = self.push_screen(finder, chosen)
-
-    def action_layout(self) -> None:
-        """Choose another layout."""
-        words = {"auto": "wide where there is room", "narrow": "a few panes, the others by Tab", "wide": "all panes"}
-        for name, own in self.settings.layouts.items():
-            columns = (own.left, own.middle, own.right)
-            words[name] = " | ".join(" ".join(column) for column in columns if column)
-        choices = [(k, f"{k:<16} {v}{'   now' if k == self.layout_name else ''}") for k, v in words.items()]
-
-        def chosen(name: str | None) -> None:
-            if name is not None:
-                self.layout_name = name
-                for screen in self.deck.values():
-                    screen.set_layout(name)
-
-        _ = self.push_screen(Choose("layout", choices), chosen)
 
     def action_zone(self) -> None:
         """Show times in UTC or in the local zone."""

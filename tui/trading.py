@@ -20,13 +20,15 @@ ORIGIN = "terminal"
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a key would send: a title, the lines of the dialog, the commands, and the targets that become busy."""
+    """What a key would send: a title, the lines of the dialog, the commands, and the target that becomes busy."""
 
     title: str
     lines: tuple[str, ...]
     commands: tuple[Command, ...]
     kind: Kind = Kind.REDUCES
     target: str = ""
+    closes: tuple[InstrumentId, ...] = ()
+    """The instruments that are flat once it is carried out."""
 
 
 class Nothing(Exception):
@@ -75,9 +77,10 @@ def flatten(state: State, instrument: InstrumentId | None) -> Plan:
     if instrument is not None:
         market = state.markets.get(instrument)
         held &= {market.instrument.holding} if market is not None else set()
-    lines = []
+    lines, closes = [], set[InstrumentId]()
     for position, market in open_positions(state):
         if position.instrument in held:
+            closes.add(market.instrument.id)
             lines.append(
                 f"{'SELL' if position.quantity > 0 else 'BUY'} "
                 f"{number(abs(position.quantity), market.instrument.size_precision)} "
@@ -89,7 +92,9 @@ def flatten(state: State, instrument: InstrumentId | None) -> Plan:
     where = "everything" if instrument is None else symbol_of(instrument)
     if not lines:
         raise Nothing(f"{'nothing is open' if instrument is None else where + ' is flat and has no orders'}")
-    return Plan(f"Flatten {where}", tuple(lines), (c.Flatten(instrument, ORIGIN),), target=f"flatten {instrument}")
+    closes |= {record.order.instrument for record in records}
+    commands, target = (c.Flatten(instrument, ORIGIN),), f"flatten {instrument}"
+    return Plan(f"Flatten {where}", tuple(lines), commands, target=target, closes=tuple(sorted(closes)))
 
 
 def halt(state: State) -> Plan:

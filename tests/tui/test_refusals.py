@@ -3,6 +3,7 @@
 Each refusal is tried on every action of the table that reduces or adds risk, against a running engine.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -147,6 +148,25 @@ async def test_what_adds_risk_is_not_sent_disarmed(hand: Hand) -> None:
         await hand.reads("not armed: A arms, then")
         assert hand.app.screen is hand.app.here, action.id
         assert hand.sent == [], action.id
+
+
+async def test_a_paste_without_brackets_fills_in_nothing_and_an_enter_in_it_sends_nothing(hand: Hand) -> None:
+    await come_to(hand, find_action("ticket.send"))
+    hand.app._burst = BurstGuard()
+    ticket = hand.app.trade.ticket
+    ticket.draft.quantity = "0.05"
+    await hand.press("up", "down")  # back on the quantity
+    for event in _burst([*"123456789012345"]):
+        hand.app.post_message(event)
+    await hand.reads("a paste fills in nothing: type it")
+    assert ticket.draft.quantity == "0.05", "not even its first ten characters"
+    await asyncio.sleep(3 * BURST_SECONDS)
+    for event in _burst(["1", "enter"]):  # too short to be known as a paste
+        hand.app.post_message(event)
+    await hand.reads("Enter came together with what was typed")
+    assert hand.sent == []
+    await hand.press("up", "down", *"0.05", "enter")
+    await hand.sees(lambda: hand.sent)
 
 
 async def test_what_adds_risk_is_not_sent_when_disarmed_while_it_asks(hand: Hand) -> None:

@@ -72,7 +72,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.action_screen("trade")
         market = self.trade.market
         if market is None:
-            self.tell("no instrument is chosen: i finds one", "warn")
+            self.tell("no instrument is chosen: {find} finds one", "warn")
             return
         wanted = Side.BUY if side == "buy" else Side.SELL
         price = self.trade.ladder.cursor_price if self.trade.focused is self.trade.ladder else None
@@ -132,7 +132,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
     def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
         """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
         if not self.arming.armed:
-            return f"not armed: A arms, then {key}"
+            return f"not armed: {self._key_of('arm')} arms, then {key}"
         seen = self.trade.price_age(instrument, self.wall())
         if seen is None:
             return f"no price is on the screen; {left}"

@@ -47,7 +47,7 @@ class Commanding(Viewer):
         had = self.arming.disarm() if now.holder and not now.mine else False
         if now.holder and not now.mine and (had or (before is not None and before.mine)):
             self._show_arming()
-            self.tell(f"{now.holder} took control: disarmed here; K takes it back", "bad")
+            self.tell(f"{now.holder} took control: disarmed here; {{control}} takes it back", "bad")
         super().on_control(before, now)
 
     def action_control(self) -> None:
@@ -75,7 +75,7 @@ class Commanding(Viewer):
     def action_arm(self) -> None:
         """Arm or disarm; on a live account arming asks first."""
         if self.feed.elsewhere and not self.arming.armed:
-            self.tell(f"control is held by {self.feed.elsewhere}; K takes it", "warn")
+            self.tell(f"control is held by {self.feed.elsewhere}; {{control}} takes it", "warn")
             return
         if self.arming.armed or self.feed.state.mode != "live":
             self.arming.toggle(self.clock())

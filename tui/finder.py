@@ -157,6 +157,7 @@ class Finder(Modal[InstrumentId | None]):
         event.stop()
         if self._adding:
             self.action_mark()
+            event.input.select_all()  # the next name takes the place of this one
         elif self.grid.cursor is not None:
             _ = self.dismiss(InstrumentId(self.grid.cursor))
 

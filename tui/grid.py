@@ -191,7 +191,7 @@ class Grid(Pane, can_focus=True):
         view = self._set.view
         if not view:
             note = "no row matches the filter" if self._set.needle else self.empty
-            lines.append(((fit(f" {note}", width), "dim"),))
+            lines.append(((fit(f" {self.keyed(note)}", width), "dim"),))
         room = max(1, height - 1)
         self._top = max(0, min(self._top, len(view) - room))
         self._top = min(max(self._top, self._place - room + 1), self._place)

@@ -117,6 +117,10 @@ class LineView(Widget):
             for x, width in changed_spans(old, new):
                 yield Region(x, y, width, 1)
 
+    def keyed(self, text: str) -> str:
+        """Put the keys that are in force in the places of their actions' ids: `{flatten} flatten` is `f flatten`."""
+        return with_keys(text, app_of(self).chosen_keys if self.is_attached else {})
+
     def render(self) -> RenderResult:
         """Answer layout questions; painting goes through `render_line`."""
         return ""
@@ -174,7 +178,7 @@ def _escape(text: str) -> str:
 class Pane(LineView):
     """A framed line view: a title says what the box is, its corner what a key does there.
 
-    `{id}` in a corner stands for the key of that action, as the config has it.
+    `{id}` in either stands for the key of that action, as the config has it.
     """
 
     def __init__(self, title: str = "", corner: str = "", **options: Any) -> None:
@@ -195,8 +199,8 @@ class Pane(LineView):
         self.repaint()
 
     def _frame(self) -> None:
-        corner = with_keys(self._pane_corner, app_of(self).chosen_keys if self.is_attached else {})
-        self.border_title = framed_title(self._pane_title, corner, self.outer_size.width)
+        title, corner = self.keyed(self._pane_title), self.keyed(self._pane_corner)
+        self.border_title = framed_title(title, corner, self.outer_size.width)
 
     def on_resize(self) -> None:
         """Fit the title and the content to the new size."""

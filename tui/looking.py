@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from core.config import TerminalSettings
 from core.domain.identifiers import InstrumentId
-from tui.actions import Kind, find_action, with_keys
+from tui.actions import Kind, find_action
 from tui.confirm import Choose, palette_choices
 from tui.feed import Feed
 from tui.finder import Finder
@@ -45,7 +45,7 @@ class Looking(GuardedApp):
     def tell(self, words: str, style: str = "strong") -> None:
         """Show a passing message in the bottom line; `{id}` in it stands for the key of that action."""
         if self.here.is_mounted:
-            self.here.hints.say(with_keys(words, self.chosen_keys), style)
+            self.here.hints.say(words, style)
 
     def on_deck_screen_said(self, event: DeckScreen.Said) -> None:
         """Tell what a screen says."""

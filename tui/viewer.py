@@ -137,7 +137,7 @@ class Viewer(Choosing):
 
     def action_help_quit(self) -> None:
         """Say how to leave."""
-        self.tell("q then y leaves the view; the engine keeps running")
+        self.tell("{leave} then y leaves the view; the engine keeps running")
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Viewer(Choosing):
         if self.here is not self.trade and self.here.instrument is not None:
             self.trade.choose(self.here.instrument)
         if self.trade.instrument is None:
-            self.tell("no instrument is chosen: i finds one", "warn")
+            self.tell("no instrument is chosen: {find} finds one", "warn")
         else:
             _ = self.push_screen(DepthScreen(lambda: self.trade.market, self.wall))
 

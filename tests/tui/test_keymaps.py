@@ -152,6 +152,27 @@ async def test_a_keymap_is_chosen_shown_everywhere_and_kept_for_the_next_termina
         await until(pilot, lambda: _bottom(again).startswith(" 7 buy"))
 
 
+async def test_sentences_name_the_keys_that_are_in_force(desk: Desk) -> None:
+    desk.write('\n[terminal.keymaps.own]\narm = "0"\n"alert.set" = "T"\nfocus.next = "l"\nticket.buy = "h"\n')
+    app = desk.open()
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "b buy · s sell" in picture(app))
+        app.use_keymap("own")
+        await until(pilot, lambda: "h buy · s sell" in picture(app))
+        await pilot.press("h")
+        await until(pilot, lambda: "not armed: 0 then Enter sends" in picture(app))
+        await pilot.pause(0.35)
+        await pilot.press("enter")
+        await until(pilot, lambda: "not armed: 0 arms, then" in picture(app))
+        await pilot.press("escape")
+        app.feed.state.blotter.open.clear()
+        await pilot.press("c")
+        await until(pilot, lambda: "no open order is chosen: l goes to the orders" in _bottom(app))
+        app.feed.state.alerts.rules.clear()
+        await pilot.press("9")
+        await until(pilot, lambda: "no rules: T on an instrument sets one" in picture(app))
+
+
 async def test_a_changed_config_is_taken_by_a_key_while_the_terminal_runs(desk: Desk) -> None:
     app = desk.open()
     async with app.run_test(size=(200, 50)) as pilot:

@@ -28,7 +28,7 @@ RULE_COLUMNS = (
     Column("how", "how", 5, drop=2),
     Column("note", "note", 6, flex=1, drop=1),
 )
-NO_RULES = "no rules: P on an instrument sets one"
+NO_RULES = "no rules: {alert.set} on an instrument sets one"
 
 
 def rule_row(rule: AlertRule) -> Row:

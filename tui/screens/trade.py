@@ -255,7 +255,8 @@ class TradeScreen(Watching):
         self.positions.set_rows(views.position_row(state, position, market, now) for position, market in held)
         newest = sorted(state.blotter.open.values(), key=lambda record: -record.created)
         self.orders.set_rows(
-            views.order_row(record, state.markets.get(record.order.instrument), now) for record in newest
+            views.order_row(record, state.markets.get(record.order.instrument), state.brackets, now)
+            for record in newest
         )
         self.alerts.set_alerts(state, local=self.local_time)
         width, height = self.notices.content_size

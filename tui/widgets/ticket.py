@@ -240,7 +240,7 @@ class Ticket(Pane, can_focus=True):
         if width <= 0 or height <= 0:
             return
         if self.instrument is None:
-            head: Line = ((fit(" b buy · s sell", width), "dim"),)
+            head: Line = ((fit(self.keyed(" {ticket.buy} buy · {ticket.sell} sell"), width), "dim"),)
             self.show([head, *wrapped(self.words, width, "")][:height])
             return
         lines = [*self._order_lines(width), *self._answer_lines(width)]
@@ -252,7 +252,7 @@ class Ticket(Pane, can_focus=True):
         lines = lines[: height - 1]
         blank: Line = ()
         lines += [blank] * (height - 1 - len(lines))
-        send = "ARMED: Enter sends" if self.armed else "not armed: A then Enter sends"
+        send = self.keyed("ARMED: {ticket.send} sends" if self.armed else "not armed: {arm} then {ticket.send} sends")
         self.show([*lines, ((fit(f" {send}", width), "halted" if self.armed else "dim"),)])
 
     def _answer_lines(self, width: int) -> list[Line]:
@@ -261,8 +261,8 @@ class Ticket(Pane, can_focus=True):
             return wrapped(self.words, width, "bad")[:_WORDS]
         found = self._preview
         if found is not None and found.refusals:
-            more = f" (and {len(found.refusals) - 1} more)" if len(found.refusals) > 1 else ""
-            return wrapped(f"✗ {found.refusals[0]}{more}", width, "warn")[:_WORDS]
+            count = f"1 of {len(found.refusals)} " if len(found.refusals) > 1 else ""
+            return wrapped(f"✗ {count}{found.refusals[0]}", width, "warn")[:_WORDS]
         try:
             self.order()
         except ValueError as error:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 TIDY_S = 2.0
 """Between two searches, in seconds."""
+FORGET_S = 60.0
+"""How long painted lines are kept, in seconds: a line that never changes gathers its parts that were painted anew."""
 
 
 class Footprint:
@@ -19,6 +21,14 @@ class Footprint:
         self._clock = clock
         self._littered = False
         self._tidied_at = float("-inf")
+        self._forgot_at = clock()
+
+    def forgets(self) -> bool:
+        """Tell, once in a while, that painted lines are to be forgotten."""
+        due = self._clock() - self._forgot_at >= FORGET_S
+        if due:
+            self._forgot_at = self._clock()
+        return due
 
     def settle(self) -> None:
         """Keep for good what is there now: the program, and a screen that was just built."""

@@ -150,6 +150,8 @@ class Viewer(Choosing):
             self.bell()
         if alarm is not None and alarm.severity is Severity.CRITICAL:
             self.tell(f"!! {alarm.text}", "bad")
+        if self.footprint.forgets():
+            self.here.forget()
         if self.screen_stack[-1:] == [self.here]:
             _ = self.footprint.tidy()
         else:  # a dialog, which will have been closed when it is looked at again

@@ -10,7 +10,7 @@ from tests.tui.driving import until
 from tests.tui.harness import picture
 from tests.tui.pictures import NOW, moment
 from tui.app import TerminalApp
-from tui.footprint import TIDY_S, Footprint
+from tui.footprint import FORGET_S, TIDY_S, Footprint
 from tui.lines import LineView
 from tui.screens.base import DeckScreen
 from tui.screens.help import HelpScreen
@@ -66,6 +66,19 @@ async def test_a_hidden_screen_is_not_kept_painted_and_comes_back_whole() -> Non
         assert _painted(app.trade) == 0
         await pilot.press("1")
         await until(pilot, lambda: app.here is app.trade and picture(app) == before)
+
+
+async def test_what_is_painted_is_forgotten_once_a_minute_and_still_stands_there() -> None:
+    clock = [100.0]
+    app = _app(clock)
+    async with app.run_test(size=(200, 50)) as pilot:
+        await until(pilot, lambda: "ladder" in picture(app) and _painted(app.trade) > 100)
+        before, title = picture(app), app.trade.ladder
+        clock[0] += FORGET_S
+        await until(pilot, lambda: _painted(app.trade) < 100)
+        assert picture(app) == before
+        await pilot.press("j", "tab")
+        await until(pilot, lambda: app.focused is not title and picture(app) != before)
 
 
 async def test_styles_of_lines_are_held_once_for_all() -> None:

@@ -13,6 +13,7 @@ import pytest_asyncio
 from textual import events
 from textual._wait import wait_for_idle
 
+from tests.tui.engine import BTC
 from tests.tui.expected import ELSEWHERE, EXPECTED, come_to, controlled_elsewhere
 from tests.tui.hand import Hand, hand_at
 from tui.actions import Action, Kind, find_action, ready_actions
@@ -183,7 +184,8 @@ async def test_what_adds_risk_is_not_sent_at_an_old_price(hand: Hand, monkeypatc
     for action in ADDS_AND_SENDS:
         expected = await come_to(hand, action)
         stands = hand.app.wall()
-        monkeypatch.setattr(hand.app, "wall", lambda stands=stands: stands + 1_300_000_000)
+        newest = hand.app.feed.state.markets[BTC].ts  # another feed may have spoken later
+        monkeypatch.setattr(hand.app, "wall", lambda newest=newest: newest + 1_300_000_000)
         await hand.press(action.keys[0], *expected.then)
         await hand.reads("price on screen is 1.3 s old (limit 1.0 s)")
         assert hand.app.screen is hand.app.here, action.id

@@ -129,7 +129,7 @@ class DeckScreen(Screen[None]):
         self.refresh_from(Dirty())
 
     def forget(self) -> None:
-        """Keep nothing painted while another screen is shown."""
+        """Keep nothing painted, as while another screen is shown; what is seen stays until it changes."""
         for view in self.query(LineView):
             view.forget()
         forget_painted(self)

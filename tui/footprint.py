@@ -15,10 +15,14 @@ FORGET_S = 60.0
 
 
 class Footprint:
-    """When to look for what can go. Times are seconds of ``clock``."""
+    """When to look for what can go. Times are seconds of ``clock``.
+
+    Looking concerns the whole process: it is ``active`` where that is the terminal's own.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.active = False
         self._littered = False
         self._tidied_at = float("-inf")
         self._forgot_at = clock()
@@ -32,6 +36,8 @@ class Footprint:
 
     def settle(self) -> None:
         """Keep for good what is there now: the program, and a screen that was just built."""
+        if not self.active:
+            return
         _ = gc.collect()
         gc.freeze()
         self._littered, self._tidied_at = False, self._clock()
@@ -42,7 +48,7 @@ class Footprint:
 
     def tidy(self) -> bool:
         """Let go of what was closed, not too often; tell whether it was looked for."""
-        if not self._littered or self._clock() - self._tidied_at < TIDY_S:
+        if not self.active or not self._littered or self._clock() - self._tidied_at < TIDY_S:
             return False
         self._littered, self._tidied_at = False, self._clock()
         _ = gc.collect()

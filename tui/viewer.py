@@ -101,6 +101,7 @@ class Viewer(Choosing):
         words = "; ".join(filter(None, (self._forgotten, self.trade.watch_list.lists.trouble)))
         if words:
             self.call_after_refresh(self.tell, words, "warn")
+        self.footprint.active = not self.is_headless
         self.call_after_refresh(self.footprint.settle)
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 

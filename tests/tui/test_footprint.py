@@ -4,6 +4,7 @@ import gc
 import weakref
 from pathlib import Path
 
+import pytest
 from textual.widget import Widget
 
 from tests.tui.driving import until
@@ -73,20 +74,25 @@ async def test_a_hidden_screen_is_not_kept_painted_and_comes_back_whole() -> Non
         await until(pilot, lambda: app.here is app.trade and picture(app) == before)
 
 
-async def test_what_is_painted_is_forgotten_once_a_minute_and_still_stands_there() -> None:
+async def test_what_is_painted_is_forgotten_once_a_minute_and_still_stands_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = [100.0]
     app = _app(clock)
     async with app.run_test(size=(200, 50)) as pilot:
         await until(pilot, lambda: "ladder" in picture(app) and _painted(app.trade) > 100)
-        ladder, before = app.trade.ladder, picture(app)
-        head = ladder._strips[0]  # the names of its columns never change
-        await pilot.pause(0.3)
-        assert ladder._strips[0] is head
-        clock[0] += FORGET_S
-        await until(pilot, lambda: ladder._strips.get(0) is not head)
+        before = picture(app)
+        app.trade.forget()
+        assert _painted(app.trade) == 0
         assert picture(app) == before
-        await pilot.press("j", "tab")
-        await until(pilot, lambda: app.focused is not ladder and picture(app) != before)
+        forgot: list[float] = []
+        monkeypatch.setattr(app.trade, "forget", lambda: forgot.append(clock[0]))
+        await pilot.pause(0.3)
+        assert not forgot, "a minute is not over"
+        for _ in range(2):
+            clock[0] += FORGET_S
+            await until(pilot, lambda: bool(forgot) and forgot[-1] == clock[0])
+        assert forgot == [100.0 + FORGET_S, 100.0 + 2 * FORGET_S]
 
 
 async def test_styles_of_lines_are_held_once_for_all() -> None:

@@ -245,6 +245,8 @@ class Grid(Pane, can_focus=True):
 
     def _fit(self, text: str, index: int, width: int) -> str:
         align = self._set.columns[index].align
+        if self._set.columns[index].tail and len(text) > width > 1:
+            text = "…" + text[1 - width :]
         if align != "decimal":
             return fit(text, width, align)
         left, right = self._set.points[index]

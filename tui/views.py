@@ -40,7 +40,7 @@ POSITION_COLUMNS = (
     Column("age", "age", 4, align="right", drop=6),
 )
 ORDER_COLUMNS = (
-    Column("id", "id", 9, best=11, drop=3),
+    Column("id", "id", 9, best=11, drop=3, tail=True),
     Column("instrument", "instrument", 10, best=11),
     Column("side", "side", 4),
     Column("type", "type", 6, best=11, drop=1),

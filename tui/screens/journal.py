@@ -25,7 +25,7 @@ COLUMNS = (
     Column("sequence", "record", 8, align="right", drop=3),
     Column("time", "time", 15),
     Column("kind", "what", 18, best=20),
-    Column("subject", "of", 12, best=18, drop=1),
+    Column("subject", "of", 12, best=18, drop=1, tail=True),
     Column("text", "told", 20, flex=1),
 )
 

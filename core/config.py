@@ -4,6 +4,7 @@ The file is read and written by ``core.config_file``: the first start writes the
 beside each key as ``about`` is its comment there and its entry in docs/guide/config.md.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -272,6 +273,10 @@ class LogSettings(Section, frozen=True):
     max_mb: Annotated[int, about("a log larger than this is put aside when its role starts (MB)", ge=1)] = 64
 
 
+BASE_KEYMAP = "base"
+"""The keymap that needs no table of its own."""
+
+
 class LayoutSettings(Section, frozen=True):
     """One layout of the trade screen: three columns of panes, from the top; the middle one takes what is left."""
 
@@ -295,12 +300,19 @@ class TerminalSettings(Section, frozen=True):
     bell: Annotated[bool, about("ring the terminal's bell for an alert that is new and not muted")] = True
     mute_minutes: Annotated[float, about("how long a key mutes a kind of alert (minutes)", gt=0)] = 60.0
     mouse: Annotated[bool, about("take mouse clicks; nothing needs them")] = False
+    keymap: Annotated[str, about("base (the keys of [terminal.keys]), or the name of a keymap of your own")] = (
+        BASE_KEYMAP
+    )
     layouts: Annotated[
         dict[str, LayoutSettings],
         about('one table each, such as [terminal.layouts.scalp] with left = ["ladder", "tape:9"]; L shows it'),
     ] = {}
     keys: Annotated[
         dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
+    ] = {}
+    keymaps: Annotated[
+        dict[str, dict[str, str | tuple[str, ...]]],
+        about('one table each, such as [terminal.keymaps.left] with halt = "0"; it goes before [terminal.keys]'),
     ] = {}
 
 
@@ -325,7 +337,7 @@ class Settings(Section, frozen=True):
 class Places:
     """Tell where a setting stands: ``config.toml:12``, or ``default`` where the file does not name it."""
 
-    def __init__(self, file: str = "", lines: dict[str, int] | None = None) -> None:
+    def __init__(self, file: str = "", lines: Mapping[str, int] | None = None) -> None:
         self._file = file
         self._lines = lines or {}
 
@@ -333,3 +345,9 @@ class Places:
         """Return the place of a key."""
         line = self._lines.get(f"{section}.{key}")
         return f"{self._file}:{line}" if line else f"default of [{section}] {key}"
+
+    def near(self, path: str) -> str:
+        """Return the place of ``table.key`` or, where it has no line of its own, of the table around it."""
+        while path and path not in self._lines:
+            path = path.rpartition(".")[0]
+        return f"{self._file}:{self._lines[path]}" if path else self._file

@@ -190,7 +190,6 @@ class Session(asyncio.Protocol):
         self.books = set(self.watched)
         for instrument in new:
             market = self._server.backend.state.markets.get(instrument)
-            self.dirty.pop(("LastPrice", instrument), None)
             if market is not None:
                 self.prints.extend(market.trades)
 
@@ -253,12 +252,12 @@ class Session(asyncio.Protocol):
         """Send the newest of everything that may be replaced, unless the client is behind."""
         if self.unsent() > HOLD_BYTES:
             return
+        for trade in self.prints:  # before a last price, behind which older ones would come too late to be one
+            self.update(wire.encode(trade))
+        self.prints.clear()
         for message in self.dirty.values():
             self.update(wire.encode(message))
         self.dirty.clear()
-        for trade in self.prints:
-            self.update(wire.encode(trade))
-        self.prints.clear()
         state = self._server.backend.state
         for instrument in self.books:
             market = state.markets.get(instrument)

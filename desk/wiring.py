@@ -273,5 +273,5 @@ def run_terminal(home: Home, last_words: str) -> NoReturn:
     settings, _ = load_or_create(home.config)
     shown = msgspec.json.encode(settings.terminal).decode()
     # -P: a folder named core or tui in the present directory must not be taken for ours.
-    words = [str(home.engine_socket), shown, last_words, str(home.root / "terminal.json")]
+    words = [str(home.engine_socket), shown, last_words, str(home.root / "terminal.json"), str(home.config)]
     os.execv(sys.executable, [sys.executable, "-P", "-m", "tui", *words])  # noqa: S606

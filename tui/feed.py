@@ -76,6 +76,8 @@ class Feed(Asking):
         self.fills: deque[p.FillView] = deque(maxlen=KEPT_FILLS)
         self.alarms: deque[AlertRaised] = deque(maxlen=KEPT_EVENTS)
         """New alerts since somebody last took them."""
+        self.ended: deque[e.FlattenEnded] = deque(maxlen=KEPT_EVENTS)
+        """Flattens that are over, since somebody last took them."""
         self.on_control: Callable[[p.ControlChanged | None, p.ControlChanged], None] = lambda *_: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[str], None] = lambda _: None
@@ -212,6 +214,8 @@ class Feed(Asking):
             self.fills.append(p.FillView.of(message))
         if isinstance(message, AlertRaised) and not message.muted:
             self.alarms.append(message)
+        if isinstance(message, e.FlattenEnded):
+            self.ended.append(message)
         self.events.append(message)
         self.dirty.topics |= {ORDERS, ACCOUNT, NOTICES}
 

@@ -93,6 +93,7 @@ class Held:
         "collar",
         "doubted",
         "entry_price",
+        "fee",
         "high",
         "instrument",
         "inverse",
@@ -115,6 +116,7 @@ class Held:
         self.entry_price = float(position.entry_price)
         self.inverse = position.inverse
         self.units = float(self.quantity * position.contract_size) * state.ledger.rate(position.settle)
+        self.fee = float(market.instrument.taker_fee)
         self.opened = position.opened
         self.stops: tuple[Stop, ...] = ()
         self.nearest = 0.0
@@ -175,6 +177,19 @@ class Held:
             return mark
         return touch
 
+    def closing(self, away: float) -> float:
+        """Return what closing costs below the mark (reporting currency): the fee, ``away`` and half the spread.
+
+        ``away`` is how far the price may move before the exit arrives, as a fraction of it. More than that counts of
+        no spread: a book that has emptied for a moment is no loss.
+        """
+        market = self.market
+        mark, bid, ask = market.mark, market.bid, market.ask
+        if mark <= 0.0:
+            return 0.0
+        half = min(0.5 * (ask - bid) / mark, away) if 0.0 < bid < ask else 0.0
+        return self.units * (1.0 / mark if self.inverse else mark) * (self.fee + away + half)
+
     def loss(self, price: float) -> float:
         """Return the open loss at a price, in the reporting currency; a profit is negative."""
         if price <= 0.0 or self.entry_price <= 0.0:
@@ -192,6 +207,8 @@ class Scene(msgspec.Struct):
     equity: float
     blind: bool
     """The account cannot be valued now: nothing is said of its losses."""
+    closing: float = 0.0
+    """What closing everything would cost below the marks (reporting currency)."""
 
 
 class WatchRule:

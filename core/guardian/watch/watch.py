@@ -121,7 +121,9 @@ class Watch:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
         blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
         equity = state.ledger.equity if not blind else float(state.day_start)
-        self._scene = scene = Scene(state, state.now, equity, blind)
+        away = self.settings.forced_stop_frac
+        closing = sum(held.closing(away) for held in self.held.values())
+        self._scene = scene = Scene(state, state.now, equity, blind, closing)
         self.floor = 0.0 if blind else max((rule.floor(scene) for rule in self.account), default=0.0)
         return scene
 

@@ -35,8 +35,8 @@ def test_the_days_loss_closes_everything_and_halts() -> None:
     timer(engine, T0)
     assert not acted(walk(engine, 55_500.0))
     walk(engine, 55_100.0)
-    assert not acted(walk(engine, 55_000.1))
-    effects = walk(engine, 54_999.9)
+    assert not acted(walk(engine, 55_027.6))  # 27.51 is the fee of closing it
+    effects = walk(engine, 55_027.4)
     assert acted(effects) == [("max_daily_loss", "halt")]
     assert engine.state.trading_state is HALTED
     assert engine.state.state_reason.startswith("the day's loss is 5.00% of 100,000.00 (bound 5.00%)")

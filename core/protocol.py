@@ -115,6 +115,8 @@ class Status(msgspec.Struct, frozen=True):
     loosened: tuple[str, ...] = ()
     """Limits that a change of the settings has loosened, and nobody has tightened since."""
     sentinel: SentinelStatus | None = None
+    exit_times: tuple[int, Nanoseconds, Nanoseconds] = (0, 0, 0)
+    """Exits that left at once in this run; the last's and the worst's time from what woke it to the socket."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -47,6 +47,11 @@ def status(view: Status) -> Json:
         "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
         "sentinel": sentinel(view),
+        "exits": {
+            "count": view.exit_times[0],
+            "last_ms": round(view.exit_times[1] / 1e6, 3),
+            "worst_ms": round(view.exit_times[2] / 1e6, 3),
+        },
     }
 
 

@@ -40,6 +40,12 @@ simulate: setup ## Live SEEDS=1000 made-up lives of the engine, or SEED=17 alone
 crash: setup ## Play the worst recorded days, with the guardian and without (ARGS=--write for the tables).
 	@$(BIN)/python -m scripts.crash_days $(ARGS)
 
+rig: setup ## Breach limits on real processes under faults; as root (ARGS=--write for the tables).
+	@$(BIN)/python -m scripts.fault_rig $(ARGS)
+
+kill: setup ## Kill engine, sentinel and both; goes on where it stopped (ARGS="--count 500 --write").
+	@$(BIN)/python -m scripts.kill_loop $(ARGS)
+
 bench: setup ## Run the benchmarks beside their references.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
 	@$(BIN)/python -m bench $(ARGS)

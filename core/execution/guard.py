@@ -108,7 +108,6 @@ class Guard:
         if self.watch.look(state, market):
             if not self.held[instrument].is_calm():
                 self._carry_out(self.watch.filled(state, instrument))
-            self.watch.revalue(state)  # what it costs to close has changed with what is held
             if state.ledger.equity <= self.watch.floor:
                 self._carry_out(self.watch.account_verdicts(state))
         elif instrument in state.watched.unprotected:

@@ -91,6 +91,7 @@ class Held:
     __slots__ = (
         "believed",
         "collar",
+        "cost",
         "doubted",
         "entry_price",
         "fee",
@@ -123,6 +124,8 @@ class Held:
         """The nearest price from which an exit does not wait; 0.0 is none."""
         self.liquidation = 0.0
         self.believed, self.doubted = self.price(), False
+        self.cost = 0.0
+        """What closing it would have cost when it was seen anew."""
         self.low = self.high = 0.0
         """No rule has anything to say while bid, ask and mark are between them; set by ``calm``."""
 

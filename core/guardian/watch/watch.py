@@ -75,11 +75,20 @@ class Watch:
             held.stops = tuple(self._stops(state, held))
         if held.stops and self.settings.forced_stop_frac:
             held.nearest = max(held.stops, key=lambda stop: stop.near * held.sign).near
+        self._enlarge(held)
         self.held[instrument.id] = held
         if market.kind in DERIVATIVES and self._is_levered(state, held):
             held.liquidation = liquidation(state, market, position.quantity)
         self._calm(held, state)
         return True
+
+    def _enlarge(self, held: Held) -> None:
+        """Raise the floor by what it costs to close more than before, until the account is valued anew."""
+        held.cost = held.closing(self.settings.forced_stop_frac)
+        before = self.held.get(held.instrument)
+        more = held.cost - (before.cost if before is not None else 0.0)
+        if self.floor and more > 0.0:
+            self.floor += more
 
     def _is_levered(self, state: State, held: Held) -> bool:
         """Tell whether a liquidation can be near: not where the wallet is twice what everything held is worth."""

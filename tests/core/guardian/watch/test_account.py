@@ -47,6 +47,24 @@ def test_the_days_loss_closes_everything_and_halts() -> None:
     assert not acted(walk(engine, 54_000.0)), "said once"
 
 
+def test_what_closing_costs_counts_with_the_fill_that_makes_it_more() -> None:
+    engine = long(watched(max_daily_loss_frac=0.05))
+    timer(engine, T0)
+    assert not acted(walk(engine, 55_150.0)), "4.85 % and 0.03 % for closing it"
+    effects = list(engine.process(fill(BTC_PERP, Side.BUY, "5", "55150", "more")))
+    assert acted(effects) == [("max_daily_loss", "halt")], "0.17 % now: not with the next timer alone"
+    assert engine.state.state_reason.endswith("(default of [guardian] max_daily_loss_frac)")
+    assert "5.02% of 100,000.00 (bound 5.00%), 0.17% of it what closing costs" in engine.state.state_reason
+
+
+@pytest.mark.parametrize(("forced", "acts"), [(0.0, []), (0.001, [("max_daily_loss", "halt")])])
+def test_the_way_that_a_price_may_go_until_the_exit_is_there_counts(forced: float, acts: list[Any]) -> None:
+    engine = long(watched(max_daily_loss_frac=0.05, forced_stop_frac=forced))
+    timer(engine, T0)
+    walk(engine, 55_500.0)
+    assert acted(price(engine, 55_080.0)) == acts, "4.92 %, 0.03 % for the fee, 0.06 % for the way"
+
+
 def test_a_position_that_comes_in_behind_a_halt_is_closed_too() -> None:
     engine = long(watched(max_daily_loss_frac=0.05))
     timer(engine, T0)

@@ -31,7 +31,8 @@ from venues.replay import ReplayDriver
 
 VENUE = VenueId("BINANCE-FUTURES")
 USDT = Asset("USDT")
-EQUITY = Decimal(50_000)
+EQUITY = Decimal(10_000)
+"""What an account begins with (USDT), unless another is named."""
 LEVERAGE = 5.0
 MATCHING = MatchingSettings(latency=TYPICAL_LATENCY)
 SIZES = GuardianSettings(
@@ -106,11 +107,13 @@ class Outcome(msgspec.Struct, frozen=True):
 class Watched:
     """Play days through engine and guardian, and see what they do."""
 
-    def __init__(self, days: Sequence[Day], kind: Kind, settings: GuardianSettings = SIZES) -> None:
+    def __init__(
+        self, days: Sequence[Day], kind: Kind, settings: GuardianSettings = SIZES, equity: Decimal = EQUITY
+    ) -> None:
         listed = [day.contract for day in days]
-        self._days = days
+        self._days, self._start = days, equity
         self.engine = Engine(Guardian(settings), State(mode="replay"), strategies=[Holder(listed, kind)], strict=True)
-        self._driver = ReplayDriver(self.engine, {VENUE: listed}, MATCHING, {VENUE: {USDT: EQUITY}}, self._see)
+        self._driver = ReplayDriver(self.engine, {VENUE: listed}, MATCHING, {VENUE: {USDT: equity}}, self._see)
         self._over = kind is Kind.ONCE
         self._deciding: dict[InstrumentId, tuple[str, Nanoseconds]] = {}
         self._rules: dict[str, None] = {}
@@ -130,8 +133,8 @@ class Watched:
         end = self.engine.state.now
         self._driver.finish(end + 10 * SECOND)
         bids = {market.instrument.id: market.bid for market in self.engine.state.markets.values()}
-        left = float(EQUITY) - _equity(self._driver.matchings[VENUE], bids)
-        start, state = float(EQUITY), self.engine.state
+        start, state = float(self._start), self.engine.state
+        left = start - _equity(self._driver.matchings[VENUE], bids)
         return Outcome(
             left / start,
             gapped / start,
@@ -170,11 +173,11 @@ class Watched:
             self._exits.append(Exit(rule, fill.instrument, since, fill.ts - since))
 
 
-def unwatched(days: Sequence[Day]) -> Outcome:
+def unwatched(days: Sequence[Day], equity: Decimal = EQUITY) -> Outcome:
     """Buy the same at the open and hold it through the days, with nobody but the exchange's liquidation to end it."""
     listed = [day.contract for day in days]
     events: list[Message] = []
-    matching = Matching(VENUE, listed, {USDT: EQUITY}, MATCHING, events.append)
+    matching = Matching(VENUE, listed, {USDT: equity}, MATCHING, events.append)
     part, bought = LEVERAGE / len(listed), set[InstrumentId]()
     contracts, bids = {item.id: item for item in listed}, dict[InstrumentId, float]()
     for quote in merged(days):
@@ -182,11 +185,11 @@ def unwatched(days: Sequence[Day]) -> Outcome:
         bids[quote.instrument] = quote.bid
         if quote.instrument not in bought:
             bought.add(quote.instrument)
-            quantity = contracts[quote.instrument].floor_size(Decimal(repr(float(EQUITY) * part / quote.ask)))
+            quantity = contracts[quote.instrument].floor_size(Decimal(repr(float(equity) * part / quote.ask)))
             order = Order(quote.instrument, Side.BUY, quantity, client_order_id=quote.instrument)  # type: ignore[arg-type]
             matching.submit(SubmitOrder(order, "crash", quote.ts), quote.ts)
     forced = [event.ts for event in events if isinstance(event, e.PositionLiquidated)]
-    loss = 1.0 - _equity(matching, bids) / float(EQUITY)
+    loss = 1.0 - _equity(matching, bids) / float(equity)
     return Outcome(loss, 0.0, (), (), False, not _open(matching), forced[0] if forced else 0)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -49,9 +50,9 @@ class Played(msgspec.Struct, frozen=True):
         return max(0.0, self.watched.loss - LIMIT - self.watched.gap)
 
 
-def play(days: Sequence[Day], kind: Kind) -> Played:
+def play(days: Sequence[Day], kind: Kind, equity: Decimal = EQUITY) -> Played:
     """Play one account through the days of its coins, both ways."""
-    return Played(tuple(days), Watched(days, kind).run(), unwatched(days))
+    return Played(tuple(days), Watched(days, kind, equity=equity).run(), unwatched(days, equity))
 
 
 def line(played: Played) -> list[str]:
@@ -87,27 +88,27 @@ def _clock(ts: int) -> str:
 # --- the accounts ----- -----------------------------------------------------------------------------------------------
 
 
-def accounts(folder: Path, count: int) -> Iterator[tuple[str, list[Played]]]:
+def accounts(folder: Path, count: int, equity: Decimal) -> Iterator[tuple[str, list[Played]]]:
     """Yield what each of the accounts in ``NAMES`` is, and its rows."""
     by_coin = {coin: read_days(folder, coin) for coin in COINS}
     chosen = worst((day for days in by_coin.values() for day in days.values()), count)
     yield (
-        f"**One coin, bought at 00:00 and held**, {LEVERAGE:g} × the equity of {EQUITY} USDT.",
-        [play([day], Kind.ONCE) for day in chosen],
+        f"**One coin, bought at 00:00 and held**, {LEVERAGE:g} × the equity of {equity} USDT.",
+        [play([day], Kind.ONCE, equity) for day in chosen],
     )
     yield (
         "**One coin, bought again** after every exit, at once and as large, for as long as the guardian lets it.",
-        [play([day], Kind.AGAIN) for day in chosen],
+        [play([day], Kind.AGAIN, equity) for day in chosen],
     )
     yield (
         "**One coin, bought at the open of the day's worst bar**, and again after every exit.",
-        [play([day.crash], Kind.AGAIN) for day in chosen],
+        [play([day.crash], Kind.AGAIN, equity) for day in chosen],
     )
     starts = sorted({day.start for day in chosen if all(day.start in days for days in by_coin.values())})
     yield (
         f"**All four coins**, {LEVERAGE / len(COINS):g} × each, bought again after every exit, on those of these dates "
         "on which all four traded.",
-        [play([by_coin[coin][start] for coin in COINS], Kind.AGAIN) for start in starts],
+        [play([by_coin[coin][start] for coin in COINS], Kind.AGAIN, equity) for start in starts],
     )
 
 
@@ -135,6 +136,7 @@ def main() -> int:
     """Play the days, print the tables, and write them where asked to; 1 where the limit was not held."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=DAYS, help="the worst days, over all coins together")
+    parser.add_argument("--equity", type=Decimal, default=EQUITY, help="what each account begins with (USDT)")
     parser.add_argument("--data", type=Path, help="folder of candles (COINUSDT-perp-1h.parquet …)")
     parser.add_argument("--write", action="store_true", help="put the tables into the page and the figures")
     asked = parser.parse_args()
@@ -143,7 +145,7 @@ def main() -> int:
     if not folder.is_dir():
         parser.error(f"{folder} holds no candles: name their folder with --data, or set TRADEDECK_DATA")
     began, found = time.monotonic(), []
-    for what, rows in accounts(folder, asked.days):
+    for what, rows in accounts(folder, asked.days, asked.equity):
         found.append((what, rows))
         sys.stdout.write(f"{what}\n\n{table(HEAD, [line(row) for row in rows])}\n")
         sys.stdout.flush()

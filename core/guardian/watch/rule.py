@@ -105,7 +105,9 @@ class Held:
         "opened",
         "quantity",
         "sign",
+        "size",
         "stops",
+        "tick",
         "units",
     )
 
@@ -117,6 +119,7 @@ class Held:
         self.entry_price = float(position.entry_price)
         self.inverse = position.inverse
         self.units = float(self.quantity * position.contract_size) * state.ledger.rate(position.settle)
+        self.size, self.tick = float(self.quantity), float(market.instrument.tick_size)
         self.fee = float(market.instrument.taker_fee)
         self.opened = position.opened
         self.stops: tuple[Stop, ...] = ()
@@ -181,17 +184,21 @@ class Held:
         return touch
 
     def closing(self, away: float) -> float:
-        """Return what closing costs below the mark (reporting currency): the fee, ``away`` and half the spread.
+        """Return what closing costs below the mark (reporting currency): the fee, ``away``, spread and depth.
 
-        ``away`` is how far the price may move before the exit arrives, as a fraction of it. More than that counts of
-        no spread: a book that has emptied for a moment is no loss.
+        ``away`` is how far the price may move before the exit arrives, as a fraction of it. Half the spread and what a
+        position larger than the touch takes behind it, a tick a level, count up to as much again: a book that has
+        emptied for a moment is no loss.
         """
         market = self.market
         mark, bid, ask = market.mark, market.bid, market.ask
         if mark <= 0.0:
             return 0.0
-        half = min(0.5 * (ask - bid) / mark, away) if 0.0 < bid < ask else 0.0
-        return self.units * (1.0 / mark if self.inverse else mark) * (self.fee + away + half)
+        slip, size = 0.0, market.bid_size if self.sign > 0 else market.ask_size
+        if 0.0 < bid < ask and away:
+            behind = self.size / size - 1.0 if 0.0 < size < self.size else 0.0
+            slip = min(0.5 * (ask - bid + self.tick * behind) / mark, away)
+        return self.units * (1.0 / mark if self.inverse else mark) * (self.fee + away + slip)
 
     def loss(self, price: float) -> float:
         """Return the open loss at a price, in the reporting currency; a profit is negative."""

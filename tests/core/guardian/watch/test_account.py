@@ -57,6 +57,26 @@ def test_what_closing_costs_counts_with_the_fill_that_makes_it_more() -> None:
     assert "5.02% of 100,000.00 (bound 5.00%), 0.17% of it what closing costs" in engine.state.state_reason
 
 
+def test_resume_accepts_a_loss_that_closing_in_time_has_kept_within_its_bound() -> None:
+    engine = long(watched(max_daily_loss_frac=0.05, forced_stop_frac=0.001))
+    timer(engine, T0)
+    walk(engine, 55_500.0)
+    (exit_,) = exits(price(engine, 55_070.0))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "55070", "x", exit_.client_order_id))
+    engine.process(e.VenueReconciled(PERP, T0 + S, T0 + S, T0 + S, (BTC_PERP.id,)))
+    image = IMAGE_DECODER.decode(wire.encode(engine.state.image()))
+    engine.restore(image)  # over a restart too
+    effects = list(engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + S)))
+    (accepted,) = of(effects, w.LossAccepted)
+    assert accepted.equity == D(95_070), "4.93 %: less than the bound, and still what has halted"
+    assert not engine.state.watched.halted
+    long(engine, "1", "55070", T0 + 2 * S)
+    assert not acted(timer(engine, T0 + 2 * S)), "it would else halt again at once"
+    again = list(engine.process(c.SetTradingState(HALTED, who="me", ts=T0 + 2 * S)))
+    again += list(engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + 2 * S)))
+    assert not of(again, w.LossAccepted), "a halt by hand accepts nothing"
+
+
 @pytest.mark.parametrize(("forced", "acts"), [(0.0, []), (0.001, [("max_daily_loss", "halt")])])
 def test_the_way_that_a_price_may_go_until_the_exit_is_there_counts(forced: float, acts: list[Any]) -> None:
     engine = long(watched(max_daily_loss_frac=0.05, forced_stop_frac=forced))

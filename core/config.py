@@ -72,7 +72,10 @@ class GuardianSettings(Section, frozen=True):
         float, about("open loss of one position, of equity: it is closed", gt=0, le=1)
     ] = 0.02
     max_daily_loss_frac: Annotated[
-        float, about("loss since the day's start, of its equity: all is closed and HALTED", gt=0, le=1)
+        float,
+        about(
+            "loss since the day's start with what closing costs, of its equity: all is closed and HALTED", gt=0, le=1
+        ),
     ] = 0.05
     drawdown_steps: Annotated[
         tuple[tuple[float, float], ...],

@@ -22,6 +22,7 @@ from core.domain.approval import Approved
 from core.domain.identifiers import VenueId
 from core.domain.message import Command, Data, Event, Message, Nanoseconds
 from core.engine import Engine
+from core.exit_times import ExitTimes
 from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
 from core.outbox import Confirm, Effect, PastWanted, Resync
@@ -56,6 +57,7 @@ class Runtime:
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
         self.beating = Beating(self)
+        self.exit_times = ExitTimes()
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()
@@ -238,6 +240,7 @@ class Runtime:
         turn.urgent = True
         if isinstance(exit_.command, c.SubmitOrder):
             turn.exits.append(exit_.command.order.client_order_id)
+            self.exit_times.decided(exit_.command.order.client_order_id, self.engine.state.now)
         self.send(exit_)
 
     def take(self, message: Message) -> None:
@@ -326,9 +329,9 @@ class Runtime:
 
     # --- clients ----------------------------------------------------------------------------------------------------
 
-    def _vitals(self) -> tuple[int, int]:
+    def _vitals(self) -> tuple[int, int, tuple[int, int, int]]:
         late, self.late_max_ns = self.late_max_ns, 0
-        return len(self.server.sessions) if self.server is not None else 0, late
+        return len(self.server.sessions) if self.server is not None else 0, late, self.exit_times.vitals()
 
     def _welcome(self) -> p.Welcome:
         state = self.engine.state

@@ -51,6 +51,8 @@ class Status(msgspec.Struct, frozen=True):
     strategies: tuple[StrategyView, ...] = ()
     configs: str = ""
     """Why promotions are not heard of, and what strategies run by meanwhile; empty where all is well."""
+    exit_times: tuple[int, Nanoseconds, Nanoseconds] = (0, 0, 0)
+    """Exits that left at once in this run; the last's and the worst's time from what woke it to the socket."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

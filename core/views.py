@@ -26,7 +26,14 @@ def money(value: float | Decimal) -> Decimal:
     return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
 
 
-def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late_ns: int = 0) -> Status:
+def status(
+    state: State,
+    now: Nanoseconds,
+    journal: str,
+    clients: int,
+    loop_late_ns: int = 0,
+    exit_times: tuple[int, int, int] = (0, 0, 0),
+) -> Status:
     """Return the account at a glance."""
     ledger = state.ledger
     realised, fees, funding = ledger.totals()
@@ -62,6 +69,7 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         sentinel=state.guard.status,
         strategies=strategies(state.configs, state.markets),
         configs=state.studies.trouble,
+        exit_times=exit_times,
     )
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.simulation.planted import BUGS, Bug, planted
+from tests.simulation.planted import BUGS
+from tests.simulation.planting import Bug, planted
 from tests.simulation.world import simulate
 
 TRIED = 40

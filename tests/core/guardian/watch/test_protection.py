@@ -130,3 +130,21 @@ def test_a_stop_in_the_engine_is_one_where_the_venue_holds_none() -> None:
     assert not acted(effects)
     assert not of(effects, Confirm)
     assert not exits(effects)
+
+
+def test_a_stop_that_took_anothers_place_between_two_looks_is_asked_about_anew() -> None:
+    engine, stop = bracketed()
+    id_ = stop.order.client_order_id
+    accept(engine, id_, T0 + 10 * MS)
+    timer(engine, T0 + 100 * MS)
+    listed(engine, T0 + 200 * MS)
+    assert not of(timer(engine, T0 + 2 * S), Confirm)
+    ended = engine.process(e.OrderCancelled(id_, "by the venue", T0 + 2010 * MS, T0 + 2010 * MS))
+    (other,) = [event.order.client_order_id for event in of(ended, e.OrderSubmitted)]
+    accept(engine, other, T0 + 2020 * MS)
+    assert of(timer(engine, T0 + 2100 * MS), Confirm) == [Confirm(PERP)]
+    timer(engine, T0 + 4200 * MS)
+    assert missing(engine) == {BTC_PERP.id: f"{PERP} has not confirmed its stop"}
+    listed(engine, T0 + 4300 * MS)
+    timer(engine, T0 + 4400 * MS)
+    assert not missing(engine)

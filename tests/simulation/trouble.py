@@ -149,7 +149,10 @@ class Trouble:
         def ended() -> None:
             if world.process is process:
                 world.end(process)
-                world.boot()
+                if world.side is None:
+                    world.boot()
+                else:  # an end in order, and its sentinel must not miss it
+                    world.machine.after(world.side.rng.randrange(3 * S), world.boot)
 
         process.tasks.append(process.loop.create_task(stop()))
 

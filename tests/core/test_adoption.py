@@ -1,5 +1,7 @@
 """The trader's word on a difference, and what may be traded while it waits for one."""
 
+from typing import Any
+
 import pytest
 
 from core.domain import commands as c
@@ -326,11 +328,11 @@ def test_a_resolution_of_what_is_gone_changes_nothing() -> None:
 # --- a venue that says nothing ----------------------------------------------------------------------------------------
 
 
-def declared(engine: Engine, said: str = "FLAT", instrument: Instrument = BTC_PERP) -> list[object]:
+def declared(engine: Engine, said: str = "FLAT", instrument: Instrument = BTC_PERP) -> list[Any]:
     return list(engine.process(DeclareFlat(instrument.id, said, "ada", "test", T0)))
 
 
-def refusal_of(effects: list[object]) -> str:
+def refusal_of(effects: list[Any]) -> str:
     (refused,) = of(effects, e.CommandRefused)
     return str(refused.reason)
 

@@ -136,7 +136,7 @@ def plan_of(seed: int) -> Plan:
         incidents=sorted(incidents, key=lambda one: one.at),
         strangers=_strangers(random.Random(f"{seed}.strangers"), length),
     )
-    plan.deep = plan.roomy and random.Random(f"{seed}.deep").random() < DEEP
+    plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
 

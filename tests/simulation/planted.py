@@ -131,7 +131,7 @@ BUGS = (
         "for fill in ():",
         seed=4,
     ),
-    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 22),
+    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 1074),
     Bug(
         "what never arrived is never called so",
         looks,

@@ -80,6 +80,7 @@ def test_what_the_disk_did_not_take_is_written_when_it_does(tmp_path: Path) -> N
     file = LeaseFile(path, write, at_once)
     begun = file.begin(1_700_000_000_000_000_000)
     file.keep(replace(begun, held=True))
+    file.keep(replace(begun, held=True))
     assert not path.exists()
     full = False
     file.keep(replace(begun, held=True))

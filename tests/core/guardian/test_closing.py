@@ -183,3 +183,10 @@ def test_what_is_opened_behind_it_ends_flat(closer: Closer) -> None:
     assert closer.flat
     closer.look([account((BTC_PERP, "1"))], {}, T0 + 3 * CONFIRM_NS)
     assert not closer.flat
+
+
+def test_what_others_have_resting_is_neither_cancelled_nor_waited_for(closer: Closer) -> None:
+    theirs = account((BTC_PERP, "0"), orders=("x9",))
+    assert not closer.look([theirs], {}, T0)
+    closer.look([theirs], {}, T0 + CONFIRM_NS)
+    assert closer.flat

@@ -130,7 +130,7 @@ def run_engine(home: Home) -> None:
     from desk.sitter import Sitter
     from desk.systemd import Notify
     from store.home_lock import HomeLock
-    from store.lease import read_lease
+    from store.lease import held_on_disk
 
     notify = Notify()
     with role(home, Role.ENGINE) as (settings, places), HomeLock(home.journal.parent):
@@ -144,7 +144,7 @@ def run_engine(home: Home) -> None:
 
             notifier = alerting.notifier(home, settings, tell)
             pulse = open_pulse(home)
-            if read_lease(home.lease).held:  # the page in memory does not outlive the machine, the lease does
+            if held_on_disk(home.lease):  # the page in memory does not outlive the machine, the lease does
                 pulse.take()
             runtime = build_engine(home, settings, places, notifier.take)
             runtime.beating.use(pulse, f"t{home.mark()}")
@@ -176,17 +176,18 @@ def run_sentinel(home: Home) -> None:
     """Run the sentinel until it is told to stop; it loads no more than its sessions need."""
     from core.clock import LiveClock
     from desk.alerting import Crier
+    from desk.engine_process import EngineProcess
     from desk.pulses import open_pulse
     from desk.systemd import Notify
     from desk.watchdog import Watchdog
+    from store.lease import LeaseFile
     from venues.market.accounts import ALWAYS_OPEN
 
     notify = Notify()
     with role(home, Role.SENTINEL) as (settings, _):
-        pulse = open_pulse(home)
+        pulse, clock = open_pulse(home), LiveClock()
         venues = {
-            venue.id: (venue, venue.id in ALWAYS_OPEN)
-            for venue in market_venues(home, settings, LiveClock(), "sentinel")
+            venue.id: (venue, venue.id in ALWAYS_OPEN) for venue in market_venues(home, settings, clock, "sentinel")
         }
         said = ""
 
@@ -203,10 +204,13 @@ def run_sentinel(home: Home) -> None:
 
         async def work(stop: asyncio.Event) -> None:
             watchdog = Watchdog(
-                home,
                 settings.guardian,
                 pulse,
                 venues,
+                EngineProcess(home),
+                LeaseFile(home.lease),
+                clock,
+                f"t{home.mark()}",
                 supervised=notify.supervised,
                 alarm=Crier(home, settings).cry,
                 on_look=on_look,

@@ -88,13 +88,6 @@ class Drawdown(AccountRule):
             return 0.0
         return float(scene.state.peak) * (1.0 - self.steps[step][0] + ROUNDING)
 
-    def uses(self, scene: Scene) -> Iterator[Use]:
-        """Yield how near the next step is; the last one stays full."""
-        if scene.blind or scene.state.peak <= 0 or not self.steps:
-            return
-        depth, bound = self.depth(scene), self._bound(scene.state.watched.step + 1)
-        yield Use(depth, bound, f"{depth:.1%}", f"{bound:.1%}")
-
     def _bound(self, step: int) -> float:
         return self.steps[min(step, len(self.steps)) - 1][0]
 

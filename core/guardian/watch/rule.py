@@ -246,7 +246,7 @@ class PositionRule(WatchRule):
 
     def use(self, held: Held, scene: Scene) -> Use | None:
         """Return how much of the bound a position uses, or None where it does not apply."""
-        return None
+        raise NotImplementedError
 
 
 class AccountRule(WatchRule):
@@ -264,4 +264,4 @@ class AccountRule(WatchRule):
 
     def uses(self, scene: Scene) -> Iterator[Use]:
         """Yield how much of its bounds is used."""
-        return iter(())
+        raise NotImplementedError

@@ -252,6 +252,14 @@ class AlertSettings(Section, frozen=True):
     ] = {}
 
 
+class ResearchSettings(Section, frozen=True):
+    """Studies, which give way to the engine."""
+
+    pause_late_ms: Annotated[
+        float, about("studies take nothing new while the engine's loop is this late (ms); 0 never", ge=0)
+    ] = 20.0
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
@@ -305,6 +313,7 @@ class Settings(Section, frozen=True):
     journal: JournalSettings = JournalSettings()
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()
+    research: ResearchSettings = ResearchSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 

@@ -56,7 +56,7 @@ def folder_for(home: Home, what: str) -> Path:
 
 def standings(home: Home) -> list[s.Study]:
     """Return how every study stands."""
-    from research.running import read_state
+    from research.standing import read_state
 
     folders = sorted((home.root / "studies").glob("*/study.toml"))
     return [

@@ -129,7 +129,7 @@ def stop(study: Name, home: HomeOption = None) -> None:
     """Stop a running study after the batches under way; what its trials found stays."""
     from desk import studying
     from desk.output import write
-    from research.running import is_held
+    from research.standing import is_held
 
     folder = studying.folder_of(_place(home), study)
     if not is_held(folder):

@@ -27,6 +27,7 @@ PLAIN = (
     "engine",
     "sentinel",
     "recorder",
+    "researcher",
     "stop",
     "status",
     "instruments",
@@ -48,7 +49,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "config", "data", "journal", "reconcile", "study", "ticks")
+GROUPS = ("alert", "config", "data", "journal", "reconcile", "schedule", "study", "ticks")
 
 
 def _version(wanted: bool) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -46,7 +46,9 @@ class Laboratory:
         self._doing = ""
         self._ending = False
         self._woken = asyncio.Event()
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}
+        self._troubled = False
+        """The engine was told that the schedule cannot be read."""
 
     def wake(self) -> None:
         """Look again at once."""
@@ -77,25 +79,43 @@ class Laboratory:
             await self._reporting.close()
 
     async def _look(self) -> None:
-        """Begin what is asked for and can begin; tell the engine what changed."""
+        """Begin what is asked for and can begin; tell the engine what changed. One that fails holds up no other."""
+        await self._tried("schedule", self._turn)
+        await self._tried("jobs", self._next_job)
+        await self._tried("studies", self._next_study)
+        await self._tried("rows", self._tell)
+
+    async def _tried(self, what: str, do: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._turn()
-            if self._chore is None:
-                owed = self._schedule.owed()
-                if owed:
-                    self._chore = asyncio.ensure_future(self._do(owed[0]))
-            if self._study is None:
-                folder = next((one for one in wanted(self._home) if not is_held(one)), None)
-                if folder is not None:
-                    self._study = asyncio.ensure_future(self._run_study(folder))
-            elif not is_wanted(self._home.studies / self._running):
-                self._stop_run()  # nobody asks for it any more
-            self._reporting.tell(await asyncio.to_thread(rows, self._home, self._schedule, self._jobs, self._doing))
-            self._complaint = ""
+            await do()
+            self._complaints.pop(what, None)
         except (TradedeckError, OSError) as error:
-            if str(error) != self._complaint:
-                self._complaint = str(error)
-                log.warning("studies or schedule cannot be read", reason=str(error))
+            if self._complaints.get(what) != str(error):  # once, not every second
+                log.warning("the researcher cannot go on with a part", part=what, reason=str(error))
+            self._complaints[what] = str(error)
+
+    async def _next_job(self) -> None:
+        if self._chore is None:
+            owed = self._schedule.owed()
+            if owed:
+                self._chore = asyncio.ensure_future(self._do(owed[0]))
+
+    async def _next_study(self) -> None:
+        if self._study is None:
+            folder = next((one for one in wanted(self._home) if not is_held(one)), None)
+            if folder is not None:
+                self._study = asyncio.ensure_future(self._run_study(folder))
+        elif not is_wanted(self._home.studies / self._running):
+            self._stop_run()  # nobody asks for it any more
+
+    async def _tell(self) -> None:
+        found = await asyncio.to_thread(rows, self._home, self._schedule, self._jobs, self._doing)
+        trouble = self._complaints.get("schedule", "")
+        if trouble or self._troubled:
+            state = s.StudyState.FAILED if trouble else s.StudyState.FINISHED
+            found.append(s.Study("the schedule", "", state, reason=trouble or "can be read again"))
+            self._troubled = True
+        self._reporting.tell(found)
 
     async def _turn(self) -> None:
         """Leave notes of the jobs that are due, and read the jobs anew where somebody changed them."""

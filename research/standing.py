@@ -26,7 +26,7 @@ def read_state(folder: Path) -> Study | None:
     """Return how a study stands; one that says it runs though nobody holds it was cut short."""
     try:
         study = msgspec.json.decode((folder / "state.json").read_bytes(), type=Study)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):  # what was damaged by hand is written anew by the next run
         return None
     if study.state in (StudyState.RUNNING, StudyState.PAUSED) and not is_held(folder):
         text = "it ended without a word; run it again to resume"

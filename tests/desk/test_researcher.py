@@ -183,6 +183,22 @@ async def test_the_schedule_is_set_from_a_terminal_and_a_job_is_done(home: Home)
         await until(lambda: not state_of(client, "one").schedule)
 
 
+async def test_a_schedule_that_cannot_be_read_is_told_and_holds_up_no_study(home: Home) -> None:
+    schedule = Schedule(home.schedule)
+    schedule.put("refresh", "hourly")
+    schedule.file.rename(home.root / "kept")
+    schedule.file.write_bytes(b"no database" * 200)
+    reporting.start(home, file(home, "one"))
+    (home.studies / "one" / "state.json").write_text("{")
+    async with engine(home) as (_, client), at_work(home):
+        await until(lambda: state_of(client, "one").state is STATE.FINISHED)
+        assert state_of(client, "the schedule").state is STATE.FAILED
+        assert "move it away and add the jobs again" in state_of(client, "the schedule").reason
+        (home.root / "kept").rename(schedule.file)
+        await until(lambda: state_of(client, "the schedule").state is STATE.FINISHED)
+        await until(lambda: state_of(client, "refresh data").schedule == "hourly")
+
+
 async def test_work_that_was_cut_short_is_done_again_but_not_for_ever(home: Home) -> None:
     schedule = Schedule(home.schedule)
     _write(home.schedule / "owed" / "refresh", Owed("refresh", 1, tries=1))

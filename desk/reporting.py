@@ -43,6 +43,8 @@ class Reporting:
         self._session: Researcher | None = None
         self._told: dict[str, s.Study] = {}
         self._finding = threading.Lock()
+        self._found_in: tuple[tuple[Path, int], Any] | None = None
+        """The study that was asked about last: its data are read once, its trials each time."""
 
     # --- the session --------------------------------------------------------------------------------------------------
 
@@ -128,8 +130,12 @@ class Reporting:
     def _found(self, work: AskTrials | AskTrial) -> s.Trials | s.TrialReport:
         from research.findings import Findings
 
+        folder = folder_of(self._home, work.study)
         with self._finding:  # one back-test at a time beside the workers
-            findings = Findings(folder_of(self._home, work.study))
+            key = (folder, (folder / "study.toml").stat().st_mtime_ns)
+            if self._found_in is None or self._found_in[0] != key:
+                self._found_in = (key, Findings(folder))  # a trader looks at one study, every two seconds
+            findings: Findings = self._found_in[1]
             return findings.trials(work.limit) if isinstance(work, AskTrials) else findings.report(work.trial)
 
 

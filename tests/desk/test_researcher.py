@@ -110,7 +110,10 @@ async def test_a_terminal_starts_queues_and_stops_studies(home: Home) -> None:
         assert (await client.send(s.StartStudy(file(home, "three")))).ok
         await until(lambda: state_of(client, "three").state is STATE.QUEUED)
         assert state_of(client, "two").state is STATE.QUEUED
-        assert (await client.ask(AskTrials("one"))).total > 0
+        first = (await client.ask(AskTrials("one"))).total
+        assert first > 0
+        await until(lambda: state_of(client, "one").trials_done > 2 * first)
+        assert (await client.ask(AskTrials("one"))).total > first, "its trials are read anew each time"
         again = await client.send(s.StartStudy("one"))
         assert again.reason == "one is under way, or waits for its turn, already"
         for wrong, words in (

@@ -268,6 +268,14 @@ class ConfigsSettings(Section, frozen=True):
     secret: Annotated[str, about("name of its password in secrets.toml under [configs]; none where empty")] = ""
 
 
+class ResearchSettings(Section, frozen=True):
+    """Studies, which give way to the engine."""
+
+    pause_late_ms: Annotated[
+        float, about("studies take nothing new while the engine's loop is this late (ms); 0 never", ge=0)
+    ] = 20.0
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
@@ -333,6 +341,7 @@ class Settings(Section, frozen=True):
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()
     configs: ConfigsSettings = ConfigsSettings()
+    research: ResearchSettings = ResearchSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 

@@ -22,7 +22,7 @@ from research.running import COUNTED
 from research.storage import storage_at
 from research.study import Range, StudyFile, load
 from research.walkforward import Span, windows
-from research.worker import INSIDE, OUTSIDE, window_study
+from research.worker import INSIDE, OUTSIDE, span_of, window_study
 
 BLOCKS = 16
 MOST_TRIALS = 200
@@ -41,8 +41,9 @@ class Findings:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.file = load(folder / "study.toml")
         self.evaluator: Evaluator = factory(self.file.study.evaluator)(self.file)
-        self.windows = windows(self.evaluator.span, self.file.windows)
         storage = storage_at(folder / "trials.sqlite")
+        self.span = span_of(storage, self.file, self.evaluator)
+        self.windows = windows(self.span, self.file.windows)
         self._searches = [window_study(storage, self.file, number, -1) for number in range(len(self.windows))]
 
     def trials(self, limit: int = 200) -> s.Trials:
@@ -84,8 +85,8 @@ class Findings:
             instruments=self.evaluator.instruments,
             margin_mode=self.file.account.margin_mode,
             max_position_size=self.file.account.max_position_size or None,
-            data_from=self.evaluator.span.start,
-            data_to=self.evaluator.span.stop,
+            data_from=self.span.start,
+            data_to=self.span.stop,
             code_version=version(),
         )
 

@@ -1,26 +1,24 @@
 """Run a study: share its trials among worker processes, tell how it stands, resume what was cut short."""
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
-import msgspec
 import optuna
 from optuna.trial import TrialState
 
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
 from research.evaluator import factory
+from research.idling import processes
+from research.pause import why_paused
+from research.standing import held, write_state
 from research.storage import storage_at
 from research.study import StudyFile, load
 from research.walkforward import windows
-from research.worker import Done, Job, idle, window_study, work
+from research.worker import Done, Job, span_of, window_study, work
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 """What is over: scored, or discarded and counted."""
@@ -29,11 +27,6 @@ _BREAKS = 3
 """So many broken pools in a row without one trial more are a failure."""
 Tell = Callable[[Study], None]
 Pool = Callable[[int], Executor]
-
-
-def processes(workers: int) -> Executor:
-    """Return worker processes that end with their job and give their memory back."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=idle, max_tasks_per_child=1)
 
 
 class Runner:
@@ -47,8 +40,9 @@ class Runner:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder, self.pool = folder, pool or processes
         self.file: StudyFile = load(folder / "study.toml")
-        self.windows = windows(factory(self.file.study.evaluator)(self.file).span, self.file.windows)
+        evaluator = factory(self.file.study.evaluator)(self.file)
         self.storage = storage_at(folder / "trials.sqlite")
+        self.windows = windows(span_of(self.storage, self.file, evaluator), self.file.windows)
         self.searches = [window_study(self.storage, self.file, number, -1) for number in range(len(self.windows))]
         self._refuse_another()
         self._started, self._began_with = time.time(), sum(self._counts())
@@ -59,7 +53,7 @@ class Runner:
         Raises:
             ResearchError: another process runs this study.
         """
-        with _held(self.folder):
+        with held(self.folder):
             (self.folder / "stop").unlink(missing_ok=True)
             try:
                 state, reason = self._rounds(tell)
@@ -104,6 +98,8 @@ class Runner:
             left = [max(0, self.file.study.trials - count) for count in before]
             if not sum(left):
                 return StudyState.FINISHED, ""
+            if (self.folder / "stop").exists():
+                return StudyState.STOPPED, "stopped; run it again to resume"
             try:
                 reason = self._round(left, tell)
             except BrokenProcessPool:
@@ -129,7 +125,9 @@ class Runner:
             while jobs:
                 over, jobs = wait(jobs, _ROUND_S, FIRST_COMPLETED)
                 reasons |= {job.result().reason for job in over}
-                self._say(tell, StudyState.RUNNING, "")
+                waits = why_paused(self.folder.parent)
+                ends = "stops after the batches under way" if (self.folder / "stop").exists() else ""
+                self._say(tell, StudyState.PAUSED if waits else StudyState.RUNNING, ends or waits)
         return next((reason for reason in ("stopped", "memory") if reason in reasons), "")
 
     def _forget_lost(self) -> None:
@@ -169,41 +167,3 @@ class Runner:
 
 def _share(left: list[int], number: int, workers: int) -> dict[int, int]:
     return {window: count // workers + (number < count % workers) for window, count in enumerate(left)}
-
-
-def write_state(folder: Path, study: Study) -> None:
-    """Keep how a study stands for whoever asks while, or after, it runs."""
-    part = folder / f".state.{os.getpid()}"
-    part.write_bytes(msgspec.json.encode(study))
-    part.replace(folder / "state.json")
-
-
-def read_state(folder: Path) -> Study | None:
-    """Return how a study stands; one that says it runs though nobody holds it was cut short."""
-    try:
-        study = msgspec.json.decode((folder / "state.json").read_bytes(), type=Study)
-    except FileNotFoundError:
-        return None
-    if study.state is StudyState.RUNNING and not is_held(folder):
-        text = "it ended without a word; run it again to resume"
-        return msgspec.structs.replace(study, state=StudyState.STOPPED, rate=None, seconds_left=None, reason=text)
-    return study
-
-
-def is_held(folder: Path) -> bool:
-    """Return whether a process runs the study."""
-    try:
-        with _held(folder):
-            return False
-    except ResearchError:
-        return True
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ResearchError(f"{folder.name} is being run by another process") from None
-        yield

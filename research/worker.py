@@ -1,9 +1,6 @@
 """A study's worker: a process at idle priority that asks for parameter sets, back-tests them in batches and tells."""
 
-import ctypes
 import os
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,18 +19,21 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from core.domain.studies import Parameter
+from core.errors import ResearchError
 from research.evaluator import Evaluator, factory
 from research.metrics import Figures, from_runs
+from research.pause import why_paused
 from research.storage import storage_at
 from research.study import Range, StudyFile, parse
-from research.walkforward import Window, windows
+from research.walkforward import Span, Window, windows
 
 INSIDE, OUTSIDE = "inside", "outside"
 """A trial's figures in-sample and out-of-sample, as its attributes are called."""
 FREE_MB = 256
 """No new trials while the machine has less memory than this to give."""
 _PAUSE_S = 0.5
-_DIES_WITH_PARENT = 1
+SPAN = "span"
+"""The time that a study searches, as its first window keeps it."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -52,15 +52,6 @@ class Done(msgspec.Struct, frozen=True):
     trials: int
 
 
-def idle() -> None:
-    """Take only what nobody else wants of the processor, and end when the parent does."""
-    os.nice(19)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-
-
 def work(job: Job) -> Done:
     """Do a job; returns early when told to stop, or when the process has grown too large."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -68,7 +59,7 @@ def work(job: Job) -> Done:
     evaluator = factory(file.study.evaluator)(file)
     storage = storage_at(folder / "trials.sqlite")
     told = 0
-    for number, window in enumerate(windows(evaluator.span, file.windows)):
+    for number, window in enumerate(windows(span_of(storage, file, evaluator), file.windows)):
         left = job.quotas.get(number, 0)
         if not left:
             continue
@@ -99,6 +90,30 @@ def window_study(storage: BaseStorage, file: StudyFile, window: int, worker: int
     begun = len(study.get_trials(deepcopy=False))
     study.sampler = _sampler(file, hash((file.study.seed, window, worker, begun)) & 0x7FFFFFFF)
     return study
+
+
+def begun_on(storage: BaseStorage, file: StudyFile) -> Span | None:
+    """Return the time that a study's first run searched; None where it was never run."""
+    kept = window_study(storage, file, 0, -1).user_attrs.get(SPAN)
+    return None if kept is None else Span(*kept)
+
+
+def span_of(storage: BaseStorage, file: StudyFile, evaluator: Evaluator) -> Span:
+    """Return the time that a study searches: that of its first run, whatever was imported since.
+
+    Raises:
+        ResearchError: its data no longer reach over it.
+    """
+    begun = begun_on(storage, file)
+    if begun is None:
+        window_study(storage, file, 0, -1).set_user_attr(SPAN, [evaluator.span.start, evaluator.span.stop])
+        return evaluator.span
+    if evaluator.span.start > begun.start or evaluator.span.stop < begun.stop:
+        raise ResearchError(
+            f"{file.study.name} was begun on data of {begun.words}, and there are those of {evaluator.span.words}; "
+            "bring back what is missing, or give the study another name"
+        )
+    return begun
 
 
 def run_batch(study: optuna.Study, file: StudyFile, evaluator: Evaluator, window: Window, size: int) -> None:
@@ -162,7 +177,7 @@ def _why_end(folder: Path, file: StudyFile) -> str:
             return "stopped"
         if resident_mb() > file.study.memory_mb:
             return "memory"
-        if free_mb() >= FREE_MB:
+        if free_mb() >= FREE_MB and not why_paused(folder.parent):
             return ""
         time.sleep(_PAUSE_S)
 

@@ -19,7 +19,8 @@ from optuna.trial import TrialState
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
 from research import worker
-from research.running import COUNTED, Runner, is_held, read_state
+from research.running import COUNTED, Runner
+from research.standing import is_held, read_state
 from research.storage import SqliteJournal, storage_at
 from research.study import parse
 from tests.conftest import ROOT
@@ -299,7 +300,8 @@ def test_a_worker_that_grows_ends_before_its_limit(folder: Path) -> None:
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_DATA, (600 * 2**20, 600 * 2**20))\n"
         "from pathlib import Path\n"
-        "from research.worker import Job, idle, work\n"
+        "from research.idling import idle\n"
+        "from research.worker import Job, work\n"
         "idle()\n"
         "text = Path(sys.argv[1], 'study.toml').read_text()\n"
         "done = work(Job(sys.argv[1], text, 0, {0: 200, 1: 200}))\n"

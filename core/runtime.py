@@ -57,8 +57,7 @@ class Runtime:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
-        self.beating = Beating(self)
-        self.exit_times = ExitTimes()
+        self.beating, self.exit_times = Beating(self), ExitTimes()
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()

@@ -318,12 +318,12 @@ class TerminalSettings(Section, frozen=True):
         dict[str, LayoutSettings],
         about('one table each, such as [terminal.layouts.scalp] with left = ["ladder", "tape:9"]; L shows it'),
     ] = {}
-    keys: Annotated[
-        dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
-    ] = {}
     keymaps: Annotated[
         dict[str, dict[str, str | tuple[str, ...]]],
         about('one table each, such as [terminal.keymaps.left] with halt = "0"; it goes before [terminal.keys]'),
+    ] = {}
+    keys: Annotated[
+        dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
     ] = {}
 
 

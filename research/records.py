@@ -22,10 +22,12 @@ TERMS = np.dtype(
 _SET = [(name, "f8") for name in ("leverage", "notional", "fraction", "max_size", "stop", "target", "trail")]
 # What it holds: ``cash`` is the wallet less what the position cost, ``isolated`` the position's own margin, ``paid``
 # and ``turned`` what FUNDED and TURNED were when its funding was last paid, ``best`` the price that a stop trails.
+# Where a wallet has several contracts each notes for a moment what is ``wanted`` of it at this bar, and that it ends at
+# the bar ``until``, at the price ``at``, for the reason ``why``.
 _HELD = [
     *((name, "f8") for name in ("cash", "quantity", "entry", "isolated", "peak", "drop", "top", "day_base")),
-    *((name, "f8") for name in ("paid", "turned", "best", "open_fees", "open_funding")),
-    *((name, "i8") for name in ("opened", "day")),
+    *((name, "f8") for name in ("paid", "turned", "best", "open_fees", "open_funding", "at")),
+    *((name, "i8") for name in ("opened", "day", "wanted", "until", "why")),
 ]
 # What it came to. ``liquidated`` is the bar, -1 for none; the sums are of daily returns and their powers.
 _RESULT = [
@@ -36,7 +38,7 @@ _RESULT = [
 RUN = np.dtype(_SET + _HELD + _RESULT)
 TRADE = np.dtype(
     [
-        *((name, "i8") for name in ("set", "side", "opened", "closed", "reason")),
+        *((name, "i8") for name in ("set", "symbol", "side", "opened", "closed", "reason")),
         *((name, "f8") for name in ("quantity", "entry", "exit", "fees", "funding", "profit")),
     ]
 )

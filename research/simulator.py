@@ -105,8 +105,8 @@ class Market:
         self.bars: Array = np.ascontiguousarray(np.stack(rows), dtype=np.float64)
         self.days = np.flatnonzero(np.diff(ts // DAY_NS, append=ts[-1] // DAY_NS + 1)).astype(np.int64)
         self.closes: Array = self.bars[k.CARRIED][self.days]
-        tariff = tariff or Tariff()
-        self.fees, self.tiers = tariff.fee_rows(ts), tariff.tier_tables(ts)
+        self.tariff = tariff or Tariff()
+        self.fees, self.tiers = self.tariff.fee_rows(ts), self.tariff.tier_tables(ts)
 
     @property
     def size(self) -> int:
@@ -170,6 +170,20 @@ class Sets(msgspec.Struct, frozen=True, kw_only=True):
         return runs
 
 
+def placed(sets: Sets, size: int) -> NDArray[np.int64]:
+    """Return the bars at which sets act, proven to be among ``size`` bars.
+
+    Raises:
+        ResearchError: bars that do not rise or lie outside, signals of another shape.
+    """
+    bars = np.asarray(sets.bars, np.int64)
+    if bars.size and (np.any(np.diff(bars) <= 0) or bars[0] < 0 or bars[-1] >= size):
+        raise ResearchError(f"a set acts at bars that do not rise or are not among the market's {size}")
+    if sets.signals.ndim != 2 or sets.signals.shape[1] != bars.size:
+        raise ResearchError(f"signals have the shape {sets.signals.shape}, expected (sets, {bars.size})")
+    return bars
+
+
 def simulate(
     market: Market, account: Account, sets: Sets, *, trades: bool = False
 ) -> tuple[NDArray[np.void], NDArray[np.void]]:
@@ -178,11 +192,7 @@ def simulate(
     Raises:
         ResearchError: bars that do not rise or lie outside the market, signals of another shape, a set without size.
     """
-    bars = np.asarray(sets.bars, np.int64)
-    if bars.size and (np.any(np.diff(bars) <= 0) or bars[0] < 0 or bars[-1] >= market.size):
-        raise ResearchError(f"a set acts at bars that do not rise or are not among the market's {market.size}")
-    if sets.signals.ndim != 2 or sets.signals.shape[1] != bars.size:
-        raise ResearchError(f"signals have the shape {sets.signals.shape}, expected (sets, {bars.size})")
+    bars = placed(sets, market.size)
     ahead = int(not bars.size or bars[0] > 0)
     edges = np.concatenate([np.zeros(ahead, np.int64), bars, [market.size]]).astype(np.int64)
     signals = np.zeros((sets.signals.shape[0], edges.size - 1), np.uint8)

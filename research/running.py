@@ -13,6 +13,7 @@ from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
 from research.evaluator import factory
 from research.idling import processes
+from research.memory import shortage
 from research.pause import why_paused
 from research.standing import held, write_state
 from research.storage import storage_at
@@ -109,8 +110,8 @@ class Runner:
             if reason == "stopped":
                 return StudyState.STOPPED, "stopped; run it again to resume"
             if reason == "memory" and self._counts() == before:
-                text = f"a worker takes more than memory_mb = {self.file.study.memory_mb} before its first trial"
-                return StudyState.FAILED, f"{text}: raise it, or take less data"
+                text = f"a worker takes more than memory_mb = {self.file.study.memory_mb}, or than its limits (ulimit)"
+                return StudyState.FAILED, f"{text}, before its first trial: raise them, or take less data"
 
     def _round(self, left: list[int], tell: Tell) -> str:
         """Let workers do what is left; return "stopped", "memory" where one ended on it, or nothing."""
@@ -125,7 +126,7 @@ class Runner:
             while jobs:
                 over, jobs = wait(jobs, _ROUND_S, FIRST_COMPLETED)
                 reasons |= {job.result().reason for job in over}
-                waits = why_paused(self.folder.parent)
+                waits = why_paused(self.folder.parent) or shortage()
                 ends = "stops after the batches under way" if (self.folder / "stop").exists() else ""
                 self._say(tell, StudyState.PAUSED if waits else StudyState.RUNNING, ends or waits)
         return next((reason for reason in ("stopped", "memory") if reason in reasons), "")

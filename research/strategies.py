@@ -1,7 +1,7 @@
 """The library's strategies as evaluators of a study: imported candles in, back-tests with margin out."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from core.errors import ConfigError, ResearchError
 from core.strategy.library import MODELS, Model, checked
 from core.strategy.signals import Indicators
-from research.dataset import Joined, across, contract_of, joined
+from research.dataset import Joined, across, joined
 from research.evaluator import Parameters
-from research.features import SIZES, batches
+from research.features import SIZES, Batch, batches
 from research.records import RUN, TRADE
-from research.simulator import Account, Market, Sets, Tariff, simulate
+from research.shared import Basket, simulate_shared
+from research.simulator import Account, Market, Sets, simulate
 from research.study import StudyFile, nanoseconds
+from research.tariffs import account_tariff
 from research.walkforward import Span
 from store.candles import CandleKind, CandleStore, SeriesName, interval_ns
 
@@ -30,14 +32,23 @@ def evaluator(file: StudyFile) -> "Library":
     return Library(file)
 
 
+KEPT_SPANS = 2
+Outcome = tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.void]]
+"""Which sets, what each came to, and their trades, which closed at times (ns, UTC)."""
+
+
 class Library:
-    """Back-test one strategy of the library over each symbol's wallet; indicators know the bars before a span."""
+    """Back-test one strategy of the library: a wallet for each symbol, or one for all where margin is crossed.
+
+    Indicators know the bars before a span.
+    """
 
     def __init__(self, file: StudyFile) -> None:
         self.file, self.cash = file, file.account.cash
         self.model = _model(file)
         self.parts = [_part(file, symbol) for symbol in _symbols(file)]
         self.instruments = tuple(contract_of(part.name).id for part in self.parts)
+        self.tariffs = [account_tariff(file.account, part.name) for part in self.parts]
         steps = [part.bars.interval_ns for part in self.parts]
         self.span = Span(
             max(int(part.bars.ts[0]) for part in self.parts),
@@ -47,35 +58,56 @@ class Library:
             raise ResearchError(f"{', '.join(file.data.symbols)} have no time in common: study them apart")
         together = Indicators(across(self.parts)) if self.model.across else None
         self._indicators = [together or Indicators(part.bars) for part in self.parts]
-        self._markets: dict[tuple[int, Span], Market] = {}
+        every = range(len(self.parts))
+        self.wallets = [tuple(every)] if file.account.margin_mode == "cross" else [(symbol,) for symbol in every]
+        self._markets: dict[tuple[int, ...], dict[Span, Market | Basket]] = {wallet: {} for wallet in self.wallets}
 
     def evaluate(self, parameters: Sequence[Parameters], span: Span, *, slippage: float = 1.0) -> NDArray[np.void]:
-        """Return ``research.records.RUN`` records (sets, symbols); ``slippage`` multiplies the account's."""
-        found = np.zeros((len(parameters), len(self.parts)), RUN)
+        """Return ``research.records.RUN`` records (sets, wallets); ``slippage`` multiplies the account's."""
+        found = np.zeros((len(parameters), len(self.wallets)), RUN)
         found["equity"], found["liquidated"], found["leverage"] = self.cash, -1, 1.0  # what is no set earns nothing
         rules, sizes, fit = self._split(parameters)
-        for symbol in range(len(self.parts)):
-            first, market = self._cut(symbol, span)
-            account = self._account(slippage)
-            for batch in batches(self.model, self._indicators[symbol], rules, symbol=symbol, **sizes):
-                runs, _ = simulate(market, account, _within(batch.sets, first, market.size))
-                found[fit[batch.numbers], symbol] = runs
+        for place, wallet in enumerate(self.wallets):
+            for numbers, runs, _ in self._simulated(wallet, rules, sizes, span, self._account(slippage)):
+                found[fit[numbers], place] = runs
         return found
 
     def profits(self, parameters: Parameters, span: Span) -> NDArray[np.float64]:
         """Return what each trade of one set brought after costs (quote asset), by the time it closed."""
         rules, sizes, _ = self._split([parameters])
         made = [np.zeros(0, TRADE)]
-        for symbol in range(len(self.parts) if rules else 0):
-            first, market = self._cut(symbol, span)
-            for batch in batches(self.model, self._indicators[symbol], rules, symbol=symbol, **sizes):
-                sets = _within(batch.sets, first, market.size)
-                trades = simulate(market, self._account(1.0), sets, trades=True)[1].copy()
-                trades["closed"] = market.ts[trades["closed"]]
-                made.append(trades)
+        for wallet in self.wallets if rules else ():
+            made += [log for *_, log in self._simulated(wallet, rules, sizes, span, self._account(1.0), trades=True)]
         every = np.concatenate(made)
         profits: NDArray[np.float64] = every["profit"][np.argsort(every["closed"], kind="stable")]
         return profits
+
+    def _simulated(
+        self,
+        wallet: tuple[int, ...],
+        rules: list[dict[str, float]],
+        sizes: dict[str, NDArray[np.float64]],
+        span: Span,
+        account: Account,
+        *,
+        trades: bool = False,
+    ) -> Iterator[Outcome]:
+        """Back-test sets in one wallet, batch by batch; every symbol has its sets in the same batches."""
+        market, each = self._market_of(wallet, span), [self._batches(symbol, rules, sizes) for symbol in wallet]
+        for batch in zip(*each, strict=True):
+            sets = [self._within(one, symbol, span) for one, symbol in zip(batch, wallet, strict=True)]
+            if isinstance(market, Basket):
+                runs, log = simulate_shared(market, account, sets, trades=trades)
+            else:
+                runs, log = simulate(market, account, sets[0], trades=trades)
+            log = log.copy()
+            log["closed"] = market.ts[log["closed"]]
+            yield batch[0].numbers, runs, log
+
+    def _batches(
+        self, symbol: int, rules: list[dict[str, float]], sizes: dict[str, NDArray[np.float64]]
+    ) -> Iterator[Batch]:
+        return batches(self.model, self._indicators[symbol], rules, symbol=symbol, **sizes)
 
     def _account(self, slippage: float) -> Account:
         own = self.file.account
@@ -104,33 +136,40 @@ class Library:
         sizes = {name: np.array([row.get(name, 0.0) for row in rows]) for name in names}
         return rules, sizes, np.array(fit, np.int64)
 
-    def _cut(self, symbol: int, span: Span) -> tuple[int, Market]:
-        """Return a symbol's bars of a span as a market, and the number of the first one."""
-        part = self.parts[symbol]
-        start, stop = (int(edge) for edge in np.searchsorted(part.bars.ts, [span.start, span.stop]))
-        market = self._markets.get((symbol, span))
-        if market is None:
-            market = self._markets[symbol, span] = self._market(part, slice(start, stop))
-        return start, market
+    def _bars(self, symbol: int, span: Span) -> slice:
+        """Return which of a symbol's bars a span has."""
+        start, stop = np.searchsorted(self.parts[symbol].bars.ts, [span.start, span.stop])
+        return slice(int(start), int(stop))
 
-    def _market(self, part: Joined, inside: slice) -> Market:
-        bars, contract = part.bars, contract_of(part.name)
-        tiers = ((0, contract.brackets),) if contract.brackets else ()
+    def _within(self, batch: Batch, symbol: int, span: Span) -> Sets:
+        """Return sets as they act inside a span, bars counted from its first."""
+        inside = self._bars(symbol, span)
+        acts = np.asarray(batch.sets.bars)
+        there = (acts >= inside.start) & (acts < inside.stop)
+        return msgspec.structs.replace(
+            batch.sets, bars=acts[there] - inside.start, signals=batch.sets.signals[:, there]
+        )
+
+    def _market_of(self, wallet: tuple[int, ...], span: Span) -> Market | Basket:
+        """Return what a wallet trades over a span; the last two spans are kept, those of the window under way."""
+        kept = self._markets[wallet]
+        if span not in kept:
+            while len(kept) >= KEPT_SPANS:
+                del kept[next(iter(kept))]
+            markets = [self._market(symbol, self._bars(symbol, span)) for symbol in wallet]
+            kept[span] = markets[0] if len(markets) == 1 else Basket(markets)
+        return kept[span]
+
+    def _market(self, symbol: int, inside: slice) -> Market:
+        part, bars = self.parts[symbol], self.parts[symbol].bars
         marks = None if part.marks is None else tuple(one[inside] for one in part.marks)
         return Market(
             bars.ts[inside],
             (bars.open[inside], bars.high[inside], bars.low[inside], bars.close[inside]),
             marks=marks,  # type: ignore[arg-type]  # three of them
             funding_rate=None if part.funding_rate is None else part.funding_rate[inside],
-            tariff=Tariff(fees=((0, self.file.account.fee),), tiers=tiers),
+            tariff=self.tariffs[symbol],
         )
-
-
-def _within(sets: Sets, first: int, size: int) -> Sets:
-    """Return sets as they act inside a cut of their bars."""
-    bars = np.asarray(sets.bars) - first
-    there = (bars >= 0) & (bars < size)
-    return msgspec.structs.replace(sets, bars=bars[there], signals=sets.signals[:, there])
 
 
 def _model(file: StudyFile) -> Model:
@@ -148,6 +187,9 @@ def _model(file: StudyFile) -> Model:
 def _symbols(file: StudyFile) -> list[str]:
     if not file.data.symbols:
         raise ResearchError("[data] symbols is empty: name at least one, such as BTCUSDT")
+    strange = sorted(file.account.tiers.keys() - set(file.data.symbols))
+    if strange:
+        raise ResearchError(f"[account] tiers of {strange[0]}: the study has {', '.join(file.data.symbols)}")
     return file.data.symbols
 
 

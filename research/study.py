@@ -5,7 +5,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -25,6 +25,9 @@ _WHERE = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 Count = Annotated[int, Meta(ge=1)]
+Fee = Annotated[float, Meta(ge=0, lt=1)]
+TierRow = tuple[Annotated[float, Meta(gt=0)], Annotated[float, Meta(ge=0, lt=1)], Annotated[int, Meta(ge=1)]]
+"""The cap of a notional (quote asset), the maintenance rate up to it, the largest leverage."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,10 +61,15 @@ class DataPart(Part, frozen=True, kw_only=True):
 
 
 class AccountPart(Part, frozen=True, kw_only=True):
-    """The wallet of each symbol: quote asset, fractions of price."""
+    """The wallet of each symbol, or the one of all where margin is crossed: quote asset, fractions of price.
+
+    ``fee`` and ``tiers`` may have dates: UTC days from which they hold, the oldest for everything before it too.
+    """
 
     cash: Annotated[float, Meta(gt=0)] = 10_000.0
-    fee: Annotated[float, Meta(ge=0)] = 0.0005
+    fee: Fee | dict[str, Fee] = 0.0005
+    tiers: dict[str, dict[str, list[TierRow]]] = {}
+    """By symbol and day; a symbol without has those of the shipped contract table."""
     slippage: Annotated[float, Meta(ge=0)] = 0.0002
     margin_mode: Literal["isolated", "cross"] = "isolated"
     fraction: Annotated[float, Meta(gt=0, le=1)] = 1.0
@@ -141,8 +149,17 @@ def parse(text: str, name: str = "study.toml") -> StudyFile:
 
 
 def nanoseconds(day: str) -> int | None:
-    """Return the begin of a UTC day; None for no day."""
-    return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000_000 if day else None
+    """Return the begin of a UTC day; None for no day.
+
+    Raises:
+        ResearchError: a day that no calendar has.
+    """
+    if not day:
+        return None
+    try:
+        return int(datetime.combine(date.fromisoformat(day), time(), UTC).timestamp()) * 1_000_000_000
+    except ValueError as error:
+        raise ResearchError(f"{day} is no day: {error}; expected year-month-day, such as 2024-02-29") from error
 
 
 def _refuse_unknown(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
@@ -247,11 +264,11 @@ start = ""            # UTC days, "2022-01-01"; empty: all there is
 end = ""
 
 [account]
-cash = 10000.0        # of each symbol's wallet
-fee = 0.0005          # fractions: 0.0005 is 5 bp
+cash = 10000.0        # of each symbol's wallet; crossed: of the one that all share
+fee = 0.0005          # fractions: 0.0005 is 5 bp; by day: {{ "2020-01-01" = 0.0004, "2024-01-01" = 0.0005 }}
 slippage = 0.0002
-margin_mode = "isolated"
-fraction = 1.0        # of equity, times leverage, is a position
+margin_mode = "isolated"   # or "cross": one wallet, every position behind every other
+fraction = 1.0        # of equity, times leverage, is a position; crossed: of the whole wallet's, so less for several
 max_position_size = 0.0
 
 [space]               # what is searched

@@ -1,10 +1,8 @@
 """A study's worker: a process at idle priority that asks for parameter sets, back-tests them in batches and tells."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import optuna
@@ -21,6 +19,7 @@ from optuna.trial import TrialState
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from research.evaluator import Evaluator, factory
+from research.memory import FREE_MB, free_mb, resident_mb, room_mb
 from research.metrics import Figures, from_runs
 from research.pause import why_paused
 from research.storage import storage_at
@@ -29,8 +28,6 @@ from research.walkforward import Span, Window, windows
 
 INSIDE, OUTSIDE = "inside", "outside"
 """A trial's figures in-sample and out-of-sample, as its attributes are called."""
-FREE_MB = 256
-"""No new trials while the machine has less memory than this to give."""
 _PAUSE_S = 0.5
 SPAN = "span"
 """The time that a study searches, as its first window keeps it."""
@@ -172,32 +169,13 @@ def _sampler(file: StudyFile, seed: int) -> BaseSampler:
 
 
 def _why_end(folder: Path, file: StudyFile) -> str:
+    """Return why a worker should take no more trials, "" where it may; waits while the machine is short of memory."""
     while True:
         if (folder / "stop").exists():
             return "stopped"
-        if resident_mb() > file.study.memory_mb:
+        # What this process alone has taken a fresh one does not have: waiting would not give it back.
+        if resident_mb() > file.study.memory_mb or room_mb() < FREE_MB:
             return "memory"
         if free_mb() >= FREE_MB and not why_paused(folder.parent):
             return ""
         time.sleep(_PAUSE_S)
-
-
-def resident_mb() -> float:
-    """Return what this process holds of the machine's memory."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def free_mb() -> float:
-    """Return what the machine could still give; endless where that is not told."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return float("inf")
-    found: dict[str, Any] = dict(line.split(":", 1) for line in text.splitlines())
-    return int(found["MemAvailable"].split()[0]) / 1024

@@ -11,9 +11,12 @@ from core.strategy.library import MODELS, checked, signals
 from core.strategy.signals import Bars, Indicators
 from research.dataset import contract_of
 from research.metrics import Objective, from_runs
+from research.records import BY_END
+from research.shared import Basket, simulate_shared
 from research.simulator import Account, Market, Sets, Tariff, simulate
 from research.strategies import evaluator
 from research.study import StudyFile, parse
+from research.tariffs import brackets
 from research.walkforward import Span
 from store.candles import CandleKind, CandleStore, Series, SeriesName
 
@@ -140,3 +143,108 @@ def test_without_a_folder_the_home_is_asked(folder: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("TRADEDECK_HOME")
     with pytest.raises(ResearchError, match="no home is named"):
         evaluator(parse(text))
+
+
+CROSS = {"[account]": '[account]\nmargin_mode = "cross"\nfraction = 0.5'}
+CHOSEN = {"fast": 3.0, "slow": 20.0, "rsi_window": 5.0}
+
+
+def changed(folder: Path, **changes: str) -> StudyFile:
+    text = STUDY.format(strategy="rsi_ema", path=folder, name="fast")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return parse(text)
+
+
+def test_crossed_margin_is_one_wallet_over_all_symbols(folder: Path) -> None:
+    library = evaluator(changed(folder, **CROSS))
+    span = Span(FIRST_NS + 900 * HOUR_NS, FIRST_NS + 1400 * HOUR_NS)
+    found = library.evaluate([{**CHOSEN, "leverage": 3}, {"fast": 30, "slow": 20}], span)
+    assert found.shape == (2, 1)
+    assert (found["equity"][1, 0], found["trades"][1, 0]) == (10_000.0, 0)
+    markets, sets = [], []
+    for symbol in SYMBOLS:
+        series = CandleStore(folder).read(SeriesName("BINANCE-FUTURES", symbol, CandleKind.CANDLES, "1h"))
+        columns = [series.columns[key] for key in ("open", "high", "low", "close", "volume")]
+        model = MODELS["rsi_ema"]
+        said = signals(model, Indicators(Bars.of(series.ts, columns, HOUR_NS)), checked(model, CHOSEN))
+        inside = slice(*np.searchsorted(series.ts, [span.start, span.stop]))
+        opened, high, low, close = (column[inside] for column in columns[:4])
+        tariff = Tariff(fees=((0, 0.0004),), tiers=((0, contract_of(series.name).brackets),))
+        markets.append(Market(series.ts[inside], (opened, high, low, close), tariff=tariff))
+        acts = np.r_[np.uint8(0), said[:-1]][inside][None]
+        sets.append(Sets(bars=np.arange(acts.size), signals=acts, fraction=0.5, leverage=3.0))
+    account = Account(cash=10_000.0, slippage=0.0002, isolated=False)
+    (wanted,), log = simulate_shared(Basket(markets), account, sets, trades=True)
+    assert set(log["symbol"]) == {0, 1}
+    for name in ("equity", "drawdown", "trades", "fees", "liquidated", "sum_2"):
+        assert found[name][0, 0] == pytest.approx(wanted[name], rel=1e-12), name
+    assert library.profits({**CHOSEN, "leverage": 3}, span).sum() == pytest.approx(wanted["equity"] - 10_000.0)
+
+
+def test_only_the_spans_of_the_window_under_way_are_kept(folder: Path) -> None:
+    library = evaluator(study(folder))
+    for day in range(5):
+        library.evaluate([{}], Span(FIRST_NS + (200 + 24 * day) * HOUR_NS, FIRST_NS + 1400 * HOUR_NS))
+    assert [len(kept) for kept in library._markets.values()] == [2, 2]
+
+
+def test_fees_and_tiers_have_dates(folder: Path) -> None:
+    """The second half is dearer; its tiers allow less leverage, which bounds the entries there."""
+    dated = changed(
+        folder,
+        **{
+            "fee = 0.0004": 'fee = { "2024-02-01" = 0.002, "2019-01-01" = 0.0004 }',
+            "[space]": '[account.tiers.BTCUSDT]\n"2019-01-01" = [[50_000, 0.004, 125], [250_000, 0.005, 100]]\n'
+            '"2024-02-01" = [[1000, 0.01, 50], [2_000, 0.05, 10]]\n[space]',
+        },
+    )
+    february = 1_706_745_600_000_000_000
+    tariff = evaluator(dated).tariffs[0]
+    assert tariff.fees == ((1_546_300_800_000_000_000, 0.0004), (february, 0.002))
+    assert [stamp for stamp, _ in tariff.tiers] == [1_546_300_800_000_000_000, february]
+    assert [float(row.cum) for row in tariff.tiers[0][1]] == [0.0, 50.0]
+    assert [float(row.cum) for row in tariff.tiers[1][1]] == [0.0, 40.0]
+    library, rules = evaluator(dated), [checked(MODELS["rsi_ema"], CHOSEN)]
+    sizes = {"leverage": np.array([20.0]), "fraction": np.array([0.1])}
+    ((_, _, log),) = library._simulated((0,), rules, sizes, library.span, Account(), trades=True)
+    log = log[log["reason"] != BY_END]
+    early, late = log[log["closed"] < february - 72 * HOUR_NS], log[log["closed"] > february + 72 * HOUR_NS]
+    assert early.size > 5 < late.size
+    assert np.allclose(early["fees"], 0.0004 * early["quantity"] * (early["entry"] + early["exit"]))
+    assert np.allclose(late["fees"], 0.002 * late["quantity"] * (late["entry"] + late["exit"]))
+    assert (early["quantity"] * early["entry"] > 1000).all()
+    assert (late["quantity"] * late["entry"] < 1010).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fee = 0.0004": "fee = {}"}, "fee names no day"),
+        ({"fee = 0.0004": 'fee = { "2024-02-31" = 0.1 }'}, "2024-02-31 is no day"),
+        ({"fee = 0.0004": 'fee = { "May" = 0.1 }'}, "May is no day"),
+        (
+            {"[space]": '[account.tiers.DOGEUSDT]\n"2019-01-01" = []\n[space]'},
+            "tiers of DOGEUSDT: the study has BTCUSDT",
+        ),
+        ({"[space]": '[account.tiers.BTCUSDT]\n"2019-01-01" = []\n[space]'}, "tiers of BTCUSDT 2019-01-01: no row"),
+        (
+            {"[space]": '[account.tiers.BTCUSDT]\n"2019-01-01" = [[5, 0.1, 9], [4, 0.2, 5]]\n[space]'},
+            r"\[4, 0.2, 5\] must have a larger cap",
+        ),
+    ],
+)
+def test_a_tariff_that_is_none_is_refused_in_words(folder: Path, change: dict[str, str], words: str) -> None:
+    with pytest.raises(ResearchError, match=words):
+        evaluator(changed(folder, **change))
+
+
+def test_the_tiers_of_a_table_join_as_the_venues_do() -> None:
+    """Binance's BTCUSDT table of March 2021: the amounts that its own announcement leads to."""
+    caps = (50e3, 250e3, 1e6, 10e6, 20e6, 50e6, 100e6, 200e6, 300e6, 500e6)
+    rates = (0.004, 0.005, 0.01, 0.025, 0.05, 0.10, 0.125, 0.15, 0.25, 0.50)
+    leverages = (125, 100, 50, 20, 10, 5, 4, 3, 2, 1)
+    made = brackets(list(zip(caps, rates, leverages, strict=True)), "BTCUSDT")
+    cums = [0, 50, 1300, 16300, 266300, 1266300, 2516300, 5016300, 25016300, 100016300]
+    assert [float(row.cum) for row in made] == cums

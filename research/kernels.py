@@ -79,19 +79,21 @@ def bearable(tiers: NDArray[np.float64], table: int, leverage: float) -> float:
 def bounds_of(bars: Array, edges: NDArray[np.int64]) -> Array:
     """Return the bounds of the intervals between edges, (edges - 1, BOUNDS)."""
     found = np.empty((edges.size - 1, BOUNDS))
-    rows = (HIGH, MARK_HIGH, CARRIED, LOW, MARK_LOW, CARRIED)
-    for bound in range(6):
-        row = rows[bound]
-        for i in range(edges.size - 1):
-            best = bars[row, edges[i]]
-            for t in range(edges[i] + 1, edges[i + 1]):
-                value = bars[row, t]
-                if (value > best) if bound < FLOOR_LOW else (value < best):
-                    best = value
-            found[i, bound] = best
     for i in range(edges.size - 1):
-        found[i, OPENS], found[i, PAID] = bars[OPEN, edges[i]], bars[FUNDED, edges[i]]
-        found[i, TURNS] = bars[TURNED, edges[i + 1] - 1]
+        start, end = edges[i], edges[i + 1]
+        high, mark_high, top = bars[HIGH, start], bars[MARK_HIGH, start], bars[CARRIED, start]
+        low, mark_low, floor = bars[LOW, start], bars[MARK_LOW, start], top
+        # Six chains side by side: one comparison must wait for the one before it, those of other rows need not.
+        for t in range(start + 1, end):
+            high = bars[HIGH, t] if bars[HIGH, t] > high else high
+            low = bars[LOW, t] if bars[LOW, t] < low else low
+            mark_high = bars[MARK_HIGH, t] if bars[MARK_HIGH, t] > mark_high else mark_high
+            mark_low = bars[MARK_LOW, t] if bars[MARK_LOW, t] < mark_low else mark_low
+            top = bars[CARRIED, t] if bars[CARRIED, t] > top else top
+            floor = bars[CARRIED, t] if bars[CARRIED, t] < floor else floor
+        found[i, TOP_HIGH], found[i, TOP_MARK], found[i, TOP_CARRIED] = high, mark_high, top
+        found[i, FLOOR_LOW], found[i, FLOOR_MARK], found[i, FLOOR_CARRIED] = low, mark_low, floor
+        found[i, OPENS], found[i, PAID], found[i, TURNS] = bars[OPEN, start], bars[FUNDED, start], bars[TURNED, end - 1]
     return found
 
 

@@ -17,7 +17,19 @@ from pathlib import Path
 
 from bench.figure import DifferentValues, Figure, Unavailable
 
-NAMES = ("engine_latency", "engine_replay", "journal", "recovery", "ticks", "status", "rest", "terminal", "grid")
+NAMES = (
+    "engine_latency",
+    "engine_replay",
+    "journal",
+    "recovery",
+    "ticks",
+    "simulator",
+    "studies",
+    "status",
+    "rest",
+    "terminal",
+    "grid",
+)
 LONG = ("soak",)
 """Run only where they are named."""
 RESULTS = Path(__file__).with_name("RESULTS.md")

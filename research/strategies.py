@@ -33,6 +33,8 @@ def evaluator(file: StudyFile) -> "Library":
 
 
 KEPT_SPANS = 2
+INDICATOR_BYTES = 150e6
+"""What indicators of all symbols may take: a search asks for hundreds of periods, 1.4 MB each for five years of 15m."""
 Outcome = tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.void]]
 """Which sets, what each came to, and their trades, which closed at times (ns, UTC)."""
 
@@ -56,8 +58,9 @@ class Library:
         )
         if self.span.start >= self.span.stop:
             raise ResearchError(f"{', '.join(file.data.symbols)} have no time in common: study them apart")
-        together = Indicators(across(self.parts)) if self.model.across else None
-        self._indicators = [together or Indicators(part.bars) for part in self.parts]
+        most = INDICATOR_BYTES / len(self.parts)
+        together = Indicators(across(self.parts), INDICATOR_BYTES) if self.model.across else None
+        self._indicators = [together or Indicators(part.bars, most) for part in self.parts]
         every = range(len(self.parts))
         self.wallets = [tuple(every)] if file.account.margin_mode == "cross" else [(symbol,) for symbol in every]
         self._markets: dict[tuple[int, ...], dict[Span, Market | Basket]] = {wallet: {} for wallet in self.wallets}

@@ -6,6 +6,7 @@ same; how many bars that takes is in ``ema_memory`` and its like. Formulas: TA-L
 at 00:00 UTC.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -108,18 +109,31 @@ def before(values: Array, bars: int = 1) -> Array:
     return shifted
 
 
-class Indicators:
-    """Indicators of some bars, each worked out once whatever asks for it; arrays are shared and must not be written."""
+def _bytes(made: Any) -> int:
+    return sum(part.nbytes for part in (made if isinstance(made, tuple) else (made,)) if isinstance(part, np.ndarray))
 
-    def __init__(self, bars: Bars) -> None:
-        self.bars = bars
+
+class Indicators:
+    """Indicators of some bars, each worked out once whatever asks for it; arrays are shared and must not be written.
+
+    With ``most_bytes`` the oldest are forgotten when they take more: a search asks for ever other periods.
+    """
+
+    def __init__(self, bars: Bars, most_bytes: float = math.inf) -> None:
+        self.bars, self.most_bytes = bars, most_bytes
         self._kept: dict[Hashable, Any] = {}
+        self._bytes = 0
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made under a key, making it the first time."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        made: T = self._kept[key]
+        if key in self._kept:
+            found: T = self._kept[key]
+            return found
+        made = make()
+        self._kept[key] = made
+        self._bytes += _bytes(made)
+        while self._bytes > self.most_bytes and len(self._kept) > 1:
+            self._bytes -= _bytes(self._kept.pop(next(iter(self._kept))))
         return made
 
     def ema(self, window: int) -> Array:

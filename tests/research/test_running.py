@@ -247,6 +247,16 @@ def test_ranges_become_optunas() -> None:
     assert type(made["leverage"]).__name__ == "FloatDistribution"
 
 
+def test_a_trial_that_is_told_is_synced(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j")
+    found = []
+    for code in (4, 5, 6, 8):  # a trial is made, gets a parameter, is told, gets an attribute
+        journal.append_logs([{"op_code": code}])
+        found.append(journal._connection().execute("PRAGMA synchronous").fetchone()[0])
+    assert found == [1, 1, 2, 1]
+    journal.close()
+
+
 def test_the_journal_orders_writers_and_starts_where_asked(tmp_path: Path) -> None:
     one, two = SqliteJournal(tmp_path / "j"), SqliteJournal(tmp_path / "j")
     one.append_logs([{"n": 1}, {"n": 2}])

@@ -162,6 +162,17 @@ def test_the_worst_of_all_is_taken_at_once() -> None:
     assert run["liquidated"] == -1
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_funding_alone_liquidates(side: int) -> None:
+    """No mark ever moves: both pay 60 a bar from the one after the entry on, 8 are kept; 200 last for three stamps."""
+    tariff = Tariff(tiers=((0, EARLY),))
+    markets = [flat([100.0] * 12, funding_rate=np.full(12, rate * side), tariff=tariff) for rate in (0.04, 0.02)]
+    acts = one({1: LONG_ENTRY if side > 0 else SHORT_ENTRY}, leverage=20.0, notional=1000.0)
+    (run,), log = simulate_shared(Basket(markets), crossed(cash=200.0), [acts, acts], trades=True)
+    assert (run["liquidated"], run["equity"]) == (5, 0.0)
+    assert log["funding"].sum() == pytest.approx(-240.0)
+
+
 def test_the_margin_of_what_is_held_is_not_free() -> None:
     """Half the wallet is the margin of the first at 2 x; the second gets the other half, its fee paid out of it."""
     markets = [flat([100.0, 100.0]), flat([50.0, 50.0])]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ResearchError
-from research.records import BY_END, BY_LIQUIDATION
+from research.records import BY_END, BY_LIQUIDATION, BY_STOP
 from research.shared import Basket, simulate_shared
 from research.simulator import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, Account, Market, Sets, Tariff, simulate
 from tests.research.plain import PlainBar, PlainSet
@@ -171,6 +171,18 @@ def test_funding_alone_liquidates(side: int) -> None:
     (run,), log = simulate_shared(Basket(markets), crossed(cash=200.0), [acts, acts], trades=True)
     assert (run["liquidated"], run["equity"]) == (5, 0.0)
     assert log["funding"].sum() == pytest.approx(-240.0)
+
+
+def test_what_a_stop_cost_is_judged_in_its_own_bar() -> None:
+    """Traded prices gap where marks do not: the stop costs 990, and 10 do not carry the other position."""
+    quiet, tariff = np.full(4, 100.0), Tariff(tiers=((0, EARLY),))
+    gap = np.array([100.0, 100.0, 10.0, 10.0])
+    markets = [Market(stamps(4), (gap,) * 4, marks=(quiet,) * 3, tariff=tariff), flat([100.0] * 4, tariff=tariff)]
+    falls = one({0: LONG_ENTRY}, leverage=10.0, notional=1100.0, stop=0.05)
+    stays = one({0: LONG_ENTRY}, leverage=10.0, notional=8000.0)
+    (run,), log = simulate_shared(Basket(markets), crossed(), [falls, stays], trades=True)
+    assert (run["liquidated"], run["equity"]) == (2, 0.0)
+    assert [(row["symbol"], row["reason"]) for row in log] == [(0, BY_STOP), (1, BY_LIQUIDATION)]
 
 
 def test_the_margin_of_what_is_held_is_not_free() -> None:

@@ -174,3 +174,17 @@ def test_pandas_can_be_loaded_afterwards(fresh_python: Callable[[str], str]) -> 
     pytest.importorskip("pandas")
     code = "from core.strategy.technical import talib\ntalib()\nimport pandas\nprint(pandas.Series([1]).sum())"
     assert fresh_python(code).strip() == "1"
+
+
+def test_the_oldest_are_forgotten_when_they_take_too_much() -> None:
+    bars = walk(500)
+    x = Indicators(bars, 3 * bars.close.nbytes)
+    first = x.ema(5)
+    assert x.ema(5) is first
+    for window in (6, 7, 8):
+        x.ema(window)
+    again = x.ema(5)
+    assert again is not first
+    np.testing.assert_array_equal(again, first)
+    assert len(x._kept) == 3
+    assert Indicators(bars, 0).rsi(5).size == bars.size, "the one that is asked for is always there"

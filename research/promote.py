@@ -77,7 +77,8 @@ def config_of(file: StudyFile, report: TrialReport) -> Config:
     """Return what a strategy would run by to trade as the trial did.
 
     Raises:
-        PromotionRefused: it is no strategy of the library, or a set that the strategy does not take.
+        PromotionRefused: it is no strategy of the library, a set that the strategy does not take, or a wallet that
+            several symbols share.
     """
     name, values = file.study.strategy, report.parameters
     model = MODELS.get(name)
@@ -85,6 +86,12 @@ def config_of(file: StudyFile, report: TrialReport) -> Config:
         raise PromotionRefused(
             f"{file.study.name} searches {name} by {file.study.evaluator}: the engine runs strategies of the library "
             f"alone ({', '.join(sorted(MODELS))})"
+        )
+    if file.account.margin_mode == "cross" and len(report.instruments) > 1:
+        raise PromotionRefused(
+            f"{file.study.name} shares one wallet over {len(report.instruments)} symbols; the engine gives each "
+            f"instrument of a strategy {file.account.cash:g} of its own and would hold several times as much: study "
+            "the symbols apart"
         )
     try:
         checked(model, {key: float(value) for key, value in values.items() if key not in _POSITION})

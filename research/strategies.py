@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.errors import ConfigError, ResearchError
 from core.strategy.library import MODELS, Model, checked
 from core.strategy.signals import Indicators
-from research.dataset import Joined, across, joined
+from research.dataset import Joined, across, contract_of, joined
 from research.evaluator import Parameters
 from research.features import SIZES, Batch, batches
 from research.records import RUN, TRADE

@@ -111,6 +111,13 @@ def test_what_the_engine_could_not_run_is_refused(old: str, new: str, words: str
         config_of(parse(STUDY.replace(old, new)), report(PASSED))
 
 
+def test_a_shared_wallet_is_refused_where_the_engine_would_give_each_its_own() -> None:
+    with pytest.raises(PromotionRefused, match=r"one wallet over 2 symbols; .* 5000 of its own"):
+        config_of(parse(STUDY), report(PASSED, instruments=(BTC, BTC)))
+    isolated = parse(STUDY.replace('"cross"', '"isolated"'))
+    assert config_of(isolated, report(PASSED, instruments=(BTC, BTC))).margin_mode == "isolated"
+
+
 def test_a_set_that_is_none_is_refused() -> None:
     with pytest.raises(PromotionRefused, match=r"cannot be run: .*fast"):
         config_of(parse(STUDY), report(PASSED, parameters={"fast": 30, "slow": 20}))

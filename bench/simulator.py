@@ -163,7 +163,7 @@ def _engines(signals: Path) -> Iterator[Figure]:
             )
         pair = Pair()
         pair.add(bars / a["seconds"], bars / b["seconds"])
-        yield pair.figure(f"{what}, {bars:,} bars".replace(",", " "), f"bars/s of CPU; {' and '.join(keys)} equal")
+        yield pair.figure(f"{what}, {short(bars)} bars", f"bars/s of CPU; {' and '.join(keys)} equal")
 
 
 GROUPS: dict[str, Callable[[], Sequence[Figure]]] = {

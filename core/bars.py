@@ -65,12 +65,14 @@ class _Minute:
 class BarBuilder:
     """Build the bars of one instrument."""
 
-    __slots__ = ("_closed", "_now", "instrument")
+    __slots__ = ("_closed", "_mixed", "_now", "instrument")
 
     def __init__(self, instrument: InstrumentId) -> None:
         self.instrument = instrument
         self._now: _Minute | None = None
         self._closed: dict[Nanoseconds, _Minute] = {}
+        self._mixed = False
+        """Whether they do not stand in the order of time: a history came in behind them."""
 
     def on_trade(self, trade: Trade) -> Iterable[Bar]:
         """Take a print and return the bars it closed or corrected (mostly none)."""
@@ -101,11 +103,16 @@ class BarBuilder:
         minute.high, minute.low, minute.close = bar.high, bar.low, bar.close
         minute.volume, minute.trades, minute.seeded = bar.volume, bar.trades, True
         self._closed[bar.start] = minute
+        self._mixed = True
         self._forget()
 
     def _forget(self) -> None:
+        if len(self._closed) <= KEPT_MINUTES:
+            return
+        if self._mixed:
+            self._closed, self._mixed = dict(sorted(self._closed.items())), False
         while len(self._closed) > KEPT_MINUTES:
-            del self._closed[min(self._closed)]
+            del self._closed[next(iter(self._closed))]
 
     def on_time(self, now: Nanoseconds) -> list[Bar]:
         """Close the minutes that have ended, empty ones too."""

@@ -37,6 +37,7 @@ class Market:
     """The live view of one instrument; changed by ``State.apply`` alone. Floats as parsed; 0.0 means not seen yet."""
 
     __slots__ = (
+        "_mixed",
         "ahead",
         "ask",
         "ask_size",
@@ -96,6 +97,8 @@ class Market:
         """The price 24 hours ago or the oldest known since, for the day's change."""
         self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
         self.bars: dict[Interval, dict[Nanoseconds, Bar]] = {interval: {} for interval in Interval}
+        self._mixed: set[Interval] = set()
+        """Whose bars do not stand in the order of time."""
         self.exposure = 0.0
         """What one unit of mark changes the account's equity by (reporting currency)."""
         self.nonlinear = False
@@ -211,10 +214,15 @@ class Market:
         """Keep a bar, newest last; a revision replaces."""
         kept = self.bars[bar.interval]
         older = kept.get(bar.start)
+        if older is None and kept and bar.start < next(reversed(kept)):
+            self._mixed.add(bar.interval)  # a history comes in behind what is newer
         if older is None or bar.revision >= older.revision:
             kept[bar.start] = bar
         if len(kept) > KEPT_BARS[bar.interval]:
-            del kept[min(kept)]
+            if bar.interval in self._mixed:
+                self.bars[bar.interval] = kept = dict(sorted(kept.items()))
+                self._mixed.discard(bar.interval)
+            del kept[next(iter(kept))]
         if bar.interval is Interval.M1 and bar.closed:
             self._open_day(bar)
 

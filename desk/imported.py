@@ -44,10 +44,25 @@ async def imported(home: Home, venue: str, symbol: str, wanted: PastWanted) -> S
     if process.returncode:
         last = wrong.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
         raise StoreError(f"{path} was not read: {last[0]}")
+    return _bars(_decoder.decode(told), wanted)
+
+
+def bars_of(home: Home, venue: str, symbol: str, wanted: PastWanted) -> Sequence[Bar]:
+    """Return the same in this process: for one that trades nothing live.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    if not (home.data / venue / f"{symbol}-{wanted.interval}-{_KIND}.parquet").exists():
+        return ()
+    return _bars(rows_of(home.data, venue, symbol, wanted.interval.value, wanted.start, wanted.end), wanted)
+
+
+def _bars(rows: Rows, wanted: PastWanted) -> Sequence[Bar]:
     step = wanted.interval.ns
     return [
         Bar(wanted.instrument, wanted.interval, ts, o, high, low, close, volume, 1, True, 0, ts + step)
-        for ts, o, high, low, close, volume in _decoder.decode(told)
+        for ts, o, high, low, close, volume in rows
     ]
 
 

@@ -3,8 +3,10 @@
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +20,18 @@ from core.domain import events as e
 from core.domain.commands import CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, instrument_id, venue_of
 from core.domain.instrument import Instrument
-from core.domain.market import Quote
+from core.domain.market import Bar, Quote
 from core.domain.message import Command, Message
 from core.domain.order import Order, OrderType, Side, TimeInForce
 from core.domain.studies import AdoptConfig, Config, ConfigStatus
 from core.engine import Engine
-from core.errors import TradedeckError
+from core.errors import StoreError, TradedeckError
 from core.guardian.guardian import Guardian
+from core.outbox import PastWanted
 from core.protocol import FillView
 from core.state import State
 from core.strategies import strategies
+from core.strategy.past import PastBars
 from desk import answers, output
 from desk.matching import matching_settings, replay_balances
 from desk.output import UsageFault, money, plain
@@ -39,6 +43,12 @@ from venues.replay import ReplayDriver
 
 MS_NS = 1_000_000
 ORIGIN = "replay"
+NEVER = 1 << 62
+SECOND = 1000 * MS_NS
+Span = tuple[int, int]
+"""From when to before when, ns."""
+Past = Callable[[Instrument, PastWanted], Sequence[Bar]]
+"""What brings bars of before the tape."""
 
 
 class OrderLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,8 +116,13 @@ class Replayer:
         lines: Sequence[OrderLine],
         equity: Decimal | None = None,
         configs: Sequence[Config] = (),
+        *,
+        span: Span = (0, NEVER),
+        past: Past | None = None,
     ) -> None:
+        """Take what is to be played: of the tapes what lies in ``span``; ``past`` brings strategies bars of before."""
         self._tapes, self._lines, self._configs = tapes, lines, configs
+        self._span, self._past_bars = span, past
         self._quoted: dict[int, Message] = {}
         """By identity, what was put between the tapes' messages and not played yet."""
         self._put = 0
@@ -121,7 +136,7 @@ class Replayer:
         venues = self._venues()
         self._start = replay_balances(settings, venues, settings.paper.replay_equity if equity is None else equity)
         self._driver = ReplayDriver(
-            self.engine, venues, matching_settings(settings), self._start, observe=self._observe
+            self.engine, venues, matching_settings(settings), self._start, self._observe, past=self._past
         )
 
     def _venues(self) -> dict[VenueId, list[Instrument]]:
@@ -143,7 +158,12 @@ class Replayer:
         take, quoted = self._digest.message, self._quoted
         streams: list[Iterator[Any]] = [self._stream(tape) for tape in self._tapes]
         merged = streams[0] if len(streams) == 1 else heapq.merge(*streams, key=lambda message: message.ts)
+        start, end = self._span
         for message in merged:
+            if message.ts < start:
+                continue
+            if message.ts >= end:
+                return
             if quoted and quoted.pop(id(message), None) is not None:
                 yield message
                 continue
@@ -185,6 +205,13 @@ class Replayer:
                 yield CancelOrder(self._ids[line.client_order_id], ORIGIN, line.ts_ns)
             else:
                 self.unmatched += 1
+
+    def _past(self, wanted: PastWanted) -> Message:
+        state = self.engine.state
+        bars: Sequence[Bar] = ()
+        if self._past_bars is not None:
+            bars = self._past_bars(state.markets[wanted.instrument].instrument, wanted)
+        return PastBars(wanted.instrument, wanted.interval, tuple(bars), state.now)
 
     def _observe(self, effects: Sequence[Any]) -> None:
         self._digest.update(effects)
@@ -291,23 +318,82 @@ def read_config(path: Path) -> Config:
         raise UsageFault(f"{path} is no config as `tradedeck configs show --json` prints it: {error}") from error
 
 
+def span_of(days: str) -> Span:
+    """Return what was asked for with ``--days``: from one day to another, both played whole (UTC); empty is all.
+
+    Raises:
+        UsageFault: when it is no such text, or nothing lies between them.
+    """
+    if not days:
+        return 0, NEVER
+    first, dots, last = days.partition("..")
+    try:
+        if not dots:
+            raise ValueError(days)
+        begin = datetime.strptime(first, "%Y-%m-%d").replace(tzinfo=UTC) if first else None
+        end = datetime.strptime(last, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1) if last else None
+    except ValueError:
+        raise UsageFault(f'--days must be such as 2024-01-01..2024-03-31, or one side of it (got "{days}")') from None
+    span = (
+        0 if begin is None else int(begin.timestamp()) * SECOND,
+        NEVER if end is None else int(end.timestamp()) * SECOND,
+    )
+    if span[0] >= span[1]:
+        raise UsageFault(f"--days {days}: its end is before its beginning")
+    return span
+
+
+def promoted(home: Home, settings: Settings) -> list[Config]:
+    """Return the configs of a home that strategies run by.
+
+    Raises:
+        UsageFault: there is none.
+        StoreError: they cannot be read.
+    """
+    from desk import configs
+
+    found = list[Config]()
+    if configs.in_use(home, settings):
+        with configs.opened(home, settings) as store:
+            newest = store.newest()
+        if newest.damaged:
+            raise StoreError("; ".join(newest.damaged))
+        found = [one for one in newest.configs if one.status is ConfigStatus.ACTIVE]
+    if not found:
+        raise UsageFault("no config is promoted in this home: tradedeck promote STUDY")
+    return found
+
+
 def replay(
     home: Home,
     paths: Sequence[Path],
     orders: Path | None,
     equity: Decimal | None = None,
     configs: Sequence[Path] = (),
+    *,
+    span: Span = (0, NEVER),
+    strategies: bool = False,
 ) -> answers.Json:
     """Play tapes against a file of orders, and with strategies by configs, and return what came of it.
+
+    With ``strategies`` those that are promoted in the home run too.
 
     Raises:
         TapeError: naming the line of a tape that cannot be played.
         UsageFault: naming the line of the file of orders, or the config, that cannot be read.
     """
     lines = read_orders(orders) if orders is not None else []
-    chosen = [read_config(path) for path in configs]
     settings = load(home.config)[0] if home.config.exists() else Settings()
-    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines, equity, chosen).run()
+    chosen = [*(read_config(path) for path in configs), *(promoted(home, settings) if strategies else ())]
+    tapes = [open_any(home, settings, path) for path in paths]
+    replayer = Replayer(settings, tapes, lines, equity, chosen, span=span, past=partial(_imported, home))
+    return replayer.run()
+
+
+def _imported(home: Home, instrument: Instrument, wanted: PastWanted) -> Sequence[Bar]:
+    from desk.imported import bars_of  # DuckDB: only where a strategy warms up
+
+    return bars_of(home, instrument.venue, instrument.raw_symbol, wanted)
 
 
 def show(answer: answers.Json) -> None:

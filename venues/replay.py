@@ -15,7 +15,7 @@ from core.domain.instrument import Instrument
 from core.domain.market import Bar, Feed, FeedReport, Health, InstrumentDefined, Interval, Timer, VenueStatus
 from core.domain.message import Command, Event, Message, Nanoseconds
 from core.errors import DomainError
-from core.outbox import Confirm
+from core.outbox import Confirm, PastWanted
 from core.ports import Clock, Emit
 from core.reconcile import reconcile, reported
 from core.state import State
@@ -119,7 +119,8 @@ class ReplayDriver:
     """Run an engine over messages and matchings in one thread: no loop, no clock, the same result every time.
 
     For each message, in the order of time: what the venues have to say before it, the message itself, the fills it
-    caused, then the orders that all of this led to. ``observe`` sees the effects of every step.
+    caused, then the orders that all of this led to. ``observe`` sees the effects of every step; ``past`` answers a
+    strategy's question for bars of before.
     """
 
     def __init__(
@@ -130,13 +131,15 @@ class ReplayDriver:
         balances: Mapping[VenueId, Mapping[Asset, Decimal]] | None = None,
         observe: Callable[[Sequence[Any]], None] | None = None,
         timer_ns: Nanoseconds = SECOND,
+        past: Callable[[PastWanted], Message] | None = None,
     ) -> None:
         self.engine = engine
         self.played = 0
         self._observe = observe
+        self._past = past
         self._timer_ns = timer_ns
         self._next_timer: Nanoseconds = 0
-        self._events: deque[Event] = deque()
+        self._events: deque[Message] = deque()
         self._orders: dict[ClientOrderId, Matching] = {}
         self.matchings: dict[VenueId, Matching] = {}
         self._by_instrument: dict[str, Matching] = {}
@@ -253,6 +256,8 @@ class ReplayDriver:
                 self._send(effect.command, ts)
             elif type(effect) is Confirm:
                 self._confirm(effect.venue, ts)
+            elif type(effect) is PastWanted and self._past is not None:
+                self._events.append(self._past(effect))
 
     def _confirm(self, venue: VenueId, ts: Nanoseconds) -> None:
         """Let a venue say what it holds: an exit of the guardian's ends with nothing less."""

@@ -10,6 +10,7 @@ from desk.options import HomeOption, JsonOption
 
 def replay(
     tape: Annotated[list[Path], typer.Argument(help="Recorded files, played together in the order of time.")],
+    *,
     orders: Annotated[
         Path | None, typer.Option("--orders", help="Orders as JSON lines (docs/guide/json.md).", metavar="FILE")
     ] = None,
@@ -24,18 +25,25 @@ def replay(
         list[Path] | None,
         typer.Option("--config", help="Run this config too, as `configs show --json` prints it.", metavar="FILE"),
     ] = None,
+    strategies: Annotated[
+        bool, typer.Option("--strategies", help="Have the home's promoted configs trade, as live.")
+    ] = False,
+    days: Annotated[
+        str, typer.Option(help="What is played of the tapes, UTC: 2024-01-01..2024-03-31, or one side of it.")
+    ] = "",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Play tapes through the whole engine as fast as it can, and tell what orders of a file and configs came to.
 
-    Limits and latency are those of the home's config.toml where there is one. The same tapes, orders and settings give
-    the same digest.
+    Strategies warm up with the candles that were imported. Limits and latency are those of the home's config.toml where
+    there is one. The same tapes, orders, configs and settings give the same digest.
     """
     from desk import output, replaying
     from desk.paths import home_at
 
-    answer = replaying.replay(home_at(home), tape, orders, replaying.start_equity(equity), config or ())
+    place, money, span = home_at(home), replaying.start_equity(equity), replaying.span_of(days)
+    answer = replaying.replay(place, tape, orders, money, config or (), span=span, strategies=strategies)
     if as_json:
         output.write_json(answer)
     else:

@@ -145,5 +145,18 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(builder.on_trade(trade(START + 2 * MINUTE, 50.0))) == []
 
 
+def test_of_a_history_behind_what_is_kept_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bars_module, "KEPT_MINUTES", 5)
+    builder = BarBuilder(BTC_PERP.id)
+    builder.on_trade(trade(START + 10 * MINUTE, 100.0))
+    builder.on_trade(trade(START + 12 * MINUTE, 100.0))  # 10 and 11 are closed
+    for minute in range(6, 10):
+        builder.seed(seed_bar(START + minute * MINUTE, 100.0))
+    for minute in (7, 8, 9):
+        assert builder._closed[START + minute * MINUTE].seeded
+    builder.on_trade(trade(START + 13 * MINUTE, 100.0))
+    assert sorted(builder._closed) == [START + minute * MINUTE for minute in range(8, 13)]
+
+
 def test_nothing_grows_before_the_first_print() -> None:
     assert BarBuilder(BTC_PERP.id).growing(Interval.M1, START) is None

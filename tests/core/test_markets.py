@@ -157,6 +157,15 @@ def test_bars_are_bounded_and_a_revision_replaces() -> None:
     assert min(market.bars[Interval.M15]) == 5 * Interval.M15.ns
 
 
+def test_of_bars_that_come_behind_newer_ones_the_oldest_go_first() -> None:
+    market, kept = Market(BTC_PERP), KEPT_BARS[Interval.H1]
+    one = m.Bar(BTC_PERP.id, Interval.H1, 0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, True, 0, 0)
+    hours = [*range(kept - 5, kept), *range(kept - 5), kept, kept + 1]  # five of now, the history, two more
+    for number in hours:
+        market.bar(one.replace(start=number * Interval.H1.ns))
+    assert sorted(market.bars[Interval.H1]) == [number * Interval.H1.ns for number in range(2, kept + 2)]
+
+
 def test_the_day_opens_a_day_ago_or_with_the_oldest_known() -> None:
     market = Market(BTC_PERP)
     bar = m.Bar(BTC_PERP.id, Interval.M1, 0, 10.0, 10.0, 10.0, 10.0, 1.0, 1, True, 0, 0)

@@ -40,8 +40,10 @@ async def buy(house: House) -> None:
     """Hold a position with a stop behind it."""
     await house.ready()
     async with house.session() as client:
-        # The engine hears of a freed lease with its next beat, a moment after the page says it.
-        await until(lambda: not client.state.guard.holds, "the engine knows that it may trade")
+        # The engine hears of a freed lease with its next beat, a moment after the page says it; a session that has just
+        # begun has heard nothing yet, neither way.
+        guard = client.state.guard
+        await until(lambda: guard.status is not None and not guard.holds, "the engine knows that it may trade")
         bid = client.state.markets[PERP].bid
         order = Order(PERP, Side.BUY, BOUGHT, stop_loss=StopLoss(Decimal(round(bid * 0.9))))
         outcome = await client.send(c.SubmitOrder(order))

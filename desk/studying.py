@@ -5,7 +5,9 @@ import re
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.domain import studies as s
 from core.errors import NoEngine, ResearchError
@@ -13,8 +15,11 @@ from core.frames import AskTrial, AskTrials
 from core.protocol import Outcome
 from core.research import Work
 from core.researcher import Researcher
-from desk.output import say, table, write
+from desk.output import say, table, write, write_json
 from desk.paths import Home
+
+if TYPE_CHECKING:
+    from research.findings import Case
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -203,6 +208,18 @@ def show_report(report: s.TrialReport) -> None:
     write()
     rows = [("passed" if one.passed else "FAILED", one.name, one.value, one.bound) for one in report.gates]
     table(("", "gate", "figure", "needed"), rows, left=2)
+
+
+def write_report(home: Home, case: "Case", *, as_json: bool) -> None:
+    """Write a trial's page and its JSON, and say where they are."""
+    from research.report import write as write_files
+
+    page, data = write_files(case, home.reports, time.time_ns())
+    if as_json:
+        write_json({"page": str(page), "data": str(data)})
+    else:
+        write(f"{page} written; open it in a browser, it needs no network")
+        write(f"{data} has every trade")
 
 
 def _figure(value: float | None) -> str:

@@ -4,27 +4,30 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
 import msgspec
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
+from research import shared
 from research.evaluator import factory
-from research.storage import storage_at
+from research.provenance import code_version
+from research.storage import storage_of
 from research.study import StudyFile, load
-from research.walkforward import windows
-from research.worker import Done, Job, idle, window_study, work
+from research.walkforward import Span, Window, windows
+from research.worker import STOP, Done, Job, counted, idle, window_study, work
 
-COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""What is over: scored, or discarded and counted."""
 _ROUND_S = 0.5
+_SPAN = "span"
 _BREAKS = 3
 """So many broken pools in a row without one trial more are a failure."""
 Tell = Callable[[Study], None]
@@ -39,18 +42,29 @@ def processes(workers: int) -> Executor:
 class Runner:
     """One study in its folder: ``study.toml``, ``trials.sqlite`` and ``state.json``, held by one process at a time.
 
+    ``pool`` makes the executor of a round. ``lasting``: its processes outlive their job, on a cluster, say; their
+    memory is then not ours to bound. Trials lie where ``research.shared`` says, else in the folder.
+
     Raises:
         ResearchError: the file is refused, or the study was begun with another one.
     """
 
-    def __init__(self, folder: Path, pool: Pool | None = None) -> None:
+    def __init__(self, folder: Path, pool: Pool | None = None, *, lasting: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.folder, self.pool = folder, pool or processes
+        self.folder, self.pool, self.lasting = folder, pool or processes, lasting
+        self.address = shared.named(folder)
+        if lasting and not self.address:
+            raise ResearchError(
+                f"{folder.name} on a cluster needs a storage that every machine reaches: give --storage"
+            )
         self.file: StudyFile = load(folder / "study.toml")
-        self.windows = windows(factory(self.file.study.evaluator)(self.file).span, self.file.windows)
-        self.storage = storage_at(folder / "trials.sqlite")
-        self.searches = [window_study(self.storage, self.file, number, -1) for number in range(len(self.windows))]
+        span = factory(self.file.study.evaluator)(self.file).span
+        windows(span, self.file.windows)  # refused before anything is written
+        self.storage = storage_of(folder)
+        self.windows, self.searches = searches_of(self.storage, self.file, span)
+        self.span = _begun(self.searches[0], span)
         self._refuse_another()
+        self._stop_passed_on = True  # what a run before left behind is taken back
         self._started, self._began_with = time.time(), sum(self._counts())
 
     def run(self, tell: Tell = lambda _: None) -> Study:
@@ -59,12 +73,18 @@ class Runner:
         Raises:
             ResearchError: another process runs this study.
         """
-        with _held(self.folder):
+        with ExitStack() as held:
+            held.enter_context(_held(self.folder))
+            if self.address:
+                held.enter_context(shared.held(self.address, self.file.study.name))
             (self.folder / "stop").unlink(missing_ok=True)
+            self._pass_on_stop()
             try:
                 state, reason = self._rounds(tell)
             except ResearchError as error:
                 state, reason = StudyState.FAILED, str(error)
+            except CancelledError:
+                state, reason = StudyState.FAILED, "the scheduler of the cluster has gone; run it again to resume"
             except Exception as error:  # task boundary: a worker's failure must reach the trader
                 state, reason = StudyState.FAILED, f"a worker failed: {error!r}"
             return self._say(tell, state, reason)
@@ -123,14 +143,26 @@ class Runner:
         reasons = set[str]()
         with self.pool(workers) as pool:
             jobs: set[Future[Done]] = {
-                pool.submit(work, Job(str(self.folder), text, number, _share(left, number, workers)))
-                for number in range(workers)
+                pool.submit(work, self._job(text, number, _share(left, number, workers))) for number in range(workers)
             }
             while jobs:
                 over, jobs = wait(jobs, _ROUND_S, FIRST_COMPLETED)
                 reasons |= {job.result().reason for job in over}
+                self._pass_on_stop()
                 self._say(tell, StudyState.RUNNING, "")
         return next((reason for reason in ("stopped", "memory") if reason in reasons), "")
+
+    def _job(self, text: str, number: int, quotas: dict[int, int]) -> Job:
+        span = (self.span.start, self.span.stop)
+        return Job(str(self.folder), text, number, quotas, span, self.address, self.lasting, code_version())
+
+    def _pass_on_stop(self) -> None:
+        """Tell workers that do not see the folder whether to stop."""
+        asked = (self.folder / "stop").exists()
+        if self.address and asked != self._stop_passed_on:
+            for search in self.searches:
+                search.set_user_attr(STOP, asked)
+            self._stop_passed_on = asked
 
     def _forget_lost(self) -> None:
         """Give up trials that a killed worker left behind: whoever holds the folder knows that none is under way."""
@@ -139,7 +171,7 @@ class Runner:
                 search.tell(trial.number, state=TrialState.FAIL)
 
     def _counts(self) -> list[int]:
-        return [len(search.get_trials(deepcopy=False, states=COUNTED)) for search in self.searches]
+        return [counted(search) for search in self.searches]
 
     def _best(self) -> float | None:
         """Return the best score in the newest window that has one."""
@@ -154,6 +186,7 @@ class Runner:
             begun = search.user_attrs.get("digest")
             if begun is None:
                 search.set_user_attr("digest", self.file.digest)
+                search.set_user_attr(_SPAN, [self.span.start, self.span.stop])
             elif begun != self.file.digest:
                 raise ResearchError(
                     f"{self.file.study.name} was begun with other data, space, account, windows or objective; its "
@@ -165,6 +198,34 @@ class Runner:
         write_state(self.folder, study)
         tell(study)
         return study
+
+
+def searches_of(storage: BaseStorage, file: StudyFile, span: Span) -> tuple[list[Window], list[optuna.Study]]:
+    """Return a study's windows and the search of each; ``span`` is what the data have now.
+
+    A study keeps to the span with which it began, whatever was imported since: its windows would move.
+
+    Raises:
+        ResearchError: the data no longer have that span, or it is too short for the windows.
+    """
+    first = window_study(storage, file, 0, -1)
+    begun = _begun(first, span)
+    if begun.start < span.start or begun.stop > span.stop:
+        raise ResearchError(
+            f"{file.study.name} was begun on {_days(begun)}, and its data now are {_days(span)}: import what is "
+            "missing, or give the study another name"
+        )
+    found = windows(begun, file.windows)
+    return found, [first, *(window_study(storage, file, number, -1) for number in range(1, len(found)))]
+
+
+def _begun(first: optuna.Study, span: Span) -> Span:
+    return Span(*first.user_attrs.get(_SPAN, (span.start, span.stop)))
+
+
+def _days(span: Span) -> str:
+    start, stop = (datetime.fromtimestamp(edge / 1e9, UTC) for edge in (span.start, span.stop))
+    return f"{start:%Y-%m-%d %H:%M} to {stop:%Y-%m-%d %H:%M}"
 
 
 def _share(left: list[int], number: int, workers: int) -> dict[int, int]:

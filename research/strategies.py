@@ -8,12 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.errors import ConfigError, ResearchError
 from core.strategy.library import MODELS, Model, checked
 from core.strategy.signals import Indicators
 from research.dataset import Joined, across, contract_of, joined
 from research.evaluator import Parameters
 from research.features import SIZES, batches
+from research.history import Played
 from research.records import RUN, TRADE
 from research.simulator import Account, Market, Sets, Tariff, simulate
 from research.study import StudyFile, nanoseconds
@@ -45,6 +48,7 @@ class Library:
         if self.span.start >= self.span.stop:
             raise ResearchError(f"{', '.join(file.data.symbols)} have no time in common: study them apart")
         together = Indicators(across(self.parts)) if self.model.across else None
+        self.instruments = tuple(contract_of(part.name).id for part in self.parts)
         self._indicators = [together or Indicators(part.bars) for part in self.parts]
         self._markets: dict[tuple[int, Span], Market] = {}
 
@@ -63,18 +67,34 @@ class Library:
 
     def profits(self, parameters: Parameters, span: Span) -> NDArray[np.float64]:
         """Return what each trade of one set brought after costs (quote asset), by the time it closed."""
+        played = self.play(parameters, span)
+        closed = np.concatenate([one.market.ts[one.trades["closed"]] for one in played])
+        profits = np.concatenate([one.trades["profit"] for one in played])
+        ordered: NDArray[np.float64] = profits[np.argsort(closed, kind="stable")]
+        return ordered
+
+    def play(self, parameters: Parameters, span: Span) -> list[Played]:
+        """Return one set's back-test with every trade, an entry for each instrument."""
         rules, sizes, _ = self._split([parameters])
-        made = [np.zeros(0, TRADE)]
-        for symbol in range(len(self.parts) if rules else 0):
+        found = []
+        for symbol, instrument in enumerate(self.instruments):
             first, market = self._cut(symbol, span)
-            for batch in batches(self.model, self._indicators[symbol], rules, symbol=symbol, **sizes):
+            trades = np.zeros(0, TRADE)
+            if rules:
+                (batch,) = batches(self.model, self._indicators[symbol], rules, symbol=symbol, **sizes)
                 sets = _within(batch.sets, first, market.size)
-                trades = simulate(market, self._account(1.0), sets, trades=True)[1].copy()
-                trades["closed"] = market.ts[trades["closed"]]
-                made.append(trades)
-        every = np.concatenate(made)
-        profits: NDArray[np.float64] = every["profit"][np.argsort(every["closed"], kind="stable")]
-        return profits
+                trades = simulate(market, self._account(1.0), sets, trades=True)[1]
+            found.append(Played(instrument, market, trades))
+        return found
+
+    def liquidation(self, runs: NDArray[np.void], span: Span) -> tuple[Nanoseconds, InstrumentId]:
+        """Return when one set's records were liquidated first, and in what; 0 and nothing where they never were."""
+        found = [
+            (int(self._cut(symbol, span)[1].ts[bar]), self.instruments[symbol])
+            for symbol, bar in enumerate(runs["liquidated"])
+            if bar >= 0
+        ]
+        return min(found, default=(0, InstrumentId("")))
 
     def _account(self, slippage: float) -> Account:
         own = self.file.account

@@ -21,15 +21,24 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
+from core.errors import ResearchError
+from research import shared
 from research.evaluator import Evaluator, factory
 from research.metrics import Figures, from_runs
+from research.provenance import code_version
 from research.storage import storage_at
 from research.study import Range, StudyFile, parse
-from research.walkforward import Window, windows
+from research.walkforward import Span, Window, windows
 
 INSIDE, OUTSIDE = "inside", "outside"
 """A trial's figures in-sample and out-of-sample, as its attributes are called."""
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""What is over: scored, or discarded and counted."""
+STOP = "stop"
+"""The attribute of a search by which workers elsewhere hear that they are to stop."""
 FREE_MB = 256
 """No new trials while the machine has less memory than this to give."""
 _PAUSE_S = 0.5
@@ -37,12 +46,20 @@ _DIES_WITH_PARENT = 1
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What one worker has to do: ``quotas`` are trials by window."""
+    """What one worker has to do: ``quotas`` are trials by window.
+
+    ``span``: the time (ns) that is cut into windows. ``address``: the database of the trials, empty where they lie in
+    the folder. ``lasting``: the process is not ours and outlives the job. ``code``: by which code it is to be done.
+    """
 
     folder: str
     text: str
     number: int
     quotas: dict[int, int]
+    span: tuple[int, int]
+    address: str = ""
+    lasting: bool = False
+    code: str = ""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -64,20 +81,26 @@ def idle() -> None:
 def work(job: Job) -> Done:
     """Do a job; returns early when told to stop, or when the process has grown too large."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    file, folder = parse(job.text), Path(job.folder)
+    _refuse_other_code(job.code)
+    file = parse(job.text)
     evaluator = factory(file.study.evaluator)(file)
-    storage = storage_at(folder / "trials.sqlite")
+    _refuse_other_data(job, evaluator)
+    storage = shared.open_shared(job.address) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
     told = 0
-    for number, window in enumerate(windows(evaluator.span, file.windows)):
+    for number, window in enumerate(windows(Span(*job.span), file.windows)):
         left = job.quotas.get(number, 0)
         if not left:
             continue
         study = window_study(storage, file, number, job.number)
         batch = file.study.batch
         while left:
-            reason = _why_end(folder, file)
+            reason = _why_end(job, file, study)
             if reason:
                 return Done(reason, told)
+            if job.lasting:  # a scheduler gives the job of a lost worker to another one, from its beginning
+                left = min(left, file.study.trials - counted(study))
+                if left <= 0:
+                    break
             try:
                 size = min(batch, left)
                 run_batch(study, file, evaluator, window, size)
@@ -99,6 +122,11 @@ def window_study(storage: BaseStorage, file: StudyFile, window: int, worker: int
     begun = len(study.get_trials(deepcopy=False))
     study.sampler = _sampler(file, hash((file.study.seed, window, worker, begun)) & 0x7FFFFFFF)
     return study
+
+
+def counted(study: optuna.Study) -> int:
+    """Return how many trials of a search are over."""
+    return len(study.get_trials(deepcopy=False, states=COUNTED))
 
 
 def run_batch(study: optuna.Study, file: StudyFile, evaluator: Evaluator, window: Window, size: int) -> None:
@@ -132,7 +160,12 @@ def _figures(
     # Out-of-sample figures are looked at, not searched by: a short test need not bring many trades.
     objective = msgspec.structs.replace(file.objective, least_trades=0) if test else file.objective
     runs = evaluator.evaluate(sets, span)
-    return [from_runs(row, evaluator.cash, span.days, objective) for row in runs]
+    found = [from_runs(row, evaluator.cash, span.days, objective) for row in runs]
+    return [_dated(one, *evaluator.liquidation(row, span)) for one, row in zip(found, runs, strict=True)]
+
+
+def _dated(figures: Figures, at: Nanoseconds, instrument: InstrumentId) -> Figures:
+    return msgspec.structs.replace(figures, liquidated_at=at, liquidated_in=instrument) if at else figures
 
 
 def distributions(space: Mapping[str, Range]) -> dict[str, BaseDistribution]:
@@ -156,11 +189,27 @@ def _sampler(file: StudyFile, seed: int) -> BaseSampler:
     return TPESampler(seed=seed, constant_liar=True)
 
 
-def _why_end(folder: Path, file: StudyFile) -> str:
+def _refuse_other_code(wanted: str) -> None:
+    if wanted and wanted != code_version():
+        raise ResearchError(
+            f"the worker on {os.uname().nodename} has tradedeck {code_version()}, and the study {wanted}: install the "
+            "same version there and start the worker again"
+        )
+
+
+def _refuse_other_data(job: Job, evaluator: Evaluator) -> None:
+    if not evaluator.span.start <= job.span[0] < job.span[1] <= evaluator.span.stop:
+        raise ResearchError(
+            f"the worker on {os.uname().nodename} has other data than the study was begun with: bring the same "
+            "files there"
+        )
+
+
+def _why_end(job: Job, file: StudyFile, study: optuna.Study) -> str:
     while True:
-        if (folder / "stop").exists():
+        if study.user_attrs.get(STOP, False) if job.address else (Path(job.folder) / "stop").exists():
             return "stopped"
-        if resident_mb() > file.study.memory_mb:
+        if not job.lasting and resident_mb() > file.study.memory_mb:
             return "memory"
         if free_mb() >= FREE_MB:
             return ""

@@ -106,19 +106,24 @@ def show(
 def report(
     study: Name,
     trial: Annotated[int | None, typer.Option("--trial", help="Its number.", show_default="the best")] = None,
+    html: Annotated[bool, typer.Option("--html", help="Write a page and its trades as JSON to reports/.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one trial whole: parameters, figures and every gate before promotion."""
+    """Show one trial whole: parameters, figures and every gate before promotion; --html writes it as a page."""
     import msgspec
 
     from desk import studying
     from desk.output import write_json
     from research.findings import Findings
 
-    findings = Findings(studying.folder_of(_place(home), study))
-    made = findings.report(findings.trials(1).trials[0].number if trial is None else trial)
-    if as_json:
+    place = _place(home)
+    findings = Findings(studying.folder_of(place, study))
+    case = findings.case(findings.trials(1).trials[0].number if trial is None else trial)
+    made = case.report
+    if html:
+        studying.write_report(place, case, as_json=as_json)
+    elif as_json:
         write_json({**msgspec.structs.asdict(made), "trial": _named(made.trial), "gates": [*map(_named, made.gates)]})
     else:
         studying.show_report(made)

@@ -20,6 +20,7 @@ from desk.paths import Home
 
 if TYPE_CHECKING:
     from research.findings import Case
+    from research.running import Pool
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -70,11 +71,28 @@ def standings(home: Home) -> list[s.Study]:
     ]
 
 
-async def run(home: Home, folder: Path, *, quiet: bool) -> s.Study:
-    """Run a study to its end, telling the shell and, where one runs, the engine."""
+async def run(
+    home: Home, folder: Path, *, quiet: bool, cluster: str | None = None, storage: str | None = None
+) -> s.Study:
+    """Run a study to its end, telling the shell and, where one runs, the engine.
+
+    ``cluster`` is the address of a scheduler whose workers do it, ``storage`` that of the database of its trials.
+    """
+    from research import shared
+    from research.cluster import cluster as workers_of
+
+    if storage is not None:
+        shared.settle(folder, storage)
+    if cluster is None:
+        return await _run(home, folder, None, quiet=quiet)
+    with workers_of(cluster) as pool:
+        return await _run(home, folder, pool, quiet=quiet)
+
+
+async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) -> s.Study:
     from research.running import Runner
 
-    runner = Runner(folder)
+    runner = Runner(folder, pool, lasting=pool is not None)
     loop, newest = asyncio.get_running_loop(), list[s.Study]()
     desk = await _Desk.attached(home, folder)
 

@@ -1,5 +1,6 @@
 """A study's trials in PostgreSQL, for workers on several machines: Optuna's own tables, one runner at a time."""
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ FILE = "storage"
 """The file of a study's folder that names its database; without it the trials lie in the folder."""
 _SCHEMES = ("postgresql", "postgres")
 _WAIT_S = 10
+_OPTIONS = "-c synchronous_commit=off"
+"""A power cut at the server may take the last fraction of a second of trials; a trial has some twenty commits."""
 
 
 def named(folder: Path) -> str:
@@ -43,8 +46,8 @@ def settle(folder: Path, address: str) -> None:
     part.replace(folder / FILE)
 
 
-def open_shared(address: str) -> "RDBStorage":
-    """Open Optuna's storage at an address; its tables are made where there are none.
+def open_shared(address: str, *, made: bool = False) -> "RDBStorage":
+    """Open Optuna's storage at an address; its tables are made where there are none, unless they are ``made``.
 
     Raises:
         ResearchError: the address is refused, or nobody answers there.
@@ -54,12 +57,16 @@ def open_shared(address: str) -> "RDBStorage":
 
     url = _url(address)
     try:
-        return RDBStorage(
+        storage = RDBStorage(
             url.render_as_string(hide_password=False),
-            engine_kwargs={"pool_pre_ping": True, "connect_args": {"connect_timeout": _WAIT_S}},
+            engine_kwargs={"pool_pre_ping": True, "connect_args": {"connect_timeout": _WAIT_S, "options": _OPTIONS}},
+            skip_compatibility_check=made,
+            skip_table_creation=made,
         )
     except SQLAlchemyError as error:
         raise _unreachable(address, error) from error
+    weakref.finalize(storage, storage.engine.dispose)
+    return storage
 
 
 @contextmanager

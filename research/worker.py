@@ -85,7 +85,9 @@ def work(job: Job) -> Done:
     file = parse(job.text)
     evaluator = factory(file.study.evaluator)(file)
     _refuse_other_data(job, evaluator)
-    storage = shared.open_shared(job.address) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
+    storage = (
+        shared.open_shared(job.address, made=True) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
+    )
     told = 0
     for number, window in enumerate(windows(Span(*job.span), file.windows)):
         left = job.quotas.get(number, 0)

@@ -49,6 +49,15 @@ def new(
 @app.command()
 def run(
     what: Annotated[str, typer.Argument(help="A study's file, or the name of one to resume.", metavar="WHAT")],
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Scheduler of dask workers, tcp://host:8786.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", help="PostgreSQL for the trials, postgresql://user@host/database.", show_default="the study's"
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,7 +70,8 @@ def run(
     from desk.output import write_json
 
     place = _place(home)
-    ended = asyncio.run(studying.run(place, studying.folder_for(place, what), quiet=as_json))
+    folder = studying.folder_for(place, what)
+    ended = asyncio.run(studying.run(place, folder, quiet=as_json, cluster=cluster, storage=storage))
     if ended.state is StudyState.FAILED:
         raise ResearchError(f"{ended.id} failed: {ended.reason}")
     if as_json:

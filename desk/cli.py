@@ -40,6 +40,7 @@ PLAIN = (
     "orders",
     "fills",
     "positions",
+    "portfolio",
     "risk",
     "alerts",
     "replay",

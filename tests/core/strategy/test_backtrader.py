@@ -113,58 +113,65 @@ def _rules(bt: Any) -> Any:
         def next(self) -> None:
             at = len(self) - 1
             for name in CHOSEN:
-                self.said[name][at] = getattr(self, name)()
-
-        def rsi_ema(self) -> int:
-            rsi, cross = self.named["RSI"][0], self.cross[0]
-            if cross > 0:
-                return SHORT_EXIT | (LONG_ENTRY if rsi < 65 else 0)
-            return LONG_EXIT | (SHORT_ENTRY if rsi > 35 else 0) if cross < 0 else 0
-
-        def donchian(self) -> int:
-            close, atr = self.data.close, self.named["ATR"]
-            high, low = self.named["own Highest"], self.named["own Lowest"]
-            lows = bt_lowest(self, 20)
-
-            def turns(holds: Callable[[int], bool]) -> bool:
-                return holds(0) and not holds(-1)
-
-            return int(
-                LONG_ENTRY * turns(lambda i: close[i] > high[i - 1] + 0.25 * atr[i - 1])
-                | LONG_EXIT * turns(lambda i: close[i] < low[i - 1])
-                | SHORT_ENTRY * turns(lambda i: close[i] < lows[i - 1] - 0.25 * atr[i - 1])
-                | SHORT_EXIT * turns(lambda i: close[i] > self.out_high[i - 1])
-            )
-
-        def bollinger(self) -> int:
-            close, bands = self.data.close, self.named["own Bollinger"]
-
-            def score(i: int) -> float:
-                return float((close[i] - bands.mid[i]) / (bands.top[i] - bands.mid[i]))
-
-            now, was = score(0), score(-1)
-            return (
-                LONG_ENTRY * (now < -1.8 <= was)
-                | LONG_EXIT * (now >= 0 > was)
-                | SHORT_ENTRY * (now > 1.8 >= was)
-                | SHORT_EXIT * (now <= 0 < was)
-            )
-
-        def momentum(self) -> int:
-            now, was = self.named["own RateOfChange"][0], self.named["own RateOfChange"][-1]
-            return int(
-                LONG_ENTRY * (now > 0.02 >= was)
-                | LONG_EXIT * (now <= 0 < was)
-                | SHORT_ENTRY * (now < -0.02 <= was)
-                | SHORT_EXIT * (now >= 0 > was)
-            )
+                self.said[name][at] = RULES[name](self)
 
     return Rules
 
 
-def bt_lowest(strategy: Any, bars: int) -> dict[int, float]:
+def rsi_ema(rules: Any) -> int:
+    rsi, cross = rules.named["RSI"][0], rules.cross[0]
+    if cross > 0:
+        return SHORT_EXIT | (LONG_ENTRY if rsi < 65 else 0)
+    return LONG_EXIT | (SHORT_ENTRY if rsi > 35 else 0) if cross < 0 else 0
+
+
+def donchian(rules: Any) -> int:
+    close, atr = rules.data.close, rules.named["ATR"]
+    high, low = rules.named["own Highest"], rules.named["own Lowest"]
+    lows = lowest(rules, 20)
+
+    def turns(holds: Callable[[int], bool]) -> bool:
+        return holds(0) and not holds(-1)
+
+    return int(
+        LONG_ENTRY * turns(lambda i: close[i] > high[i - 1] + 0.25 * atr[i - 1])
+        | LONG_EXIT * turns(lambda i: close[i] < low[i - 1])
+        | SHORT_ENTRY * turns(lambda i: close[i] < lows[i - 1] - 0.25 * atr[i - 1])
+        | SHORT_EXIT * turns(lambda i: close[i] > rules.out_high[i - 1])
+    )
+
+
+def bollinger(rules: Any) -> int:
+    close, bands = rules.data.close, rules.named["own Bollinger"]
+
+    def score(i: int) -> float:
+        return float((close[i] - bands.mid[i]) / (bands.top[i] - bands.mid[i]))
+
+    now, was = score(0), score(-1)
+    return (
+        LONG_ENTRY * (now < -1.8 <= was)
+        | LONG_EXIT * (now >= 0 > was)
+        | SHORT_ENTRY * (now > 1.8 >= was)
+        | SHORT_EXIT * (now <= 0 < was)
+    )
+
+
+def momentum(rules: Any) -> int:
+    now, was = rules.named["own RateOfChange"][0], rules.named["own RateOfChange"][-1]
+    return int(
+        LONG_ENTRY * (now > 0.02 >= was)
+        | LONG_EXIT * (now <= 0 < was)
+        | SHORT_ENTRY * (now < -0.02 <= was)
+        | SHORT_EXIT * (now >= 0 > was)
+    )
+
+
+def lowest(rules: Any, bars: int) -> dict[int, float]:
     """Return the lowest low of some bars, as it was at the last bars."""
-    return {-i: min(strategy.data.low[-i - back] for back in range(bars)) for i in range(1, 3)}
+    return {-i: min(rules.data.low[-i - back] for back in range(bars)) for i in range(1, 3)}
+
+
+RULES = {"rsi_ema": rsi_ema, "donchian": donchian, "bollinger": bollinger, "momentum": momentum}
 
 
 def line(told: Any, name: str) -> Array:

@@ -245,6 +245,9 @@ def read_state(folder: Path) -> Study | None:
         study = msgspec.json.decode((folder / "state.json").read_bytes(), type=Study)
     except FileNotFoundError:
         return None
+    except msgspec.DecodeError as error:
+        text = f"state.json is damaged ({error}); run it again, its trials are not in it"
+        return Study(folder.name, "", StudyState.STOPPED, reason=text)
     if study.state is StudyState.RUNNING and not is_held(folder):
         text = "it ended without a word; run it again to resume"
         return msgspec.structs.replace(study, state=StudyState.STOPPED, rate=None, seconds_left=None, reason=text)

@@ -1,7 +1,7 @@
 """The library's strategies as evaluators of a study: imported candles in, back-tests with margin out."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.errors import ConfigError, ResearchError
-from core.strategy.library import MODELS, Model, checked
+from core.strategy.library import MODELS, Model, Parameter, checked
 from core.strategy.signals import Indicators
+from research.checks import moment
 from research.dataset import Joined, across, contract_of, joined
 from research.evaluator import Parameters
 from research.features import SIZES, batches
 from research.history import Played
 from research.records import RUN, TRADE
 from research.simulator import Account, Market, Sets, Tariff, simulate
-from research.study import StudyFile, nanoseconds
-from research.walkforward import Span
+from research.study import Range, StudyFile, nanoseconds
+from research.walkforward import Span, windows
 from store.candles import CandleKind, CandleStore, SeriesName, interval_ns
 
 
@@ -45,8 +46,7 @@ class Library:
             max(int(part.bars.ts[0]) for part in self.parts),
             min(int(part.bars.ts[-1]) + step for part, step in zip(self.parts, steps, strict=True)),
         )
-        if self.span.start >= self.span.stop:
-            raise ResearchError(f"{', '.join(file.data.symbols)} have no time in common: study them apart")
+        self._refuse_short()
         together = Indicators(across(self.parts)) if self.model.across else None
         self.instruments = tuple(contract_of(part.name).id for part in self.parts)
         self._indicators = [together or Indicators(part.bars) for part in self.parts]
@@ -95,6 +95,18 @@ class Library:
             if bar >= 0
         ]
         return min(found, default=(0, InstrumentId("")))
+
+    def _refuse_short(self) -> None:
+        """Refuse data whose time in common is none, or too short for the windows, and say what each symbol has."""
+        spans = ", ".join(
+            f"{part.name.symbol} {moment(part.bars.ts[0])} to {moment(part.bars.ts[-1])}" for part in self.parts
+        )
+        if self.span.start >= self.span.stop:
+            raise ResearchError(f"the symbols have no time in common: {spans}; study them apart")
+        try:
+            windows(self.span, self.file.windows)
+        except ResearchError as error:
+            raise ResearchError(f"{error}; there is {spans}") from None
 
     def _account(self, slippage: float) -> Account:
         own = self.file.account
@@ -156,18 +168,37 @@ def _model(file: StudyFile) -> Model:
     model = MODELS.get(file.study.strategy)
     if model is None:
         raise ResearchError(f'no strategy "{file.study.strategy}" in the library; it has {", ".join(sorted(MODELS))}')
-    known = {parameter.name for parameter in model.parameters} | SIZES
-    named: Mapping[str, object] = {**file.space, **file.fixed}
-    for name in named:
-        if name not in known:
-            raise ResearchError(f'{model.name} has no parameter "{name}"; it has {", ".join(sorted(known))}')
+    own = {parameter.name: parameter for parameter in model.parameters}
+    known = own.keys() | SIZES
+    for section, part in (("space", file.space), ("fixed", file.fixed)):
+        for name, value in part.items():
+            if name not in known:
+                raise ResearchError(f'{model.name} has no parameter "{name}"; it has {", ".join(sorted(known))}')
+            _refuse_value(f"[{section}] {name}", value, own.get(name))
     return model
 
 
+def _refuse_value(where: str, value: Range | object, own: Parameter | None) -> None:
+    """Refuse what is no number, and a parameter of which the strategy takes no value that is searched."""
+    values = (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
+    for one in values:
+        if not isinstance(one, int | float):
+            raise ResearchError(f'{where}: expected numbers (got "{one}"); strategies of the library take nothing else')
+    if own is None:
+        return
+    least, most = min(map(float, values)), max(map(float, values))  # type: ignore[arg-type]  # they are numbers
+    if most < own.low or least > own.high:
+        raise ResearchError(f"{where}: the strategy takes {own.low:g} to {own.high:g} ({own.meaning}), none of these")
+
+
 def _symbols(file: StudyFile) -> list[str]:
-    if not file.data.symbols:
+    symbols = file.data.symbols
+    if not symbols:
         raise ResearchError("[data] symbols is empty: name at least one, such as BTCUSDT")
-    return file.data.symbols
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise ResearchError(f"[data] symbols names {symbol} twice: each has a wallet of its own once")
+    return symbols
 
 
 def _part(file: StudyFile, symbol: str) -> Joined:

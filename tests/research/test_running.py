@@ -279,6 +279,37 @@ def test_the_journal_orders_writers_and_starts_where_asked(tmp_path: Path) -> No
     two.close()
 
 
+@pytest.mark.parametrize("damage", ["text", "page", "entry", "foreign"])
+def test_a_damaged_journal_is_said_with_its_place(folder: Path, damage: str) -> None:
+    path = folder / "trials.sqlite"
+    if damage != "text":
+        Runner(folder, inline).run()
+        with sqlite3.connect(path) as base:
+            base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if damage in {"entry", "foreign"}:
+                entry = "{half" if damage == "entry" else '{"worker_id": 1}'
+                base.execute("UPDATE journal SET entry = ? WHERE id = 3", (entry,))
+        base.close()
+    if damage in {"text", "page"}:
+        for name in ("-wal", "-shm"):
+            (folder / f"trials.sqlite{name}").unlink(missing_ok=True)
+        whole = path.read_bytes() if damage == "page" else b""
+        path.write_bytes(whole[:4096] + b"junk" * 5000)
+    with pytest.raises(ResearchError, match=r"trials\.sqlite (is damaged|holds what is no study) .*move it away"):
+        Runner(folder, inline)
+
+
+def test_a_damaged_state_is_no_end(folder: Path) -> None:
+    Runner(folder, inline).run()
+    (folder / "state.json").write_text("{half")
+    found = read_state(folder)
+    assert found is not None
+    assert (found.id, found.state) == ("s1", StudyState.STOPPED)
+    assert "state.json is damaged" in found.reason
+    assert Runner(folder, inline).run().trials_done == 24
+    assert read_state(folder) != found
+
+
 # --- real processes ---------------------------------------------------------------------------------------------------
 
 

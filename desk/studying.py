@@ -226,6 +226,17 @@ def show_report(report: s.TrialReport) -> None:
     write()
     rows = [("passed" if one.passed else "FAILED", one.name, one.value, one.bound) for one in report.gates]
     table(("", "gate", "figure", "needed"), rows, left=2)
+    _draw(report)
+
+
+def _draw(report: s.TrialReport) -> None:
+    """Draw what the studies screen draws of a trial, as text."""
+    from tui.lines import plain
+    from tui.screens.report import pictures
+
+    write()
+    for line in pictures(report, min(120, shutil.get_terminal_size().columns), 36):
+        write(plain(line).rstrip())
 
 
 def write_report(home: Home, case: "Case", *, as_json: bool) -> None:

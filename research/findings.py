@@ -16,7 +16,7 @@ from core.errors import ResearchError
 from research import around, validate
 from research.evaluator import Evaluator, Parameters, factory
 from research.gates import Evidence, gates
-from research.history import Curve, Played, RoundTrip, curve
+from research.history import Curve, Played, RoundTrip, curve, months
 from research.metrics import Figures, from_runs
 from research.provenance import code_version
 from research.running import searches_of
@@ -30,6 +30,8 @@ MOST_TRIALS = 200
 """So many trials, spread over all, are judged for overfitting: their blocks are back-tested anew."""
 _POINTS = 480
 """Steps of both equity series together."""
+_HELD = 200
+"""Trades on the price that a terminal draws."""
 _SAME = 1e-6
 """A total return that differs by more than this came of other data or other code."""
 
@@ -118,7 +120,7 @@ class Findings:
             gates_passed=sum(gate.passed for gate in passed),
             gates_total=len(passed),
         )
-        before, after = _sampled(inside.curve, outside.curve)
+        before, after, _ = _sampled(inside.curve, outside.curve)
         report = s.TrialReport(
             study=self.file.study.name,
             strategy_id=self.file.study.strategy,
@@ -134,7 +136,9 @@ class Findings:
             data_from=window.train.start,
             data_to=window.test.stop,
             code_version=code_version(),
+            months=(*months(inside.curve), *months(outside.curve)),
         )
+        report = _priced(report, inside, outside)
         tried = tuple(_tried(one) for one in self._counted(newest))
         return Case(report, inside, outside, found, tried, self.file.data.timeframe)
 
@@ -260,17 +264,34 @@ class Findings:
                 )
 
 
-def _sampled(inside: Curve, outside: Curve) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return both series by one step; the second goes on with what the first came to."""
+def _sampled(inside: Curve, outside: Curve) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return both series by one step, and the step (ns); the second goes on with what the first came to."""
     bars = [np.diff(one.ts) for one in (inside, outside) if one.ts.size > 1]
     if not bars:
-        return (inside.begin, *inside.equity), (outside.begin, *outside.equity)
+        return (inside.begin, *inside.equity), (outside.begin, *outside.equity), 1
     bar = min(int(one.min()) for one in bars)
     length = sum(int(one.ts[-1] - one.ts[0]) + bar for one in (inside, outside) if one.ts.size)
     step = -(-length // (_POINTS * bar)) * bar
     before = inside.sampled(step)
     scale = before[-1] / outside.begin
-    return tuple(before), (before[-1], *(scale * value for value in outside.sampled(step)[1:]))
+    return tuple(before), (before[-1], *(scale * value for value in outside.sampled(step)[1:])), step
+
+
+def _priced(report: s.TrialReport, inside: Stretch, outside: Stretch) -> s.TrialReport:
+    """Return the report with the first instrument's price on the points of its equity, and its trades on that."""
+    step = _sampled(inside.curve, outside.curve)[2]
+    prices, held = list[float](), list[s.Held]()
+    for stretch in (inside, outside):
+        market, first = stretch.played[0].market, len(prices)
+        close, ts = market.close(), stretch.curve.ts
+        own = np.searchsorted(market.ts, ts, "right") - 1
+        shown = np.where(own >= 0, close[np.maximum(own, 0)], np.nan)
+        prices += Curve(ts, shown, float(shown[0]) if shown.size else np.nan).sampled(step)
+        last = len(prices) - 1
+        for trip in stretch.played[0].round_trips():
+            start, end = (min(last, first + round((at - int(ts[0])) / step)) for at in (trip.opened, trip.closed))
+            held.append(s.Held(start, end, trip.entry, trip.exit, trip.profit))
+    return msgspec.structs.replace(report, prices=tuple(prices), held=tuple(held[-_HELD:]))
 
 
 def _tried(trial: FrozenTrial) -> Tried:

@@ -134,7 +134,8 @@ def report(
     if html:
         studying.write_report(place, case, as_json=as_json)
     elif as_json:
-        write_json({**msgspec.structs.asdict(made), "trial": _named(made.trial), "gates": [*map(_named, made.gates)]})
+        named = {"trial": _named(made.trial), "gates": [*map(_named, made.gates)], "held": [*map(_named, made.held)]}
+        write_json({**msgspec.structs.asdict(made), **named})
     else:
         studying.show_report(made)
 

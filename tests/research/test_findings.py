@@ -8,6 +8,7 @@ import pytest
 from core.errors import ResearchError
 from research import validate
 from research.findings import BLOCKS, Findings
+from research.history import months
 from research.provenance import code_version
 from research.running import Runner
 from research.worker import INSIDE, OUTSIDE
@@ -93,6 +94,21 @@ def test_the_plateau_has_the_trial_in_it(ran: tuple[Runner, Findings]) -> None:
     for one in case.slices:
         assert one.scores[one.values.index(float(case.report.parameters[one.name]))] == pytest.approx(trial.score)
     assert [one.number for one in case.tried] == list(range(30))
+
+
+def test_the_terminal_gets_the_price_with_its_trades_and_the_months(ran: tuple[Runner, Findings]) -> None:
+    findings = ran[1]
+    case = findings.case(findings.trials(1).trials[0].number)
+    report = case.report
+    assert len(report.prices) == len(report.equity_in) + len(report.equity_out)
+    trips = [*case.inside.round_trips(), *case.outside.round_trips()]
+    assert [one.profit for one in report.held] == [one.profit for one in trips[-200:]]
+    assert all(0 <= one.opened <= one.closed < len(report.prices) for one in report.held)
+    apart = [abs(report.prices[one.opened] / one.entry - 1) for one in report.held]
+    assert np.median(apart) < 0.02  # a point is some hours wide
+    assert report.prices[-1] == findings.evaluator.play(report.parameters, case.outside.span)[0].market.close()[-1]
+    inside = [part for month, part in report.months[: len(months(case.inside.curve))]]
+    assert np.prod([1 + part for part in inside]) == pytest.approx(1 + (report.trial.total_return or 0.0))
 
 
 def test_what_is_not_there_is_said(ran: tuple[Runner, Findings], tmp_path: Path) -> None:

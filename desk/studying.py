@@ -78,11 +78,11 @@ async def run(
 
     ``cluster`` is the address of a scheduler whose workers do it, ``storage`` that of the database of its trials.
     """
-    from research import shared
+    from research import database
     from research.cluster import cluster as workers_of
 
     if storage is not None:
-        shared.settle(folder, storage)
+        database.settle(folder, storage)
     if cluster is None:
         return await _run(home, folder, None, quiet=quiet)
     with workers_of(cluster) as pool:

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
-from research import shared
+from research import database
 from research.evaluator import factory
 from research.provenance import code_version
 from research.storage import storage_of
@@ -43,7 +43,7 @@ class Runner:
     """One study in its folder: ``study.toml``, ``trials.sqlite`` and ``state.json``, held by one process at a time.
 
     ``pool`` makes the executor of a round. ``lasting``: its processes outlive their job, on a cluster, say; their
-    memory is then not ours to bound. Trials lie where ``research.shared`` says, else in the folder.
+    memory is then not ours to bound. Trials lie where ``research.database`` says, else in the folder.
 
     Raises:
         ResearchError: the file is refused, or the study was begun with another one.
@@ -52,7 +52,7 @@ class Runner:
     def __init__(self, folder: Path, pool: Pool | None = None, *, lasting: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.folder, self.pool, self.lasting = folder, pool or processes, lasting
-        self.address = shared.named(folder)
+        self.address = database.named(folder)
         if lasting and not self.address:
             raise ResearchError(
                 f"{folder.name} on a cluster needs a storage that every machine reaches: give --storage"
@@ -76,7 +76,7 @@ class Runner:
         with ExitStack() as held:
             held.enter_context(_held(self.folder))
             if self.address:
-                held.enter_context(shared.held(self.address, self.file.study.name))
+                held.enter_context(database.held(self.address, self.file.study.name))
             (self.folder / "stop").unlink(missing_ok=True)
             self._pass_on_stop()
             try:

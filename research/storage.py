@@ -15,7 +15,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from core.errors import ResearchError
-from research import shared
+from research import database
 
 WAIT_S = 60.0
 
@@ -97,10 +97,10 @@ def storage_of(folder: Path) -> BaseStorage:
     Raises:
         ResearchError: it is damaged, or cannot be used, or nobody answers.
     """
-    address = shared.named(folder)
-    return shared.open_shared(address) if address else storage_at(folder / "trials.sqlite")
+    address = database.named(folder)
+    return database.opened(address) if address else storage_at(folder / "trials.sqlite")
 
 
 def is_begun(folder: Path) -> bool:
     """Return whether a study has a storage."""
-    return bool(shared.named(folder)) or (folder / "trials.sqlite").exists()
+    return bool(database.named(folder)) or (folder / "trials.sqlite").exists()

@@ -25,7 +25,7 @@ from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
 from core.errors import ResearchError
-from research import shared
+from research import database
 from research.evaluator import Evaluator, factory
 from research.metrics import Figures, from_runs
 from research.provenance import code_version
@@ -85,9 +85,7 @@ def work(job: Job) -> Done:
     file = parse(job.text)
     evaluator = factory(file.study.evaluator)(file)
     _refuse_other_data(job, evaluator)
-    storage = (
-        shared.open_shared(job.address, made=True) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
-    )
+    storage = database.opened(job.address, made=True) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
     told = 0
     for number, window in enumerate(windows(Span(*job.span), file.windows)):
         left = job.quotas.get(number, 0)

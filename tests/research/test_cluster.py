@@ -12,7 +12,7 @@ import pytest
 
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
-from research import shared, worker
+from research import database, worker
 from research.cluster import cluster
 from research.findings import Findings
 from research.provenance import code_version
@@ -53,7 +53,7 @@ def scheduler() -> Iterator[str]:
 def folder(tmp_path: Path, address: str) -> Path:
     """A study of its own name in the one database."""
     folder = filled(tmp_path / f"far-{next(NUMBERS)}", trials=4)
-    shared.settle(folder, address)
+    database.settle(folder, address)
     return folder
 
 
@@ -109,9 +109,12 @@ def test_workers_elsewhere_hear_that_they_are_to_stop(folder: Path, monkeypatch:
 
 def test_one_machine_at_a_time(folder: Path, address: str) -> None:
     runner = Runner(folder, inline)
-    with shared.held(address, folder.name), pytest.raises(ResearchError, match="is being run by another process that"):
+    with (
+        database.held(address, folder.name),
+        pytest.raises(ResearchError, match="is being run by another"),
+    ):
         runner.run()
-    with shared.held(address, "another"):
+    with database.held(address, "another"):
         assert runner.run().state is StudyState.FINISHED
 
 
@@ -145,14 +148,14 @@ def test_the_memory_of_a_lasting_worker_is_not_ours(folder: Path, monkeypatch: p
 def test_an_address_that_cannot_be(tmp_path: Path, address: str, words: str) -> None:
     folder = filled(tmp_path / "s1")
     with pytest.raises(ResearchError, match=words) as refused:
-        shared.settle(folder, address)
+        database.settle(folder, address)
     assert "secret" not in str(refused.value)
-    assert shared.named(folder) == ""
+    assert database.named(folder) == ""
 
 
 def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
     folder = filled(tmp_path / "s1")
-    shared.settle(folder, "postgresql://nobody@127.0.0.1:1/x")
+    database.settle(folder, "postgresql://nobody@127.0.0.1:1/x")
     with pytest.raises(ResearchError, match=r"127\.0\.0\.1:1/x does not answer: .*; start PostgreSQL there"):
         Runner(folder, inline)
 
@@ -161,12 +164,12 @@ def test_a_study_stays_where_it_was_begun(tmp_path: Path, address: str) -> None:
     folder = filled(tmp_path / "s1")
     Runner(folder, inline)
     with pytest.raises(ResearchError, match=r"was begun in .*trials\.sqlite; give the study another name"):
-        shared.settle(folder, address)
+        database.settle(folder, address)
     other = filled(tmp_path / "s2")
-    shared.settle(other, address)
-    shared.settle(other, address)
+    database.settle(other, address)
+    database.settle(other, address)
     with pytest.raises(ResearchError, match="s2 was begun in postgresql://"):
-        shared.settle(other, "postgresql://db/x")
+        database.settle(other, "postgresql://db/x")
 
 
 def test_a_cluster_needs_a_storage_and_somebody_who_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

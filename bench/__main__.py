@@ -80,11 +80,12 @@ def machine() -> str:
 
 
 def merge(text: str, fresh: dict[str, str]) -> str:
-    """Replace the sections that ran, in the order of the benchmarks."""
+    """Replace the sections that ran, in the order of the benchmarks; behind them those that scripts/ writes."""
     parts = re.split(r"(?m)^(?=## )", text)
     kept = {part.splitlines()[0][3:].strip(): part.rstrip() + "\n" for part in parts if part.startswith("## ")}
     kept.update(fresh)
-    return "\n".join([INTRODUCTION, *(kept[name] for name in (*NAMES, *LONG) if name in kept)])
+    others = [name for name in kept if name not in (*NAMES, *LONG)]
+    return "\n".join([INTRODUCTION, *(kept[name] for name in (*NAMES, *LONG, *others) if name in kept)])
 
 
 def show(figures: Sequence[Figure], words: str) -> None:

@@ -9,6 +9,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain.differences import (
     AdoptOrder,
+    DeclareFlat,
     Difference,
     DifferenceFound,
     DifferenceKind,
@@ -17,13 +18,16 @@ from core.domain.differences import (
     Resolution,
     ResolveDifference,
 )
-from core.domain.identifiers import ClientOrderId
+from core.domain.identifiers import ClientOrderId, InstrumentType
 from core.domain.instrument import ZERO
 from core.execution.orders import Orders
+from core.markets import Market
 from core.outbox import Outbox
 from core.reconcile import spot_position
 
 NOBODY = ClientOrderId("")
+FLAT = "FLAT"
+"""The word that says of an instrument that nothing is held."""
 
 
 class Adoption:
@@ -34,7 +38,12 @@ class Adoption:
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each message about differences."""
-        return {DifferenceFound: self.found, ResolveDifference: self.resolve, AdoptOrder: self.adopt_order}
+        return {
+            DifferenceFound: self.found,
+            ResolveDifference: self.resolve,
+            AdoptOrder: self.adopt_order,
+            DeclareFlat: self.declare_flat,
+        }
 
     def found(self, event: DifferenceFound) -> None:
         """Record a difference under its number: that of what stands about the same thing, else the next."""
@@ -128,6 +137,48 @@ class Adoption:
             if one.kind is DifferenceKind.ORDER and one.client_order_id == id_:
                 event = DifferenceResolved(one.number, Resolution.ADOPTED, who, command.origin, "taken over", state.now)
                 self._outbox.record(event)
+
+    def declare_flat(self, command: DeclareFlat) -> None:
+        """Take the trader's word that nothing is held of an instrument: a venue that lost an account never says so."""
+        state, id_ = self._outbox.state, command.instrument
+        wrong = self._not_flat(command)
+        if wrong:
+            self._outbox.put(e.CommandRefused("flat", NOBODY, wrong, state.now))
+            return
+        market, who = state.markets[id_], command.who or command.origin or "somebody"
+        held, reason = self._held(market), f"nothing is held there, by the word of {who}"
+        wallet = state.ledger.balances.get(market.venue, {})
+        if market.kind is InstrumentType.SPOT_PAIR and wallet.get(market.instrument.base):
+            base = market.instrument.base
+            set_balance(self._outbox, e.BalanceSet(market.venue, base, ZERO, f"adopted by {who}: {reason}", state.now))
+            for event in spot_position(state, market.venue, base, state.now):
+                self._outbox.record(event)
+        elif held:
+            self._outbox.record(e.PositionSet(market.holding, ZERO, ZERO, f"{reason}: ours {plain(held)}", state.now))
+        if id_ in state.exits.flattening:
+            self._outbox.record(e.FlattenEnded(id_, True, reason, state.now))
+
+    def _held(self, market: Market) -> Decimal:
+        position = self._outbox.state.ledger.positions.get(market.holding)
+        return position.quantity if position is not None else ZERO
+
+    def _not_flat(self, command: DeclareFlat) -> str:
+        """Return why the word cannot be taken, or nothing."""
+        state, id_ = self._outbox.state, command.instrument
+        market = state.markets.get(id_)
+        if market is None:
+            return f"instrument {id_} is not known here; tradedeck instruments lists what is"
+        if command.word != FLAT:
+            return f"that nothing is held takes the typed word {FLAT}, after a look at the venue"
+        if not state.venue(market.venue).reconciled:
+            return f"{market.venue} is not reconciled: what it says itself comes first"
+        if any(map(self._orders.ours, state.blotter.of(id_))):
+            return f"orders of ours are open in {id_}; cancel them first"
+        if any(one.instrument == market.holding for one in state.differences.of(market.venue)):
+            return f"{market.venue} does say what it holds of {id_}; tradedeck reconcile lists the difference"
+        if not self._held(market) and id_ not in state.exits.flattening:
+            return f"nothing is held of {id_}, and nothing is being closed"
+        return ""
 
 
 def plain(value: Decimal) -> str:

@@ -36,7 +36,7 @@ class Answers:
         journal: Journal,
         links: Mapping[VenueId, VenueLink],
         clock: Clock,
-        vitals: Callable[[], tuple[int, int]],
+        vitals: Callable[[], tuple[int, int, tuple[int, int, int]]],
         risk: RiskDesk | None = None,
     ) -> None:
         self._engine, self._journal, self._links, self._clock, self._vitals = engine, journal, links, clock, vitals

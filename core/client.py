@@ -19,6 +19,7 @@ from core.domain.risk import RiskView
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
 from core.frames import AskRisk
 from core.state import State
+from core.status import Status
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
@@ -229,7 +230,7 @@ class Client:
         return msgspec.msgpack.decode(answer.body, type=p.Outcome)
 
     @overload
-    async def ask(self, question: p.AskStatus) -> p.Status: ...
+    async def ask(self, question: p.AskStatus) -> Status: ...
     @overload
     async def ask(self, question: p.AskOrders) -> tuple[OrderRecord, ...]: ...
     @overload

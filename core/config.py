@@ -4,6 +4,7 @@ The file is read and written by ``core.config_file``: the first start writes the
 beside each key as ``about`` is its comment there and its entry in docs/guide/config.md.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -71,7 +72,10 @@ class GuardianSettings(Section, frozen=True):
         float, about("open loss of one position, of equity: it is closed", gt=0, le=1)
     ] = 0.02
     max_daily_loss_frac: Annotated[
-        float, about("loss since the day's start, of its equity: all is closed and HALTED", gt=0, le=1)
+        float,
+        about(
+            "loss since the day's start with what closing costs, of its equity: all is closed and HALTED", gt=0, le=1
+        ),
     ] = 0.05
     drawdown_steps: Annotated[
         tuple[tuple[float, float], ...],
@@ -238,6 +242,9 @@ class AlertSettings(Section, frozen=True):
     day_loss_frac: Annotated[float, about("loss since the day's start, of its equity then", ge=0)] = 0.02
     position_loss_frac: Annotated[float, about("open loss of one position", ge=0)] = 0.01
     limit_used_frac: Annotated[float, about("a limit of the guardian's is used this far", ge=0)] = 0.8
+    divergence_bps: Annotated[
+        float, about("a strategy's profit is this far from its study's on the same bars (bps of its capital)", ge=0)
+    ] = 50.0
     fills: Annotated[bool, about("each order that fills")] = True
     refusals: Annotated[bool, about("orders that the guardian denies or a venue rejects")] = True
     gaps: Annotated[bool, about("updates missing from a feed")] = True
@@ -252,12 +259,25 @@ class AlertSettings(Section, frozen=True):
     ] = {}
 
 
+class ConfigsSettings(Section, frozen=True):
+    """Promoted configs, which strategies run by; kept in PostgreSQL."""
+
+    dsn: Annotated[
+        str, about('a PostgreSQL of yours, such as "postgresql://deck@db.lan/deck"; none is one of the home\'s own')
+    ] = ""
+    secret: Annotated[str, about("name of its password in secrets.toml under [configs]; none where empty")] = ""
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
     level: Annotated[str, about("debug, info, warning or error", pattern="^(debug|info|warning|error)$")] = "info"
     keep_days: Annotated[int, about("logs older than this are deleted; 0 keeps all", ge=0)] = 14
     max_mb: Annotated[int, about("a log larger than this is put aside when its role starts (MB)", ge=1)] = 64
+
+
+BASE_KEYMAP = "base"
+"""The keymap that needs no table of its own."""
 
 
 class LayoutSettings(Section, frozen=True):
@@ -283,12 +303,19 @@ class TerminalSettings(Section, frozen=True):
     bell: Annotated[bool, about("ring the terminal's bell for an alert that is new and not muted")] = True
     mute_minutes: Annotated[float, about("how long a key mutes a kind of alert (minutes)", gt=0)] = 60.0
     mouse: Annotated[bool, about("take mouse clicks; nothing needs them")] = False
+    keymap: Annotated[str, about("base (the keys of [terminal.keys]), or the name of a keymap of your own")] = (
+        BASE_KEYMAP
+    )
     layouts: Annotated[
         dict[str, LayoutSettings],
         about('one table each, such as [terminal.layouts.scalp] with left = ["ladder", "tape:9"]; L shows it'),
     ] = {}
     keys: Annotated[
         dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
+    ] = {}
+    keymaps: Annotated[
+        dict[str, dict[str, str | tuple[str, ...]]],
+        about('one table each, such as [terminal.keymaps.left] with halt = "0"; it goes before [terminal.keys]'),
     ] = {}
 
 
@@ -305,6 +332,7 @@ class Settings(Section, frozen=True):
     journal: JournalSettings = JournalSettings()
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()
+    configs: ConfigsSettings = ConfigsSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 
@@ -312,7 +340,7 @@ class Settings(Section, frozen=True):
 class Places:
     """Tell where a setting stands: ``config.toml:12``, or ``default`` where the file does not name it."""
 
-    def __init__(self, file: str = "", lines: dict[str, int] | None = None) -> None:
+    def __init__(self, file: str = "", lines: Mapping[str, int] | None = None) -> None:
         self._file = file
         self._lines = lines or {}
 
@@ -320,3 +348,9 @@ class Places:
         """Return the place of a key."""
         line = self._lines.get(f"{section}.{key}")
         return f"{self._file}:{line}" if line else f"default of [{section}] {key}"
+
+    def near(self, path: str) -> str:
+        """Return the place of ``table.key`` or, where it has no line of its own, of the table around it."""
+        while path and path not in self._lines:
+            path = path.rpartition(".")[0]
+        return f"{self._file}:{self._lines[path]}" if path else self._file

@@ -13,14 +13,23 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 
 from core import layouts
-from core.config import GuardianSettings, LayoutSettings, Places, ScenarioSettings, Section, Settings, TargetSettings
+from core.config import (
+    BASE_KEYMAP,
+    GuardianSettings,
+    LayoutSettings,
+    Places,
+    ScenarioSettings,
+    Section,
+    Settings,
+    TargetSettings,
+)
 from core.errors import ConfigError
 
 FILE_NAME = "config.toml"
 T = TypeVar("T", bound=Section)
 _OPTIONAL = frozenset({"guardian.max_order_quantity"})
 """Bounds that hold for named instruments only: leaving them out leaves nothing unguarded."""
-TABLES = frozenset({"terminal.keys", "terminal.layouts", "alerts.targets", "risk.scenarios"})
+TABLES = frozenset({"terminal.keys", "terminal.keymaps", "terminal.layouts", "alerts.targets", "risk.scenarios"})
 """Keys written as tables of their own, so that a line or a table can be added below them."""
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*[.=]""")
@@ -37,7 +46,8 @@ _WORDS = {
 _SECRET_KEY = re.compile(r"secret|passw|passphrase|token|api_?key|private_?key|mnemonic|seed_?phrase|credential", re.I)
 _SECRET_NAME = re.compile(r"[A-Za-z0-9_-]{0,32}")
 _SECRET_URL = re.compile(r"//[^/@{]+:[^/@{]+@|/bot\d+:[\w-]{20,}|[?&](?:token|key|secret|auth)=[^&{]", re.I)
-_NO_WORDS = ("risk.scenarios", "guardian.max_order_quantity", "paper.balances", "terminal.keys")
+_SECRET_DSN = re.compile(r"//[^/@]*:[^/@]*@|\bpassword\s*=", re.I)
+_NO_WORDS = ("risk.scenarios", "guardian.max_order_quantity", "paper.balances", "terminal.keys", "terminal.keymaps")
 """Tables whose keys are the user's own: a coin may be called TOKEN."""
 CLOCK_PATTERN = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _EXPECTED = re.compile(r"^Expected `([^`]+)`(?: (matching regex|>=|>|<=|<) ?(.*?))?(?:, got `(\w+)`)?$")
@@ -106,6 +116,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
     _refuse_endless(tree, name, lines)
     _refuse_named(tree, name, lines)
     _refuse_layouts(tree, name, lines)
+    _refuse_keymaps(tree, name, lines)
     _refuse_steps(tree, name, lines)
     try:
         settings = msgspec.convert(tree, Settings)
@@ -200,10 +211,30 @@ def _refuse_layouts(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
         column, flaw = layouts.column_flaws((side, getattr(found, side)) for side in ("left", "middle", "right"))
         if flaw:
             raise ConfigError(f"{_at(name, lines, f'{section}.{column}')} [{section}] {column}: {flaw}")
-    chosen = tree.get("terminal", {}).get("layout", layouts.BUILT_IN[0])
-    if isinstance(chosen, str) and chosen not in (names := (*layouts.BUILT_IN, *known)):
-        place = _at(name, lines, "terminal.layout")
-        raise ConfigError(f"{place} [terminal] layout: must be one of {', '.join(names)} (got {toml_value(chosen)})")
+    _refuse_choice(tree, "layout", (*layouts.BUILT_IN, *known), name, lines)
+
+
+def _refuse_keymaps(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Check the form of each keymap, and that the chosen one is there; the screen judges the keys."""
+    keymaps = tree.get("terminal", {}).get("keymaps", {})
+    for keymap, keys in keymaps.items() if isinstance(keymaps, dict) else ():
+        section = f"terminal.keymaps.{keymap}"
+        flaw = "" if isinstance(keys, dict) else "must be a table of its own"
+        if flaw := flaw or layouts.name_flaw(keymap, (BASE_KEYMAP,)):
+            raise ConfigError(f"{_at(name, lines, section)} [{section}]: {flaw}")
+        keymaps[keymap] = dict(_flat(keys))
+        for action, key in keymaps[keymap].items():
+            if not all(isinstance(one, str) for one in (key if isinstance(key, list) else [key])):
+                place = f"{_at(name, lines, f'{section}.{action}')} [{section}] {action}"
+                raise ConfigError(f"{place}: must be a key in quotes, or a list of keys (got {toml_value(key)})")
+    _refuse_choice(tree, "keymap", (BASE_KEYMAP, *keymaps), name, lines)
+
+
+def _refuse_choice(tree: Any, key: str, names: tuple[str, ...], name: str, lines: Mapping[str, int]) -> None:
+    chosen = tree.get("terminal", {}).get(key, names[0])
+    if isinstance(chosen, str) and chosen not in names:
+        place = _at(name, lines, f"terminal.{key}")
+        raise ConfigError(f"{place} [terminal] {key}: must be one of {', '.join(names)} (got {toml_value(chosen)})")
 
 
 def _tables(
@@ -256,12 +287,14 @@ def _refuse_secrets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
         if not isinstance(value, str) or head.startswith(_NO_WORDS):
             continue
         wrong = ""
-        if key == "secret" and head.startswith("alerts.targets."):
+        if key == "secret" and (head == "configs" or head.startswith("alerts.targets.")):
             wrong = "" if _SECRET_NAME.fullmatch(value) else "names a secret of secrets.toml, and is not the secret"
         elif _SECRET_KEY.search(key):
             wrong = "looks like a secret, and this file is no place for one"
         elif key == "url" and _SECRET_URL.search(value):
             wrong = "holds what looks like a secret: write {secret} in its place and name it under secret"
+        elif key == "dsn" and _SECRET_DSN.search(value):
+            wrong = "holds a password: leave it out and name it under secret"
         if wrong:
             advice = "write it into secrets.toml (chmod 600), or give it by the environment (docs/guide/config.md)"
             raise ConfigError(f'{_at(name, lines, path)} [{head}] "{key}" {wrong}; {advice}')
@@ -277,11 +310,7 @@ def _flat(tree: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _at(name: str, lines: Mapping[str, int], path: str) -> str:
-    while path:
-        if path in lines:
-            return f"{name}:{lines[path]}"
-        path = path.rpartition(".")[0]
-    return name
+    return Places(name, lines).near(path)
 
 
 def _complaint(error: str, tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> str:
@@ -340,8 +369,8 @@ def render(settings: Settings) -> str:
 
 
 def _entry(table: str, key: str, value: Any) -> list[str]:
-    if isinstance(value, Section):
-        items = msgspec.structs.asdict(value).items()
+    if isinstance(value, Section | Mapping):
+        items = (value if isinstance(value, Mapping) else msgspec.structs.asdict(value)).items()
         return [f"[{table}.{_name(key)}]", *(f"{_name(inner)} = {toml_value(item)}" for inner, item in items)]
     return [f"{_name(key)} = {toml_value(value)}"]
 

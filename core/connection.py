@@ -19,6 +19,7 @@ from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
+from core.exit_times import ExitTimes
 from core.looks import Looks
 from core.markets import KEPT_BARS
 from core.meeting import Meeting
@@ -71,6 +72,11 @@ class Shell(Protocol):
     @property
     def beating(self) -> Beating:
         """Return what knows whether the sentinel holds the lease."""
+        ...
+
+    @property
+    def exit_times(self) -> ExitTimes:
+        """Return what is told of each exit that leaves."""
         ...
 
     def waiting(self) -> set[ClientOrderId]:
@@ -280,6 +286,8 @@ class VenueLink:
         try:
             if isinstance(command, c.SubmitOrder):
                 await self.venue.submit(approved)
+                if approved.urgent:
+                    self._runtime.exit_times.left(command.order.client_order_id, self._runtime.clock.now())
             elif isinstance(command, c.CancelOrder):
                 await self.venue.cancel(approved)
             else:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from core.blotter import Blotter, liquidation_key
+from core.configs import ConfigBook
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import VenueId
@@ -36,9 +37,9 @@ class VenueView(msgspec.Struct, gc=False):
 class Contact:
     """Keep a view of every venue; changed by ``State.apply`` alone."""
 
-    def __init__(self, markets: Markets, ledger: Ledger, blotter: Blotter) -> None:
+    def __init__(self, markets: Markets, ledger: Ledger, blotter: Blotter, configs: ConfigBook) -> None:
         self.views: dict[VenueId, VenueView] = {}
-        self._markets, self._ledger, self._blotter = markets, ledger, blotter
+        self._markets, self._ledger, self._blotter, self._configs = markets, ledger, blotter, configs
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each message that concerns a venue as a whole."""
@@ -88,4 +89,5 @@ class Contact:
                 return
             seen.add(key)
         self._ledger.liquidated(event)
+        self._configs.liquidated(event)
         self.booked(venue, event.ts_exchange)

@@ -30,13 +30,15 @@ from core.outbox import Effect, Outbox
 from core.ports import Abilities
 from core.state import State, StateImage
 from core.strategy.base import Strategy
+from core.strategy.desk import StrategyDesk
 from core.strategy.memory import keep
+from core.strategy.past import PastBars
 from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
 _TOLD = (
     *(m.VenueStatus, m.VenueCompared, m.StoreStatus, m.SentinelStatus, a.TargetStatus),
-    *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged),
+    *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged, s.ConfigsStatus),
 )
 """Data that the state takes, and strategies hear of."""
 
@@ -67,8 +69,9 @@ class Engine:
         self._exits = Exits(self._outbox, self._orders)
         self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
         self.owns = self._orders.owns
-        adoption = Adoption(self._outbox, self._orders)
-        self._strategies, self._day_start = tuple(strategies), day_start
+        self._desk = StrategyDesk(self._outbox, self._orders, self._exits)
+        self._own, self._day_start = tuple(strategies), day_start
+        self._strategies: tuple[Strategy, ...] = self._own
         """How long after 00:00 UTC the account's day begins."""
         self._feeds = FeedDesk(self._outbox)
         self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
@@ -96,7 +99,9 @@ class Engine:
             c.SetTradingState: self._set_state,
             c.StopEngine: self._stop,
             c.SaveStrategyState: partial(keep, self._outbox),
-            **adoption.handlers(),
+            s.AdoptConfig: self._adopt,
+            PastBars: self._ask,
+            **Adoption(self._outbox, self._orders).handlers(),
             a.SetAlert: desk.set_rule,
             a.RemoveAlert: desk.remove_rule,
             a.AcknowledgeAlert: desk.acknowledge,
@@ -218,6 +223,9 @@ class Engine:
             guarded(duty)
         for side in (self._grow_bars, self._feeds.timer, self._mark, self._alerts.look):
             guarded(side, timer.ts)
+        if self.state.configs.is_busy or len(self._strategies) > len(self._own):
+            guarded(self._desk.timer, timer.ts)
+            self._strategies = (*self._own, *self._desk.strategies)
         self._ask(timer)
 
     def _grow_bars(self, now: Nanoseconds) -> None:
@@ -239,6 +247,10 @@ class Engine:
             if self.guardian.loosens(self.state, command):
                 self._guard.resumed(command.who)
             self._outbox.record(verdict)
+
+    def _adopt(self, command: s.AdoptConfig) -> None:
+        self._desk.adopt(command)
+        self._strategies = (*self._own, *self._desk.strategies)
 
     def _stop(self, command: c.StopEngine) -> None:
         """Refuse to end with open risk unless it is to be left; the runtime ends when nothing was refused."""

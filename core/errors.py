@@ -10,9 +10,12 @@ TradedeckError                    what was wrong · what was expected · what to
 │   ├── HomeLocked                another engine holds this data directory
 │   ├── JournalDamaged            a record inside the journal cannot be trusted
 │   ├── JournalTooNew             written by a newer program
+│   ├── StoreAway                 a store's server cannot be reached or does not start
+│   ├── ConfigDamaged             a promoted config is not what its hash says
 │   └── DiskFull                  the write did not happen, the reserve is gone too
 ├── VenueError                    a venue cannot be reached or speaks nonsense
 ├── TapeError                     a recorded file: line number and reason
+├── PromotionRefused              a config may not become active: gates, or another one did meanwhile
 ├── ResearchError                 data, a study or a set of parameters that cannot be used
 └── ClientError
     ├── NoEngine                  nobody answers on the socket
@@ -65,6 +68,14 @@ class JournalTooNew(StoreError):
     """The journal was written by a newer program."""
 
 
+class StoreAway(StoreError):
+    """The server behind a store cannot be reached, refuses, or does not start."""
+
+
+class ConfigDamaged(StoreError):
+    """A promoted config is not what it was promoted as; it is never run."""
+
+
 class DiskFull(StoreError):
     """The disk is full and the reserve file has been used."""
 
@@ -79,6 +90,10 @@ class TapeError(TradedeckError):
     def __init__(self, path: str, line: int, why: str) -> None:
         super().__init__(f"{path}:{line}: {why}")
         self.path, self.line, self.why = path, line, why
+
+
+class PromotionRefused(TradedeckError):
+    """A config may not become active, or not instead of the one that is; nothing has changed."""
 
 
 class ResearchError(TradedeckError):

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -40,9 +40,9 @@ def place_of(entry: str) -> Place:
     return Place(found[1], rows)
 
 
-def name_flaw(name: str) -> str:
-    """Say what is wrong with the name of a layout; empty where nothing is."""
-    if name in BUILT_IN:
+def name_flaw(name: str, built_in: Collection[str] = BUILT_IN) -> str:
+    """Say what is wrong with the name of a layout, or of what else has a name; empty where nothing is."""
+    if name in built_in:
         return f"{name} is built in; choose another name"
     return "" if _NAME.fullmatch(name) else "a name has 1 to 16 of a-z, 0-9, - and _"
 

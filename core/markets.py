@@ -156,8 +156,9 @@ class Market:
         return trade.trade_id != NO_ID and any(trade.trade_id == known.trade_id for known in self.trades)
 
     def last_price(self, message: LastPrice) -> None:
-        """Take the newest print's price without the print: a screen that does not watch them shows it."""
-        self.last, self.printed = message.price, message.ts_exchange
+        """Take the newest print's price without the print, unless a newer one came: a screen shows it."""
+        if message.ts_exchange >= self.printed:
+            self.last, self.printed = message.price, message.ts_exchange
         self.day_open = message.day_open or self.day_open
 
     def delta(self, delta: BookDelta) -> float | None:

@@ -72,8 +72,8 @@ class Meeting:
         return len(self._waiting[id_]) == 1
 
     def met(self, id_: ClientOrderId) -> list[Message]:
-        """Return what waited for an order."""
-        return self._waiting.pop(id_, [])
+        """Return what waited for an order: one that its venue refused was met as one that rests, and ends like that."""
+        return [_ended(message) for message in self._waiting.pop(id_, [])]
 
     async def ask(self, id_: ClientOrderId) -> OrderReport | None:
         """Ask the venue for an order; None where it cannot say."""
@@ -98,6 +98,12 @@ class Meeting:
             if report.client_order_id not in self._runtime.engine.state.blotter.orders:
                 for event in found(report, self._venue.id, self._runtime.clock.now()):
                     self._runtime.take(event)
+
+
+def _ended(message: Message) -> Message:
+    if not isinstance(message, e.OrderRejected):
+        return message
+    return e.OrderCancelled(message.client_order_id, message.reason, message.ts_exchange, message.ts)
 
 
 def found(report: OrderReport, venue: VenueId, now: Nanoseconds) -> list[Event]:

@@ -9,7 +9,8 @@ import structlog
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
-from core.domain.message import Event, Message
+from core.domain.market import Interval
+from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
 from core.state import State
 
@@ -28,7 +29,16 @@ class Confirm(msgspec.Struct, frozen=True):
     venue: VenueId
 
 
-Effect = Message | Approved[Any] | Resync | Confirm
+class PastWanted(msgspec.Struct, frozen=True):
+    """Ask the shell for closed bars with ``start <= bar.start < end``; ``core.strategy.past.PastBars`` answers."""
+
+    instrument: InstrumentId
+    interval: Interval
+    start: Nanoseconds
+    end: Nanoseconds
+
+
+Effect = Message | Approved[Any] | Resync | Confirm | PastWanted
 """An event to record, data of our own to publish, an approved command to send, or a question to a venue."""
 
 
@@ -38,7 +48,7 @@ class Outbox:
     def __init__(self, state: State, strict: bool) -> None:
         self.state = state
         self.effects: list[Effect] = []
-        self._strict = strict
+        self.strict = strict
 
     def put(self, effect: Effect) -> None:
         """Add an effect that changes nothing in the state."""
@@ -64,7 +74,7 @@ class Outbox:
         try:
             duty(*about)
         except Exception:  # task boundary: an exit must not be skipped for what fails beside it
-            if self._strict:
+            if self.strict:
                 raise
             log.exception("duty failed, the others go on", duty=getattr(duty, "__qualname__", repr(duty)), about=about)
 
@@ -75,7 +85,7 @@ class Outbox:
             if apply is not None:
                 apply(event)
         except (IllegalTransition, KeyError) as error:
-            if self._strict:
+            if self.strict:
                 raise
             if isinstance(event, e.OrderFilled):
                 self.effects.append(event)  # the ledger took it: recovery must too

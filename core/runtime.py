@@ -22,13 +22,15 @@ from core.domain.approval import Approved
 from core.domain.identifiers import VenueId
 from core.domain.message import Command, Data, Event, Message, Nanoseconds
 from core.engine import Engine
+from core.exit_times import ExitTimes
 from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
-from core.outbox import Confirm, Effect, Resync
+from core.outbox import Confirm, Effect, PastWanted, Resync
 from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
 from core.recording import Recording, Reply, Turn, order_id
 from core.server import Backend, Server
+from core.warming import Warming
 
 log = structlog.get_logger()
 TIMER_S = 0.1
@@ -55,12 +57,14 @@ class Runtime:
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
         self.beating = Beating(self)
+        self.exit_times = ExitTimes()
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()
         self.late_max_ns = 0
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
         self.risk = RiskDesk(engine, self.emit)
+        self.warming = Warming(self.emit, clock)
         self.recording = Recording(journal, self, checkpoint_every)
         self.waiting = self.recording.waiting
         self._version = version
@@ -218,7 +222,7 @@ class Runtime:
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
                 self._tell(effect)
-            elif isinstance(effect, Resync | Confirm):
+            elif isinstance(effect, Resync | Confirm | PastWanted):
                 self._ask_venue(effect)
             elif isinstance(effect, m.FeedReport):
                 self._publish(effect)
@@ -236,6 +240,7 @@ class Runtime:
         turn.urgent = True
         if isinstance(exit_.command, c.SubmitOrder):
             turn.exits.append(exit_.command.order.client_order_id)
+            self.exit_times.decided(exit_.command.order.client_order_id, self.engine.state.now)
         self.send(exit_)
 
     def take(self, message: Message) -> None:
@@ -262,11 +267,13 @@ class Runtime:
         record = self.engine.state.blotter.orders.get(order_id(command))
         return record.venue if record is not None else VenueId("")
 
-    def _ask_venue(self, effect: Resync | Confirm) -> None:
-        """Ask a venue for a book, or for what it holds."""
+    def _ask_venue(self, effect: Resync | Confirm | PastWanted) -> None:
+        """Ask a venue for a book, for what it holds, or for bars of before."""
         venue = effect.venue if isinstance(effect, Confirm) else self.engine.state.markets[effect.instrument].venue
         link = self.links.get(venue)
-        if link is not None:
+        if isinstance(effect, PastWanted):
+            self.spawn(self.warming.bring(link.venue if link is not None else None, effect))
+        elif link is not None:
             self.spawn(link.confirm() if isinstance(effect, Confirm) else link.resubscribe(effect.instrument))
 
     def _venue_changed(self, status: m.VenueStatus) -> None:
@@ -322,9 +329,9 @@ class Runtime:
 
     # --- clients ----------------------------------------------------------------------------------------------------
 
-    def _vitals(self) -> tuple[int, int]:
+    def _vitals(self) -> tuple[int, int, tuple[int, int, int]]:
         late, self.late_max_ns = self.late_max_ns, 0
-        return len(self.server.sessions) if self.server is not None else 0, late
+        return len(self.server.sessions) if self.server is not None else 0, late, self.exit_times.vitals()
 
     def _welcome(self) -> p.Welcome:
         state = self.engine.state

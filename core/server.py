@@ -19,7 +19,7 @@ from core.domain import market as m
 from core.domain.alerts import TargetStatus
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Event, Message
-from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ResearcherStatus, StudyChanged
+from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ConfigsStatus, ResearcherStatus, StudyChanged
 from core.errors import TradedeckError
 from core.frames import AskTrial, AskTrials, Publish, Reply
 from core.protocol import (
@@ -56,7 +56,7 @@ MAX_DEPTH = 200
 
 
 _RARE = (m.Bar, m.InstrumentDefined, m.VenueStatus, m.VenueCompared, m.StoreStatus, TargetStatus)
-_ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged)
+_ONE_BY_ONE = (Event, *_RARE, ResearcherStatus, StudyChanged, ConfigChanged, ConfigsStatus)
 _ACCOUNT = InstrumentId("")
 
 
@@ -190,7 +190,6 @@ class Session(asyncio.Protocol):
         self.books = set(self.watched)
         for instrument in new:
             market = self._server.backend.state.markets.get(instrument)
-            self.dirty.pop(("LastPrice", instrument), None)
             if market is not None:
                 self.prints.extend(market.trades)
 
@@ -253,12 +252,12 @@ class Session(asyncio.Protocol):
         """Send the newest of everything that may be replaced, unless the client is behind."""
         if self.unsent() > HOLD_BYTES:
             return
+        for trade in self.prints:  # before a last price, behind which older ones would come too late to be one
+            self.update(wire.encode(trade))
+        self.prints.clear()
         for message in self.dirty.values():
             self.update(wire.encode(message))
         self.dirty.clear()
-        for trade in self.prints:
-            self.update(wire.encode(trade))
-        self.prints.clear()
         state = self._server.backend.state
         for instrument in self.books:
             market = state.markets.get(instrument)

@@ -10,6 +10,7 @@ from core.alerts.book import AlertBook, AlertImage
 from core.blotter import Blotter, fill_key, funding_key
 from core.brackets import Bracket, Brackets, is_bracketed
 from core.capital import Capital
+from core.configs import ConfigBook, ConfigImage
 from core.contact import Contact, VenueView
 from core.curve import Curve, CurveImage
 from core.differences import Differences
@@ -71,6 +72,7 @@ class StateImage(msgspec.Struct, frozen=True):
     limits: dict[str, str] = {}
     loosened: tuple[e.SettingChange, ...] = ()
     forecasts: tuple[RiskDay, ...] = ()
+    configs: ConfigImage = ConfigImage()
 
 
 class State:
@@ -84,8 +86,8 @@ class State:
         self.markets = Markets()
         self.ledger = Ledger(self.markets, currency)
         self.blotter, self.brackets = Blotter(), Brackets()
-        self.alerts, self.studies = AlertBook(), StudyBook()
-        self.contact = Contact(self.markets, self.ledger, self.blotter)
+        self.alerts, self.studies, self.configs = AlertBook(), StudyBook(), ConfigBook()
+        self.contact = Contact(self.markets, self.ledger, self.blotter, self.configs)
         self.venues = self.contact.views
         self.trading_state = TradingState.ACTIVE
         self.state_reason = ""
@@ -145,6 +147,7 @@ class State:
             self.forecasts,
             self.alerts,
             self.studies,
+            self.configs,
         ):
             found |= part.handlers()
         return found
@@ -231,12 +234,15 @@ class State:
             held = self.ledger.positions.get(market.holding)
             self.brackets.filled(event, record, held.quantity if held is not None else ZERO)
             self.brackets.dust(event.instrument, market.instrument.min_size, self.blotter.open)
+        if self.configs.accounts:
+            self.configs.filled(event, record, market.instrument, self.ledger.position_of(market).quantity)
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)
         for market in self.markets.values():
             if market.holding == event.instrument:
                 self.brackets.held(market.instrument.id, event.quantity)
+                self.configs.held(market.instrument, event.quantity, event.ts)
 
     def _amended(self, event: e.OrderAmended) -> None:
         if self.blotter.amended(event):
@@ -251,6 +257,7 @@ class State:
         if key not in self.blotter.fills:
             self.blotter.fills.add(key)
             self.ledger.funding(event)
+            self.configs.paid(event, self.ledger.position_of(market).quantity)
             self.contact.booked(market.venue, event.ts_exchange)
 
     def _strategy_saved(self, event: e.StrategyStateSaved) -> None:
@@ -333,6 +340,7 @@ class State:
             dict(self.limits.settings),
             tuple(self.limits.loosened.values()),
             () if client else tuple(self.forecasts.days),
+            self.configs.image(),
         )
 
     @classmethod
@@ -360,6 +368,7 @@ class State:
         state.strategies = dict(image.strategies)
         state.limits.restore(image.limits, image.loosened)
         state.forecasts.restore(image.forecasts)
+        state.configs.restore(image.configs)
         for view in image.markets:
             restore_market(state.markets[view.instrument], view)
         state.ledger.revalue()

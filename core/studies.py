@@ -23,6 +23,7 @@ class StudyImage(msgspec.Struct, frozen=True, array_like=True):
     since: Nanoseconds = 0
     studies: tuple[s.Study, ...] = ()
     configs: tuple[s.Config, ...] = ()
+    trouble: str = ""
 
 
 class StudyBook:
@@ -35,6 +36,8 @@ class StudyBook:
         """When the researcher came or went; 0 when there was none since the engine's start."""
         self.studies: dict[str, s.Study] = {}
         self.configs: dict[tuple[str, int], s.Config] = {}
+        self.trouble = ""
+        """Why the engine does not hear of promotions; empty where it does."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each message that concerns studies."""
@@ -42,6 +45,7 @@ class StudyBook:
             s.ResearcherStatus: self.status,
             s.StudyChanged: self.study,
             s.ConfigChanged: self.config,
+            s.ConfigsStatus: self.told,
         }
 
     def status(self, status: s.ResearcherStatus) -> None:
@@ -60,17 +64,21 @@ class StudyBook:
         self.studies[study.id] = study
 
     def config(self, message: s.ConfigChanged) -> None:
-        """Take a version of a config; of one strategy only one is active."""
+        """Take a version of a config; of one strategy only one is active, and none behind it."""
         config = message.config
-        if config.status is s.ConfigStatus.ACTIVE:
-            before = self.active(config.strategy_id)
-            if before is not None:
-                self.configs[before.strategy_id, before.version] = replace(before, status=s.ConfigStatus.HISTORY)
+        before = self.active(config.strategy_id)
+        active = config.status is s.ConfigStatus.ACTIVE
+        if before is not None and (active or config.version > before.version):
+            self.configs[before.strategy_id, before.version] = replace(before, status=s.ConfigStatus.HISTORY)
         self.configs[config.strategy_id, config.version] = config
         if len(self.configs) > CONFIGS:
             past = [kept for kept in self.configs.values() if kept.status is s.ConfigStatus.HISTORY]
             oldest = min(past or self.configs.values(), key=lambda kept: kept.promoted_at)
             del self.configs[oldest.strategy_id, oldest.version]
+
+    def told(self, status: s.ConfigsStatus) -> None:
+        """Take whether promotions are heard of."""
+        self.trouble = status.trouble
 
     def active(self, strategy_id: str) -> s.Config | None:
         """Return the config that a strategy runs by."""
@@ -82,11 +90,17 @@ class StudyBook:
     def image(self) -> StudyImage:
         """Return everything as one value."""
         return StudyImage(
-            self.researcher, self.attached, self.since, tuple(self.studies.values()), tuple(self.configs.values())
+            self.researcher,
+            self.attached,
+            self.since,
+            tuple(self.studies.values()),
+            tuple(self.configs.values()),
+            self.trouble,
         )
 
     def restore(self, image: StudyImage) -> None:
         """Take over what an image holds."""
         self.researcher, self.attached, self.since = image.researcher, image.attached, image.since
+        self.trouble = image.trouble
         self.studies = {study.id: study for study in image.studies}
         self.configs = {(config.strategy_id, config.version): config for config in image.configs}

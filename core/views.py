@@ -10,8 +10,10 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, Side
 from core.guardian.guardian import Guardian
-from core.protocol import FeedView, LimitView, PositionView, Status, VenueReport
+from core.protocol import LimitView, VenueReport
 from core.state import State
+from core.status import FeedView, PositionView, Status
+from core.strategies import strategies
 
 CENT = Decimal("0.00000001")
 MS: Nanoseconds = 1_000_000
@@ -24,7 +26,14 @@ def money(value: float | Decimal) -> Decimal:
     return plain.quantize(Decimal(1)) if plain == plain.to_integral_value() else plain
 
 
-def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late_ns: int = 0) -> Status:
+def status(
+    state: State,
+    now: Nanoseconds,
+    journal: str,
+    clients: int,
+    loop_late_ns: int = 0,
+    exit_times: tuple[int, int, int] = (0, 0, 0),
+) -> Status:
     """Return the account at a glance."""
     ledger = state.ledger
     realised, fees, funding = ledger.totals()
@@ -58,6 +67,9 @@ def status(state: State, now: Nanoseconds, journal: str, clients: int, loop_late
         differences=len(state.differences.waiting),
         loosened=state.limits.words(),
         sentinel=state.guard.status,
+        strategies=strategies(state.configs, state.markets),
+        configs=state.studies.trouble,
+        exit_times=exit_times,
     )
 
 

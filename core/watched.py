@@ -9,7 +9,7 @@ import msgspec
 from core.domain.identifiers import InstrumentId, StrategyId
 from core.domain.instrument import ONE, ZERO
 from core.domain.message import Nanoseconds
-from core.domain.watch import DrawdownStepped, LossAccepted, ProtectionChanged
+from core.domain.watch import DrawdownStepped, GuardianActed, LossAccepted, ProtectionChanged
 
 
 class Watched(msgspec.Struct):
@@ -29,10 +29,16 @@ class Watched(msgspec.Struct):
     """Positions without a confirmed stop that should have one, and why."""
     owners: dict[InstrumentId, tuple[StrategyId, ...]] = {}
     """The strategies whose orders opened or enlarged what is held."""
+    halted: bool = False
+    """A loss of the account has halted, and no human has accepted it yet. Closed in time, it is within its bound."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns the watch alone."""
-        return {DrawdownStepped: self.stepped, ProtectionChanged: self.protection_changed}
+        return {
+            DrawdownStepped: self.stepped,
+            ProtectionChanged: self.protection_changed,
+            GuardianActed: self.acted,
+        }
 
     @property
     def most(self) -> float:
@@ -43,10 +49,15 @@ class Watched(msgspec.Struct):
         """Another step of the drawdown ladder is in force."""
         self.step, self.factor, self.base, self.since = event.step, event.factor, event.base, event.ts
 
+    def acted(self, event: GuardianActed) -> None:
+        """The guardian has acted: a halt is remembered until a human resumes."""
+        self.halted = self.halted or event.act == "halt"
+
     def accept(self, event: LossAccepted, day_start: Decimal, day: Nanoseconds) -> None:
         """A human lets trading go on: what was lost so far counts no more."""
         self.accepted, self.accepted_day = day_start - event.equity, day
         self.step, self.factor, self.base, self.since = 0, ONE, ZERO, event.ts
+        self.halted = False
 
     def protection_changed(self, event: ProtectionChanged) -> None:
         """A position has lost its stop, or has one again."""

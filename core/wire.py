@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.domain import alerts, commands, differences, events, market, risk, studies, watch
+from core.domain import alerts, commands, configs, differences, events, market, risk, studies, watch
 from core.domain.message import Command, Data, Event, Message
 from core.errors import ClientError, JournalDamaged, JournalTooNew, StoreError
 from core.ports import Record
@@ -23,7 +23,7 @@ def _members(family: type[Message], *modules: Any) -> tuple[type[Message], ...]:
 DATA = _members(Data, market, alerts, studies)
 COMMANDS = _members(Command, commands, alerts, differences, studies)
 EVENTS: tuple[type[Message], ...] = (
-    *_members(Event, events, alerts, watch, differences, risk),
+    *_members(Event, events, alerts, watch, differences, risk, configs),
     market.InstrumentDefined,
 )
 

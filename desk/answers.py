@@ -6,7 +6,9 @@ from typing import Any
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderRecord
-from core.protocol import FeedView, FillView, PositionView, Status
+from core.protocol import FillView
+from core.status import FeedView, PositionView, Status
+from core.strategies import StrategyView
 from desk.output import money, plain
 
 MS_NS = 1_000_000
@@ -47,6 +49,46 @@ def status(view: Status) -> Json:
         "loosened": list(view.loosened),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
         "sentinel": sentinel(view),
+        "strategies": [strategy(item) for item in view.strategies],
+        "configs": view.configs,
+        "exits": {
+            "count": view.exit_times[0],
+            "last_ms": round(view.exit_times[1] / 1e6, 3),
+            "worst_ms": round(view.exit_times[2] / 1e6, 3),
+        },
+    }
+
+
+def strategy(view: StrategyView) -> Json:
+    """Return one live strategy with its accounts."""
+    return {
+        "strategy_id": view.strategy_id,
+        "version": view.version,
+        "state": view.state,
+        "since_ns": view.since,
+        "reason": view.reason,
+        "accounts": [
+            {
+                "instrument": one.instrument,
+                "capital": money(one.capital),
+                "wallet": money(one.wallet),
+                "quantity": plain(one.quantity),
+                "entry_price": money(one.entry_price),
+                "unrealised_pnl": money(one.unrealised),
+                "realised_pnl": money(one.realised),
+                "fees": money(one.fees),
+                "funding": money(one.funding),
+                "trades": one.trades,
+                "liquidated_ns": one.liquidated or None,
+                "matched": one.matched,
+                "missed": one.missed,
+                "extra": one.extra,
+                "entry_bps": one.entry_bps,
+                "profit_bps": one.profit_bps,
+                "note": one.note,
+            }
+            for one in view.accounts
+        ],
     }
 
 

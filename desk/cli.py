@@ -44,12 +44,13 @@ PLAIN = (
     "risk",
     "alerts",
     "replay",
+    "promote",
     "drill",
     "install-service",
     "doctor",
     "web",
 )
-GROUPS = ("alert", "config", "data", "journal", "reconcile", "study", "ticks")
+GROUPS = ("alert", "config", "configs", "data", "journal", "reconcile", "study", "ticks")
 
 
 def _version(wanted: bool) -> None:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from core.adoption import FLAT
 from core.client import Client
-from core.domain.differences import Difference, DifferenceKind, Resolution, ResolveDifference
-from core.domain.identifiers import symbol_of
+from core.domain.differences import DeclareFlat, Difference, DifferenceKind, Resolution, ResolveDifference
+from core.domain.identifiers import InstrumentId, symbol_of
 from core.state import State
-from desk import output
+from desk import output, session
 from desk.commands.shown import clock
-from desk.exits import who
+from desk.exits import typed_word, who
 from desk.output import Refused, UsageFault
 from desk.paths import Home
 from desk.session import ORIGIN, talk
@@ -53,6 +54,28 @@ def resolve(home: Home, number: int, resolution: Resolution, capital: bool, as_j
         return
     for one in settled:
         output.write(f"{one.number}: {about(one)} {resolution.value}: {said(one, resolution, capital=capital)}")
+
+
+def declare_flat(home: Home, text: str, as_json: bool) -> None:
+    """Give the trader's word that nothing is held of an instrument.
+
+    Raises:
+        Refused: the word was not given, or the engine knows better.
+    """
+
+    async def work(client: Client) -> InstrumentId:
+        instrument = session.resolve(text, client.state)
+        word = typed_word(FLAT, f"to say that nothing is held of {instrument}")
+        outcome = await client.send(DeclareFlat(instrument, word, who(), ORIGIN))
+        if not outcome.ok:
+            raise Refused(outcome.reason, {"instrument": instrument, "reason": outcome.reason})
+        return instrument
+
+    instrument = talk(home, work, stream=True)
+    if as_json:
+        output.write_json({"instrument": instrument, "reason": ""})
+    else:
+        output.write(f"{instrument}: nothing is held, by your word; the next look at its venue is held against that")
 
 
 def said(one: Difference, resolution: Resolution, *, capital: bool) -> str:

@@ -13,12 +13,16 @@ import msgspec
 
 from core.config import Settings
 from core.config_file import load
+from core.domain.studies import ConfigStatus
 from core.errors import ClientError, TradedeckError
-from core.protocol import AskStatus, Status
+from core.protocol import AskStatus
+from core.status import Status
 from desk import alerting, services
 from desk.commands.shown import sentinel_words
+from desk.configs import in_use, opened
 from desk.paths import Home, Role
 from desk.session import talk
+from store.postgres import PostgresServer
 from tui.fit import unfit
 
 OLDEST_PYTHON = (3, 11)
@@ -72,8 +76,10 @@ def _home(home: Home) -> Iterator[Finding]:
     if not home.root.is_dir():
         yield Finding("home", "note", f"{home.root} is not there yet", "the first start makes it")
         return
-    mode = stat.S_IMODE(home.root.stat().st_mode)
-    if mode & 0o077:
+    seen = home.root.stat()
+    mode = stat.S_IMODE(seen.st_mode)
+    passed = stat.S_IXGRP if seen.st_gid == 0 else 0  # root's group passes to the home's PostgreSQL, and reads nothing
+    if mode & 0o077 & ~passed:
         advice = f"chmod 700 {home.root}"
         yield Finding("home", "note", f"{home.root} can be read by others (mode {mode:04o})", advice)
     else:
@@ -93,6 +99,8 @@ def _home(home: Home) -> Iterator[Finding]:
     yield from _secrets(home)
     if settings.alerts.targets:
         yield _targets(home, settings)
+    if in_use(home, settings):
+        yield _configs(home, settings)
     yield _disk(home, settings)
     if home.journal.exists():
         yield _journal(home)
@@ -116,6 +124,21 @@ def _targets(home: Home, settings: Settings) -> Finding:
     except TradedeckError as error:
         return Finding("alerts", "wrong", str(error), "correct it; the engine does not start with it")
     return Finding("alerts", "ok", f"go to {', '.join(names)}")
+
+
+def _configs(home: Home, settings: Settings) -> Finding:
+    """Look at the promoted configs; a PostgreSQL of the home's own is not started for it."""
+    if not settings.configs.dsn and not PostgresServer(home.postgres, home.reach / home.postgres.name).listens():
+        return Finding("configs", "note", "the home's PostgreSQL does not run", "the engine, or a promotion, starts it")
+    try:
+        with opened(home, settings) as store:
+            found, where = store.newest(), store.words
+    except TradedeckError as error:
+        return Finding("configs", "wrong", str(error), "strategies run by the last promoted set until it is back")
+    if found.damaged:
+        return Finding("configs", "wrong", " ".join(found.damaged), "tradedeck configs ls")
+    count = sum(config.status is ConfigStatus.ACTIVE for config in found.configs)
+    return Finding("configs", "ok", f"{count} active in {where}")
 
 
 def _disk(home: Home, settings: Settings) -> Finding:

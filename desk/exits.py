@@ -29,10 +29,10 @@ def who() -> str:
         return str(os.getuid())
 
 
-def typed_word() -> str:
-    """Ask for the word that leaves a halt."""
+def typed_word(word: str = WORD, what: str = "to let every order pass again") -> str:
+    """Ask for a word that is not said by accident."""
     if sys.stdin.isatty():
-        output.say(f"type {WORD} to let every order pass again:")
+        output.say(f"type {word} {what}:")
     return sys.stdin.readline().strip()
 
 

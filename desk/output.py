@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from core.errors import DomainError, NoEngine, TradedeckError
+from core.errors import DomainError, NoEngine, PromotionRefused, TradedeckError
 from core.secrets import redact
 
 MONEY_DECIMALS = 8
@@ -41,7 +41,7 @@ def exit_code(error: TradedeckError) -> Exit:
     match error:
         case NoEngine():
             return Exit.NO_ENGINE
-        case Refused():
+        case Refused() | PromotionRefused():
             return Exit.REFUSED
         case UsageFault() | DomainError():
             return Exit.USAGE

@@ -62,6 +62,16 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "data"
 
     @property
+    def postgres(self) -> Path:
+        """Return the folder of the home's own PostgreSQL; there is none before something was promoted."""
+        return self.root / "postgres"
+
+    @property
+    def configs(self) -> Path:
+        """Return the file of the last promoted set, for when PostgreSQL is away."""
+        return self.root / "configs.json"
+
+    @property
     def reports(self) -> Path:
         """Return the folder of written reports."""
         return self.root / "reports"
@@ -166,6 +176,11 @@ class Home(msgspec.Struct, frozen=True):
         if not self.reach.is_symlink():
             with contextlib.suppress(FileExistsError):
                 self.reach.symlink_to(self.root)
+
+
+def name_for_workers(home: Home) -> None:
+    """Name a home in the environment: back-tests and worker processes find the imported candles by it."""
+    os.environ[HOME_VARIABLE] = str(home.root)
 
 
 def home_at(given: Path | None = None) -> Home:

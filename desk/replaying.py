@@ -21,11 +21,13 @@ from core.domain.instrument import Instrument
 from core.domain.market import Quote
 from core.domain.message import Command, Message
 from core.domain.order import Order, OrderType, Side, TimeInForce
+from core.domain.studies import AdoptConfig, Config, ConfigStatus
 from core.engine import Engine
 from core.errors import TradedeckError
 from core.guardian.guardian import Guardian
 from core.protocol import FillView
 from core.state import State
+from core.strategies import strategies
 from desk import answers, output
 from desk.matching import matching_settings, replay_balances
 from desk.output import UsageFault, money, plain
@@ -98,9 +100,14 @@ class Replayer:
     """Run one replay and collect what is told of it."""
 
     def __init__(
-        self, settings: Settings, tapes: Sequence[Tape], lines: Sequence[OrderLine], equity: Decimal | None = None
+        self,
+        settings: Settings,
+        tapes: Sequence[Tape],
+        lines: Sequence[OrderLine],
+        equity: Decimal | None = None,
+        configs: Sequence[Config] = (),
     ) -> None:
-        self._tapes, self._lines = tapes, lines
+        self._tapes, self._lines, self._configs = tapes, lines, configs
         self._quoted: dict[int, Message] = {}
         """By identity, what was put between the tapes' messages and not played yet."""
         self._put = 0
@@ -169,7 +176,8 @@ class Replayer:
         return message
 
     def _commands(self) -> Iterator[Command]:
-        """Yield each order when the one before has been carried out, so that a cancel finds what it ends."""
+        """Yield configs, then each order when the one before has been carried out: a cancel finds what it ends."""
+        yield from (AdoptConfig(config, ORIGIN) for config in self._configs)
         for line in self._lines:
             if line.action == "submit":
                 yield SubmitOrder(_order(line), ORIGIN, line.ts_ns)
@@ -220,6 +228,7 @@ class Replayer:
             ],
             "unmatched_cancels": self.unmatched,
             "positions": held,
+            "strategies": [answers.strategy(item) for item in strategies(state.configs, state.markets)],
             "start_cash": {
                 venue: {asset: money(amount) for asset, amount in wallet.items()}
                 for venue, wallet in self._start.items()
@@ -265,16 +274,40 @@ def start_equity(text: str) -> Decimal | None:
         raise UsageFault(f'--equity must be a number greater than 0 (got "{text}")') from None
 
 
-def replay(home: Home, paths: Sequence[Path], orders: Path | None, equity: Decimal | None = None) -> answers.Json:
-    """Play tapes against a file of orders and return what came of it.
+def read_config(path: Path) -> Config:
+    """Return the config of a file, as ``tradedeck configs show --json`` prints it; one that is history runs as well.
+
+    Raises:
+        UsageFault: naming what cannot be read.
+    """
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        for name in ("promoted_at", "data_from", "data_to"):
+            found.setdefault(name, found.pop(f"{name}_ns", 0))
+        return msgspec.structs.replace(msgspec.convert(found, Config), status=ConfigStatus.ACTIVE)
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageFault(f"{path} is no config as `tradedeck configs show --json` prints it: {error}") from error
+
+
+def replay(
+    home: Home,
+    paths: Sequence[Path],
+    orders: Path | None,
+    equity: Decimal | None = None,
+    configs: Sequence[Path] = (),
+) -> answers.Json:
+    """Play tapes against a file of orders, and with strategies by configs, and return what came of it.
 
     Raises:
         TapeError: naming the line of a tape that cannot be played.
-        UsageFault: naming the line of the file of orders that cannot be read.
+        UsageFault: naming the line of the file of orders, or the config, that cannot be read.
     """
     lines = read_orders(orders) if orders is not None else []
+    chosen = [read_config(path) for path in configs]
     settings = load(home.config)[0] if home.config.exists() else Settings()
-    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines, equity).run()
+    return Replayer(settings, [open_any(home, settings, path) for path in paths], lines, equity, chosen).run()
 
 
 def show(answer: answers.Json) -> None:
@@ -286,9 +319,21 @@ def show(answer: answers.Json) -> None:
         said = f"filled {order['filled']} at {order['average_price']}" if order["average_price"] else order["reason"]
         what = f"{order['side']} {order['quantity']} {order['instrument']}"
         output.write(f"{order['client_order_id']} {order['status']}: {what} {said}")
+    for item in answer["strategies"]:
+        _show_strategy(item)
     for item in answer["positions"]:
         output.write(f"position {item['instrument']} {item['quantity']}, unrealised {item['unrealised_pnl']}")
     for venue, wallet in answer["cash"].items():
         output.write(f"cash {venue} " + " ".join(f"{total} {asset}" for asset, total in wallet.items()))
     output.write(f"equity {answer['equity']}")
     output.write(f"digest {answer['digest']}")
+
+
+def _show_strategy(item: answers.Json) -> None:
+    reason = f": {item['reason']}" if item["reason"] else ""
+    output.write(f"{item['strategy_id']} v{item['version']} {item['state']}{reason}")
+    for one in item["accounts"]:
+        against = f"{one['profit_bps']:+g} bps, {one['missed']} missed, {one['extra']} extra"
+        note = f"; {one['note']}" if one["note"] else ""
+        made = f"wallet {one['wallet']} of {one['capital']}, {one['trades']} trades"
+        output.write(f"  {one['instrument']} {made}; against its study {against}{note}")

@@ -12,6 +12,7 @@ from desk.paths import Home, Role
 from desk.pulses import open_pulse, page
 from desk.session import ORIGIN, require, talk
 from store.lease import read_lease
+from store.postgres import PostgresServer
 
 FLATTEN_SECONDS = 30.0
 
@@ -19,10 +20,13 @@ FLATTEN_SECONDS = 30.0
 def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[str]:
     """End what runs and return its names; the sentinel is disarmed first, then the engine while the market answers.
 
+    The home's own PostgreSQL, which the engine may need, is the last.
+
     Raises:
         Refused: something is open, or an engine fell and nobody knows what is, and neither ``leave`` nor ``flatten``
             was said; or the sentinel holds the lease.
         ClientError: the positions could not be closed; everything still runs.
+        StoreError: a role or PostgreSQL does not end.
     """
     asked = [Role.SENTINEL, Role.ENGINE, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
     there = [role for role in asked if services.running(home, role) is not None]
@@ -36,7 +40,10 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
         _refuse_unknown(home, there)
     for role in there:
         services.stop(home, role)
-    return [role.value for role in there]
+    ended = [role.value for role in there]
+    if PostgresServer(home.postgres, home.reach / home.postgres.name).stop():
+        ended.append("postgres")
+    return ended
 
 
 def _dismiss(home: Home, *, leave: bool, flatten: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.domain import studies as s
-from core.errors import NoEngine, ResearchError
+from core.errors import NoEngine, ResearchError, TradedeckError
 from core.frames import AskTrial, AskTrials
 from core.protocol import Outcome
 from core.research import Work
@@ -120,18 +120,20 @@ async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) ->
 class _Desk:
     """The session with the engine; without one everything here does nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._researcher = folder, None
+    def __init__(self, home: Home, folder: Path) -> None:
+        self._home, self._folder = home, folder
         self._session: Researcher | None = None
         self._lock = threading.Lock()
 
     @classmethod
     async def attached(cls, home: Home, folder: Path) -> "_Desk":
-        made = cls(folder)
+        made = cls(home, folder)
         try:
             made._session = await Researcher.attach(home.engine_socket, f"study {folder.name}", made.answer)
         except NoEngine:
             say("no engine runs: this study is shown here alone")
+        else:
+            await made._tell_configs()
         return made
 
     def publish(self, study: s.Study) -> None:
@@ -147,7 +149,26 @@ class _Desk:
             return Outcome(True)
         if isinstance(work, AskTrials | AskTrial):
             return await asyncio.to_thread(self._found, work)
+        if isinstance(work, s.PromoteTrial | s.RollBackConfig):
+            from desk import promoting
+
+            outcome = await promoting.answer(self._home, work)
+            await self._tell_configs()
+            return outcome
         return Outcome(False, reason=f"this researcher runs one study and has no answer to {type(work).__name__}")
+
+    async def _tell_configs(self) -> None:
+        """Publish every version of every config."""
+        from desk import promoting
+
+        try:
+            configs = await asyncio.to_thread(promoting.configs, self._home)
+        except TradedeckError as error:
+            say(f"the configs are not shown: {error}")
+            return
+        if self._session is not None:
+            for config in configs:
+                self._session.publish_config(config)
 
     def _found(self, work: AskTrials | AskTrial) -> s.Trials | s.TrialReport:
         from research.findings import Findings

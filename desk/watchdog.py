@@ -2,18 +2,11 @@
 
 import asyncio
 import contextlib
-import os
-import select
-import signal
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
-from msgspec import structs
 
 from core.config import GuardianSettings
 from core.domain.approval import Approved
@@ -21,34 +14,52 @@ from core.domain.commands import SubmitOrder
 from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.market import Feed, Quote, VenueStatus
 from core.domain.message import Message
-from core.errors import StoreError, VenueError
+from core.errors import VenueError
 from core.guardian.closing import Account, Closer, held
-from core.guardian.pulse import Phase, Pulse, boottime
+from core.guardian.pulse import Boottime, EnginePhase, Phase, Pulse, boottime
 from core.guardian.sentinel import Act, Seen, Sentinel
-from core.ports import Venue
-from desk import services
-from desk.paths import Home, Role
-from store.lease import Lease, next_run, read_lease, write_lease
+from core.ports import Clock, Venue
+from store.lease import Lease, LeaseFile
 
 log = structlog.get_logger()
+MS = 1_000_000
 LOOK_S = 0.1
-STEP_S, REST_S = 0.1, 1.0
-"""Between two looks at the accounts: while they are closed, and after."""
+STEP_NS: Boottime = 100 * MS
+REST_NS: Boottime = 1000 * MS
+"""Between two looks at the accounts: while they are closed (``STEP_NS``), and after."""
 ANSWER_S = 1.0
 QUOTE_S = 0.2
 """How long the first exit waits for a touch; without one it goes at the market."""
-MS = 1_000_000
+
+
+class EngineHandle(Protocol):
+    """The engine's process, as the sentinel knows, ends and starts it."""
+
+    def alive(self, pid: int) -> bool:
+        """Tell whether the process that beats lives."""
+        ...
+
+    def kill(self) -> None:
+        """End it, stopped or not."""
+        ...
+
+    def start(self) -> None:
+        """Start another; returns at once."""
+        ...
 
 
 class Watchdog:
     """Carry out what the sentinel decides."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  who builds it names all it is made of
         self,
-        home: Home,
         settings: GuardianSettings,
         pulse: Pulse,
         venues: Mapping[VenueId, tuple[Venue, bool]],
+        engine: EngineHandle,
+        file: LeaseFile,
+        clock: Clock,
+        mark: str,
         *,
         supervised: bool = False,
         alarm: Callable[[str], None] = lambda _: None,
@@ -57,35 +68,45 @@ class Watchdog:
         """Begin where the last sentinel of this home stopped; its run number is given once.
 
         ``venues`` tells of each whether it must answer before anything counts as flat; the others only once they have
-        answered at all. ``supervised``: systemd starts the engine again, not we.
-
-        Raises:
-            StoreError: the sentinel's file cannot be read.
+        answered at all. ``mark`` begins the order ids of this home. ``supervised``: systemd starts the engine again,
+        not we.
         """
-        before = read_lease(home.lease)
-        self._lease = _begun(home, before)
+        self._lease = before = file.begin(clock.now())
+        missed = pulse.barred or pulse.engine().phase in (EnginePhase.STARTING, EnginePhase.RUNNING)
         held_before = before.held or pulse.barred  # taken, and killed before that was durable
         if held_before:
             pulse.take()
-        self._home, self._pulse, self._venues = home, pulse, venues
+        self._pulse, self._venues, self._engine, self._file, self._clock = pulse, venues, engine, file, clock
         self._supervised, self._alarm, self._on_look = supervised, alarm, on_look
         silent, grace = settings.engine_silent_after_ms * MS, settings.sentinel_grace_ms * MS
-        self.sentinel = Sentinel(silent, grace, armed=before.armed, held=held_before, closing=before.closing)
-        self.closer = Closer(f"t{home.mark()}", self._lease.run)
-        self._process = Process(home)
-        self._writer = ThreadPoolExecutor(1, "lease")
+        self.sentinel = Sentinel(
+            silent,
+            grace,
+            armed=before.armed,
+            held=held_before,
+            closing=before.closing,
+            unsure=bool(file.doubt) and not missed,
+        )
+        self.closer = Closer(mark, before.run)
         self._known = {id_ for id_, (_, must) in venues.items() if must}
         self._up: set[VenueId] = set()
         self._quotes: dict[InstrumentId, tuple[float, float]] = {}
         self._quoted = asyncio.Event()
         self._step: asyncio.Task[None] | None = None
         self._resting: asyncio.Task[None] | None = None
-        self._stepped = 0.0
+        self._stepped: Boottime = -REST_NS
+
+    @property
+    def run_number(self) -> int:
+        """Return the number that this sentinel's order ids begin with."""
+        return self._lease.run
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Watch until told to stop; a lease that is held stays held."""
+        if self._file.doubt:
+            self._alarm(f"{self._file.doubt}; nothing is sent until an engine has reconciled: look at the account")
         for id_, (venue, _) in self._venues.items():
             await venue.start(partial(self._hear, id_))
         self.look()
@@ -100,13 +121,13 @@ class Watchdog:
         for venue, _ in self._venues.values():
             await venue.stop()
         self._keep(armed=False)
-        self._writer.shutdown()
+        self._file.close()
         self._pulse.watching(Phase.ENDED, self.sentinel.did)
 
     def look(self) -> None:
         """Look once, and do what the sentinel decides."""
         beat = self._pulse.engine()
-        seen = Seen(beat, self._process.alive(beat.pid), self.closer.flat, self.closer.sent)
+        seen = Seen(beat, self._engine.alive(beat.pid), self.closer.flat, self.closer.sent)
         before = self.sentinel.did
         for act in self.sentinel.look(seen, boottime()):
             self._carry_out(act)
@@ -121,12 +142,14 @@ class Watchdog:
             self._pulse.take()
             self.closer.begin()
         elif act is Act.RELEASE:
+            if self._step is not None:
+                self._step.cancel()  # it may be about to send: from here on the engine does
             self._pulse.release()
             self._resting = asyncio.get_running_loop().create_task(self._rest())
         elif act is Act.END:
-            self._process.kill()
+            self._engine.kill()
         elif act is Act.START and not self._supervised:
-            threading.Thread(target=self._process.start, daemon=True).start()
+            self._engine.start()
         elif act is Act.FLATTEN:
             self._go_on()
         elif act is Act.ALARM:
@@ -136,18 +159,11 @@ class Watchdog:
     def _keep(self, *, armed: bool) -> None:
         """Have what must not be forgotten written; the disk is waited for by a thread, never by an exit."""
         sentinel = self.sentinel
-        since = self._lease.since_ns or time.time_ns() if sentinel.holds else 0
+        since = self._lease.since_ns or self._clock.now() if sentinel.holds else 0
         closing = sentinel.phase is Phase.FLATTENING
         lease = Lease(self._lease.run, armed, sentinel.holds, closing, sentinel.did if sentinel.holds else "", since)
-        if lease != self._lease:
-            self._lease = lease
-            self._writer.submit(self._write, lease)
-
-    def _write(self, lease: Lease) -> None:
-        try:
-            write_lease(self._home.lease, lease)
-        except StoreError as error:
-            log.warning("lease not durable", error=str(error))
+        self._lease = lease
+        self._file.keep(lease)
 
     # --- closing ------------------------------------------------------------------------------------------------------
 
@@ -163,9 +179,9 @@ class Watchdog:
             self._quoted.set()
 
     def _go_on(self) -> None:
-        pause = REST_S if self.sentinel.phase is Phase.FLAT else STEP_S
-        if (self._step is None or self._step.done()) and time.monotonic() - self._stepped >= pause:
-            self._stepped = time.monotonic()
+        pause, now = REST_NS if self.sentinel.phase is Phase.FLAT else STEP_NS, boottime()
+        if (self._step is None or self._step.done()) and now - self._stepped >= pause:
+            self._stepped = now
             self._step = asyncio.get_running_loop().create_task(self._close())
 
     async def _close(self) -> None:
@@ -220,54 +236,3 @@ class Watchdog:
             for venue, _ in self._venues.values():
                 with contextlib.suppress(VenueError):
                     await venue.unsubscribe(instrument, Feed.QUOTE)
-
-
-def _begun(home: Home, before: Lease) -> Lease:
-    """Return the lease under a run number of its own, durable; on a full disk the time is a number that nobody had."""
-    lease = structs.replace(before, run=next_run(before, time.time_ns()))
-    try:
-        write_lease(home.lease, lease)
-    except StoreError as error:
-        log.warning("lease not durable", error=str(error))
-        return structs.replace(before, run=next_run(Lease(), time.time_ns()))
-    return lease
-
-
-class Process:
-    """Know the engine's process by a handle that no other process can come to bear."""
-
-    def __init__(self, home: Home) -> None:
-        self._home = home
-        self._pid = 0
-        self._fd = -1
-
-    def alive(self, pid: int) -> bool:
-        """Tell whether the process that beats lives; a pid from an earlier life is proven by the engine's lock."""
-        if pid != self._pid:
-            self._forget()
-            self._pid = pid
-            holder = services.running(self._home, Role.ENGINE) if pid else None
-            if holder is not None and holder.pid in (pid, 0):
-                with contextlib.suppress(OSError):
-                    self._fd = os.pidfd_open(pid)
-        return self._fd >= 0 and not select.select([self._fd], [], [], 0)[0]
-
-    def kill(self) -> None:
-        """End the process, stopped or not."""
-        if self._fd >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._fd, signal.SIGKILL)
-
-    def start(self) -> None:
-        """Start the engine; what comes of it is seen by its heartbeat."""
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, os.WNOHANG)  # it was our child where we had started it
-        try:
-            services.start(self._home, Role.ENGINE)
-        except StoreError as error:
-            log.warning("engine not restarted", error=str(error))
-
-    def _forget(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1

@@ -93,7 +93,7 @@ def command_of(home: Home, settings: TerminalSettings, *, control: bool) -> str:
     """Return what each tab starts."""
     shown = msgspec.json.encode(settings).decode()
     mode = "control" if control else "view"
-    words = [sys.executable, "-P", "-m", "tui.served", str(home.engine_socket), shown, mode]
+    words = [sys.executable, "-P", "-m", "tui.served", str(home.engine_socket), shown, mode, str(home.config)]
     return "exec " + shlex.join(words)
 
 

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from core.config import Places, Settings
     from core.domain.alerts import TargetStatus
     from core.domain.instrument import Instrument
+    from core.domain.market import Bar
     from core.domain.message import Event
+    from core.outbox import PastWanted
     from core.ports import Clock, Venue
     from core.runtime import Runtime
+    from core.warming import Imported
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------
@@ -72,7 +75,19 @@ def build_engine(
         on_event=on_event,
     )
     runtime.risk.scenarios = settings.risk.scenarios
+    runtime.warming.imported = imported_bars(home, runtime)
     return runtime
+
+
+def imported_bars(home: Home, runtime: "Runtime") -> "Imported":
+    """Return what brings strategies the candles of this home that were imported."""
+    from desk.imported import imported
+
+    async def bring(wanted: "PastWanted") -> "Sequence[Bar]":
+        market = runtime.engine.state.markets[wanted.instrument]
+        return await imported(home, market.venue, market.instrument.raw_symbol, wanted)
+
+    return bring
 
 
 def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = "engine") -> "list[Venue]":
@@ -110,11 +125,12 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
     from desk import alerting
+    from desk.adopting import Adopting
     from desk.pulses import open_pulse
     from desk.sitter import Sitter
     from desk.systemd import Notify
     from store.home_lock import HomeLock
-    from store.lease import read_lease
+    from store.lease import held_on_disk
 
     notify = Notify()
     with role(home, Role.ENGINE) as (settings, places), HomeLock(home.journal.parent):
@@ -128,7 +144,7 @@ def run_engine(home: Home) -> None:
 
             notifier = alerting.notifier(home, settings, tell)
             pulse = open_pulse(home)
-            if read_lease(home.lease).held:  # the page in memory does not outlive the machine, the lease does
+            if held_on_disk(home.lease):  # the page in memory does not outlive the machine, the lease does
                 pulse.take()
             runtime = build_engine(home, settings, places, notifier.take)
             runtime.beating.use(pulse, f"t{home.mark()}")
@@ -137,6 +153,8 @@ def run_engine(home: Home) -> None:
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)
             await runtime.start(home.engine_socket)
+            adopting = Adopting(home, settings, runtime.emit, runtime.clock.now)
+            adopting.start()
             services.ready()
             notify.ready(f"run {runtime.engine.state.run}")
             ends = [asyncio.ensure_future(event.wait()) for event in (stop, runtime.stopping)]
@@ -144,6 +162,7 @@ def run_engine(home: Home) -> None:
             for end in ends:
                 end.cancel()
             notify.stopping()
+            adopting.stop()
             await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
             await loop.run_in_executor(None, notifier.stop)
 
@@ -157,17 +176,18 @@ def run_sentinel(home: Home) -> None:
     """Run the sentinel until it is told to stop; it loads no more than its sessions need."""
     from core.clock import LiveClock
     from desk.alerting import Crier
+    from desk.engine_process import EngineProcess
     from desk.pulses import open_pulse
     from desk.systemd import Notify
     from desk.watchdog import Watchdog
+    from store.lease import LeaseFile
     from venues.market.accounts import ALWAYS_OPEN
 
     notify = Notify()
     with role(home, Role.SENTINEL) as (settings, _):
-        pulse = open_pulse(home)
+        pulse, clock = open_pulse(home), LiveClock()
         venues = {
-            venue.id: (venue, venue.id in ALWAYS_OPEN)
-            for venue in market_venues(home, settings, LiveClock(), "sentinel")
+            venue.id: (venue, venue.id in ALWAYS_OPEN) for venue in market_venues(home, settings, clock, "sentinel")
         }
         said = ""
 
@@ -184,10 +204,13 @@ def run_sentinel(home: Home) -> None:
 
         async def work(stop: asyncio.Event) -> None:
             watchdog = Watchdog(
-                home,
                 settings.guardian,
                 pulse,
                 venues,
+                EngineProcess(home),
+                LeaseFile(home.lease),
+                clock,
+                f"t{home.mark()}",
                 supervised=notify.supervised,
                 alarm=Crier(home, settings).cry,
                 on_look=on_look,
@@ -254,5 +277,5 @@ def run_terminal(home: Home, last_words: str) -> NoReturn:
     settings, _ = load_or_create(home.config)
     shown = msgspec.json.encode(settings.terminal).decode()
     # -P: a folder named core or tui in the present directory must not be taken for ours.
-    words = [str(home.engine_socket), shown, last_words, str(home.root / "terminal.json")]
+    words = [str(home.engine_socket), shown, last_words, str(home.root / "terminal.json"), str(home.config)]
     os.execv(sys.executable, [sys.executable, "-P", "-m", "tui", *words])  # noqa: S606

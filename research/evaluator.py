@@ -31,7 +31,7 @@ class Evaluator(Protocol):
     cash: float
     """What each symbol's wallet begins with."""
     instruments: tuple[InstrumentId, ...]
-    """What is traded."""
+    """What it trades, as the engine calls it."""
 
     def evaluate(self, parameters: Sequence[Parameters], span: Span, *, slippage: float = 1.0) -> NDArray[np.void]:
         """Return ``research.records.RUN`` records (sets, symbols); ``slippage`` multiplies the account's."""

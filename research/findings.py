@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from core.domain import studies as s
 from core.domain.identifiers import InstrumentId
+from core.domain.studies import Parameter
 from core.errors import ResearchError
 from research import around, validate
 from research.evaluator import Evaluator, Parameters, factory
@@ -21,7 +22,7 @@ from research.metrics import Figures, from_runs
 from research.provenance import code_version
 from research.running import searches_of
 from research.storage import is_begun, storage_of
-from research.study import load
+from research.study import StudyFile, load
 from research.walkforward import Span, Window
 from research.worker import COUNTED, INSIDE, OUTSIDE
 
@@ -126,7 +127,7 @@ class Findings:
             strategy_id=self.file.study.strategy,
             trial=row,
             gates=passed,
-            parameters=parameters,
+            parameters=run_by(self.file, parameters),
             equity_in=before,
             equity_out=after,
             plateau=around.plateau(self.file.space, trial.params, names, self._scorer(window)),
@@ -141,6 +142,18 @@ class Findings:
         report = _priced(report, inside, outside)
         tried = tuple(_tried(one) for one in self._counted(newest))
         return Case(report, inside, outside, found, tried, self.file.data.timeframe)
+
+    def refuse_another(self) -> None:
+        """Refuse where the file says something else by now than the trials were run by.
+
+        Raises:
+            ResearchError: it does.
+        """
+        if any(search.user_attrs.get("digest", self.file.digest) != self.file.digest for search in self._searches):
+            raise ResearchError(
+                f"{self.file.study.name} was begun with other data, space, account, windows or objective than its file "
+                "has now: undo the change, or run it under another name"
+            )
 
     def walk_forward_efficiency(self) -> float | None:
         """Return the efficiency over all windows: the best of each, judged on the test that it never saw."""
@@ -296,6 +309,12 @@ def _priced(report: s.TrialReport, inside: Stretch, outside: Stretch) -> s.Trial
 
 def _tried(trial: FrozenTrial) -> Tried:
     return Tried(trial.number, trial.params, trial.value, _kept(trial, INSIDE).liquidated)
+
+
+def run_by(file: StudyFile, parameters: Parameters) -> dict[str, Parameter]:
+    """Return what a strategy runs by to trade as the study did: what the account of the file adds stands beside."""
+    account = {"fraction": file.account.fraction, "slippage": file.account.slippage}
+    return {**account, **parameters}
 
 
 def _kept(trial: FrozenTrial, which: str) -> Figures:

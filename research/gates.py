@@ -7,6 +7,9 @@ import msgspec
 from core.domain.studies import Gate
 from research.validate import Bootstrap
 
+NO_LIQUIDATION = "no liquidation"
+"""The gate that nobody may pass by."""
+
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What each gate asks for: fractions, probabilities, counts."""
@@ -39,7 +42,7 @@ def gates(evidence: Evidence, bounds: Bounds) -> tuple[Gate, ...]:
     """Return every gate, passed or not."""
     shuffled = evidence.bootstrap.drawdown_95 if evidence.bootstrap is not None else None
     return (
-        Gate("no liquidation", "liquidated" if evidence.liquidated else "none", "none", not evidence.liquidated),
+        Gate(NO_LIQUIDATION, "liquidated" if evidence.liquidated else "none", "none", not evidence.liquidated),
         Gate("trades", str(evidence.trades), f"≥ {bounds.least_trades}", evidence.trades >= bounds.least_trades),
         _least("walk-forward efficiency", evidence.efficiency, bounds.least_efficiency, _figure),
         _least("deflated Sharpe", evidence.dsr, bounds.least_dsr, _figure),

@@ -41,6 +41,7 @@ class Library:
         self.file, self.cash = file, file.account.cash
         self.model = _model(file)
         self.parts = [_part(file, symbol) for symbol in _symbols(file)]
+        self.instruments = tuple(contract_of(part.name).id for part in self.parts)
         steps = [part.bars.interval_ns for part in self.parts]
         self.span = Span(
             max(int(part.bars.ts[0]) for part in self.parts),
@@ -48,7 +49,6 @@ class Library:
         )
         self._refuse_short()
         together = Indicators(across(self.parts)) if self.model.across else None
-        self.instruments = tuple(contract_of(part.name).id for part in self.parts)
         self._indicators = [together or Indicators(part.bars) for part in self.parts]
         self._markets: dict[tuple[int, Span], Market] = {}
 

@@ -4,11 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from store.postgres import PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_RECORDED_DATA = "no recorded data"
@@ -50,6 +56,42 @@ def needs_tool() -> Callable[..., str]:
         pytest.skip(complaint)
 
     return find
+
+
+def quick_folder() -> Path:
+    """Make a folder in memory where there is room, by a path short enough for sockets; who made it removes it."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 29
+    return Path(tempfile.mkdtemp(prefix="td-", dir=memory if roomy else "/tmp"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[PostgresServer]":
+    """Give the embedded PostgreSQL, one for all tests; what a test writes goes into a schema of its own."""
+    from store.postgres import PostgresServer
+
+    folder = quick_folder()
+    server = PostgresServer(folder / "postgres")
+    try:
+        server.start(create=True)
+        yield server
+    finally:
+        server.stop(now=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def dsn(postgres: "PostgresServer", request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the address of an empty schema."""
+    import psycopg
+
+    schema = f"t{zlib.crc32(request.node.nodeid.encode()):08x}"
+    with psycopg.connect(**postgres.conninfo, autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute(f"CREATE SCHEMA {schema}".encode())
+        yield " ".join(
+            [*(f"{key}={value}" for key, value in postgres.conninfo.items()), f"options=-csearch_path={schema}"]
+        )
+        connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Run the terminal alone: `python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY]]`.
+"""Run the terminal alone: `python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY [CONFIG]]]`.
 
 Whoever starts terminals may replace its own process by this one: a terminal that carries no command line with it is a
-quarter smaller. WORDS are printed when the reader has left; MEMORY is the file of how it was.
+quarter smaller. WORDS are printed when the reader has left; MEMORY is the file of how it was, CONFIG
+that of the settings.
 """
 
 import sys
@@ -15,11 +16,12 @@ from tui.start import attach
 
 def main(arguments: list[str]) -> int:
     """Attach, and say the last words."""
-    if not 2 <= len(arguments) <= 4:
-        sys.stderr.write("usage: python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY]]\n")
+    if not 2 <= len(arguments) <= 5:
+        sys.stderr.write("usage: python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY [CONFIG]]]\n")
         return 2
     settings = msgspec.json.decode(arguments[1], type=TerminalSettings)
-    code = attach(Path(arguments[0]), settings, memory=Path(arguments[3]) if len(arguments) == 4 else None)
+    memory, config = (Path(arguments[place]) if len(arguments) > place else None for place in (3, 4))
+    code = attach(Path(arguments[0]), settings, memory=memory, config=config)
     if code == 0 and len(arguments) >= 3:
         sys.stderr.write(f"{arguments[2]}\n")
     return code

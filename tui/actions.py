@@ -5,7 +5,7 @@ takes: what reduces risk works disarmed with a confirming key, what adds risk ne
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 
@@ -45,6 +45,10 @@ class Action(msgspec.Struct, frozen=True):
 
 class KeyClash(ConfigError):
     """Two actions of one place want the same key, or a config names an unknown action."""
+
+    def __init__(self, action_id: str, words: str) -> None:
+        super().__init__(f"keys.{action_id}: {words}")
+        self.action_id, self.words = action_id, words
 
 
 _NAMES = {
@@ -108,6 +112,8 @@ TABLE: tuple[Action, ...] = (
     Action("leave", ("q",), "leave", "Leave the view; the engine keeps running", "app", "leave", V, "y"),
     Action("back", ("escape",), "back", "Close what is open", "app", "step_back"),
     Action("layout", ("L",), "layout", "Choose another layout", "app", "layout"),
+    Action("keymap", ("Y",), "keymap", "Choose another keymap of the config", "app", "keymap"),
+    Action("reload", ("E",), "reload", "Read config.toml again: keymaps, layouts, theme, bell", "app", "reload"),
     Action("alert.set", ("P",), "price alert", "Set an alert on the price; in the ladder, at the cursor's price", "app",
            "price_alert", S),
     Action("differences", ("r",), "differences", "Show where our record and the venues' differ, and say which is right",
@@ -234,7 +240,7 @@ def find_action(action_id: str) -> Action:
     for action in TABLE:
         if action.id == action_id:
             return action
-    raise KeyClash(f"keys.{action_id}: no such action; the ids are listed by `?` and in the guide")
+    raise KeyClash(action_id, "no such action; the ids stand in docs/guide/keys.md")
 
 
 def rebind(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -248,15 +254,16 @@ def rebind(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, tuple[str,
         find_action(action_id)
         keys = (wanted,) if isinstance(wanted, str) else tuple(wanted)
         if not keys or not all(keys):
-            raise KeyClash(f"keys.{action_id}: a key is expected, got nothing")
+            raise KeyClash(action_id, "a key is expected, got nothing")
         chosen[action_id] = tuple(_KEYS.get(key, key) for key in keys)
     for scope in {action.scope for action in TABLE}:
-        _refuse_clashes(scope, chosen)
+        _refuse_clashes(scope, chosen, overrides)
     _refuse_confirming_with_the_same_key(chosen)
     return chosen
 
 
-def _refuse_clashes(scope: str, chosen: Mapping[str, Iterable[str]]) -> None:
+def _refuse_clashes(scope: str, chosen: Mapping[str, Iterable[str]], overrides: Container[str]) -> None:
+    """Refuse a key that two actions share, naming the one whose key was chosen: that is the line to change."""
     owner: dict[str, str] = {}
     places = (scope, *AROUND.get(scope, ("app",)))
     for action in TABLE:
@@ -264,22 +271,21 @@ def _refuse_clashes(scope: str, chosen: Mapping[str, Iterable[str]]) -> None:
             continue
         for key in chosen[action.id]:
             if key in owner and owner[key] != action.id:
-                raise KeyClash(
-                    f"keys.{action.id}: '{shown_key(key)}' already means '{owner[key]}'; choose another key for one"
-                )
+                one, other = action.id, owner[key]
+                one, other = (one, other) if one in overrides else (other, one)
+                raise KeyClash(one, f"'{shown_key(key)}' already means '{other}'; choose another key for one")
             owner[key] = action.id
 
 
 def _refuse_confirming_with_the_same_key(chosen: Mapping[str, Iterable[str]]) -> None:
     for action in TABLE:
         if action.confirm == "y" and "y" in chosen[action.id]:
-            raise KeyClash(f"keys.{action.id}: 'y' confirms this action, so it cannot start it; choose another key")
+            raise KeyClash(action.id, "'y' confirms this action, so it cannot start it; choose another key")
 
 
-def keymap(overrides: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
-    """Give Textual's keymap for the keys of a config; see `rebind` for what is refused."""
-    chosen = rebind(overrides)
-    return {action_id: ",".join(chosen[action_id]) for action_id in overrides}
+def keymap(chosen: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Give Textual's keymap for the keys that `rebind` gave: those that are not the table's own."""
+    return {id_: ",".join(keys) for id_, keys in chosen.items() if keys != _OWN_KEYS[id_]}
 
 
 def help_rows(

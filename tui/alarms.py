@@ -27,7 +27,7 @@ class AlertKeys(Commanding):
         here = self.here
         market = None if here.instrument is None else self.feed.state.markets.get(here.instrument)
         if market is None:
-            self.tell("no instrument is chosen: i finds one", "warn")
+            self.tell("no instrument is chosen: {find} finds one", "warn")
             return
         at_cursor = here is self.trade and here.focused is self.trade.ladder
         self._ask_alert(new_rule(market, self.trade.ladder.cursor_price if at_cursor else None))

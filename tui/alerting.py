@@ -42,6 +42,13 @@ class Again(Static, can_focus=True):
         self._say()
 
 
+def bound_text(bound: Decimal, market: Market | None) -> str:
+    """Write a bound with the decimals of its instrument's prices, and with more where it has more."""
+    places = -int(bound.normalize().as_tuple().exponent)
+    least = 0 if market is None else market.instrument.price_precision
+    return f"{bound:.{max(places, least, 0)}f}"
+
+
 class AskAlert(Modal[AlertRule | None]):
     """Ask for bound, words and repetition of a rule; the side follows from where the price is now.
 
@@ -71,7 +78,7 @@ class AskAlert(Modal[AlertRule | None]):
             dialog.border_title = Content(f"{rule.kind} alert  {about}" + (f"  {rule.id}" if rule.id else ""))
             with Horizontal(classes="dialog-field"):
                 yield Static("at")
-                yield Input(f"{rule.bound:f}" if rule.bound else "", id="bound", max_length=24)
+                yield Input(self._shown(rule.bound) if rule.bound else "", id="bound", max_length=24)
             with Horizontal(classes="dialog-field"):
                 yield Static("words")
                 yield Input(rule.note, id="note", max_length=60, placeholder="told with it; may stay empty")
@@ -101,6 +108,9 @@ class AskAlert(Modal[AlertRule | None]):
     def _last(self) -> float | None:
         return None if self._market is None or self._rule.kind is not AlertKind.PRICE else price_of(self._market)
 
+    def _shown(self, bound: Decimal) -> str:
+        return bound_text(bound, self._market if self._rule.kind is AlertKind.PRICE else None)
+
     def _text(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value.strip()
 
@@ -129,7 +139,7 @@ class AskAlert(Modal[AlertRule | None]):
         side = "above ▲" if rule.above else "below ▼"
         last = self._last
         if last is None or self._market is None:
-            return f"speaks when it is {side} {rule.bound:f}"
+            return f"speaks when it is {side} {bound_text(rule.bound, None)}"
         decimals = self._market.instrument.price_precision
         away = percent(float(rule.bound) / last - 1, sign=True)
         return f"speaks {side} {number(rule.bound, decimals)}   now {number(last, decimals)}, {away} away"
@@ -144,7 +154,7 @@ class AskAlert(Modal[AlertRule | None]):
         step = max(Decimal(repr(round_step(last / STEPS, 1))), instrument.tick_size)
         moved = instrument.quantise_price((bound // step + steps) * step)
         if moved > 0:
-            self.query_one("#bound", Input).value = f"{moved:f}"
+            self.query_one("#bound", Input).value = self._shown(moved)
 
     def action_set(self) -> None:
         """Close with the rule."""

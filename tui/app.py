@@ -18,6 +18,7 @@ from core.domain.order import Order, Side
 from core.errors import ClientError
 from tui import trading
 from tui.actions import Kind, bindings, with_keys
+from tui.closing import Closing
 from tui.confirm import Confirm, TypeWord
 from tui.differing import DifferenceKeys
 from tui.keys import LATCH_SECONDS, Latch
@@ -45,16 +46,21 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
         **options: Any,
     ) -> None:
         super().__init__(socket, settings, **options)
-        self.latch = Latch()
+        self.latch, self.closing = Latch(), Closing()
         self._preview_timer: Timer | None = None
         self._preview_at = 0.0
         self._ticket_at = 0.0
 
     def frame(self) -> None:
         """Draw what changed, and keep the ticket's preview fresh."""
-        if self.trade.ticket.open and self._clock() - self._preview_at >= PREVIEW_EVERY_S:
+        if self.trade.ticket.open and self.clock() - self._preview_at >= PREVIEW_EVERY_S:
             self._ask_preview()
         super().frame()
+        if self.feed.ended:
+            words = self.closing.ended(self.feed.ended)
+            self.feed.ended.clear()
+            if words is not None:
+                self.tell(*words)
 
     # -- ticket ----------------------------------------------------------------------------------------------
 
@@ -66,16 +72,22 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.action_screen("trade")
         market = self.trade.market
         if market is None:
-            self.tell("no instrument is chosen: i finds one", "warn")
+            self.tell("no instrument is chosen: {find} finds one", "warn")
             return
         wanted = Side.BUY if side == "buy" else Side.SELL
         price = self.trade.ladder.cursor_price if self.trade.focused is self.trade.ladder else None
         if price is None:
             price = market.bid if wanted is Side.BUY else market.ask
         exact = market.instrument.quantise_price(Decimal(repr(price))) if price else None
-        self._ticket_at = self._clock()
+        self._ticket_at = self.clock()
         self.trade.ticket.start(market.instrument, wanted, exact)
         self.trade.show_ticket(True)
+
+    def burst_refused(self, began: float) -> None:
+        """Take back what the first keys of a paste have typed: a part of it is another order than was meant."""
+        ticket = self.trade.ticket
+        if ticket.open:
+            _ = ticket.call_later(ticket.take_back, began)  # behind the keys that are on their way to it
 
     def on_ticket_edited(self) -> None:
         """Ask for the effect of the order a moment after the last edit."""
@@ -84,7 +96,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
         self._preview_timer = self.set_timer(PREVIEW_DELAY_S, self._ask_preview)
 
     def _ask_preview(self) -> None:
-        self._preview_at = self._clock()
+        self._preview_at = self.clock()
         try:
             order = self.trade.ticket.order()
         except ValueError:
@@ -103,7 +115,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def on_ticket_send(self, event: Ticket.Send) -> None:
         """Send the order of the ticket, unless a safety rule is against it."""
-        ticket, now = self.trade.ticket, self._clock()
+        ticket, now = self.trade.ticket, self.clock()
         against = self._against_sending(event.order, now)
         if against:
             ticket.say(against)
@@ -120,7 +132,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
     def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
         """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
         if not self.arming.armed:
-            return f"not armed: A arms, then {key}"
+            return f"not armed: {self._key_of('arm')} arms, then {key}"
         seen = self.trade.price_age(instrument, self.wall())
         if seen is None:
             return f"no price is on the screen; {left}"
@@ -172,11 +184,11 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             elif yes:
                 self.carry_out(plan)
 
-        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
+        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self.clock), answered)
 
     def carry_out(self, plan: Plan) -> None:
         """Send what a plan holds, once."""
-        if self.latch.take(plan.target, self._clock()):
+        if self.latch.take(plan.target, self.clock()):
             _ = self.run_worker(partial(self._send_all, plan), group="send")
         else:
             self.tell(f"{plan.title}: already on its way", "warn")
@@ -189,15 +201,19 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.latch.free(plan.target)
 
     async def _send_one(self, plan: Plan, command: Command) -> None:
+        self.closing.asked(plan.closes)
         try:
             outcome = await self.feed.send(command)
         except ClientError as error:
             self.tell(f"{plan.title}: {error}", "bad")
             return
-        if outcome.ok:
-            self.tell(f"{plan.title}: sent" + (f" ({' '.join(outcome.orders)})" if outcome.orders else ""))
-        else:
+        if not outcome.ok:
+            self.closing.refused(plan.closes)
             self.tell(f"{plan.title}: {outcome.reason}", "bad")
+        elif not plan.closes:
+            self.tell(f"{plan.title}: sent" + (f" ({' '.join(outcome.orders)})" if outcome.orders else ""))
+        elif self.closing.waits(plan.closes):
+            self.tell(f"{plan.title}: sent, closing")
 
     def action_cancel(self) -> None:
         """Cancel the chosen orders, after a confirming key."""
@@ -243,7 +259,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             if yes:
                 self.carry_out(plan)
 
-        _ = self.push_screen(TypeWord(plan.title, plan.lines, "RESUME", plan.kind, clock=self._clock), answered)
+        _ = self.push_screen(TypeWord(plan.title, plan.lines, "RESUME", plan.kind, clock=self.clock), answered)
 
     def on_ladder_order_move(self, event: Ladder.OrderMove) -> None:
         """Move own orders to another price, armed, at a fresh price and after a confirming key."""

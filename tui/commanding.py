@@ -26,12 +26,12 @@ class Commanding(Viewer):
     async def on_event(self, event: events.Event) -> None:
         """Note that a hand is here."""
         if isinstance(event, events.Key):
-            self.arming.touch(self._clock())
+            self.arming.touch(self.clock())
         await super().on_event(event)
 
     def frame(self) -> None:
         """Draw what changed; disarm after five idle minutes."""
-        if self.arming.expire(self._clock()):
+        if self.arming.expire(self.clock()):
             self._show_arming()
             self.tell("disarmed after 5 idle minutes", "warn")
         super().frame()
@@ -47,7 +47,7 @@ class Commanding(Viewer):
         had = self.arming.disarm() if now.holder and not now.mine else False
         if now.holder and not now.mine and (had or (before is not None and before.mine)):
             self._show_arming()
-            self.tell(f"{now.holder} took control: disarmed here; K takes it back", "bad")
+            self.tell(f"{now.holder} took control: disarmed here; {{control}} takes it back", "bad")
         super().on_control(before, now)
 
     def action_control(self) -> None:
@@ -62,7 +62,7 @@ class Commanding(Viewer):
             if yes:
                 _ = self.run_worker(self._take_control, group="control", exclusive=True)
 
-        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self._clock), answered)
+        _ = self.push_screen(Confirm(plan.title, plan.lines, plan.kind, clock=self.clock), answered)
 
     async def _take_control(self) -> None:
         try:
@@ -75,20 +75,20 @@ class Commanding(Viewer):
     def action_arm(self) -> None:
         """Arm or disarm; on a live account arming asks first."""
         if self.feed.elsewhere and not self.arming.armed:
-            self.tell(f"control is held by {self.feed.elsewhere}; K takes it", "warn")
+            self.tell(f"control is held by {self.feed.elsewhere}; {{control}} takes it", "warn")
             return
         if self.arming.armed or self.feed.state.mode != "live":
-            self.arming.toggle(self._clock())
+            self.arming.toggle(self.clock())
             self._show_arming()
             return
 
         def answered(yes: bool | None) -> None:
             if yes and not self.arming.armed:
-                self.arming.toggle(self._clock())
+                self.arming.toggle(self.clock())
                 self._show_arming()
 
         lines = ("this account is LIVE: orders go to the exchange", "it disarms itself after 5 idle minutes")
-        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self._clock), answered)
+        _ = self.push_screen(Confirm("Arm", lines, Kind.ADDS, clock=self.clock), answered)
 
     def _show_arming(self) -> None:
         self.armed = self.arming.armed

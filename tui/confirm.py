@@ -173,6 +173,23 @@ class TypeWord(Question):
             event.input.value = ""
 
 
+class Notice(Modal[None]):
+    """Say what is too long for the bottom line; any of Esc, Enter and q closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "close", show=False)]
+
+    def __init__(self, title: str, words: str) -> None:
+        super().__init__()
+        self._title, self._words = title, words
+
+    def compose(self) -> ComposeResult:
+        """Lay out the words."""
+        with Dialog() as dialog:
+            dialog.border_title = Content(self._title)
+            yield Static(Content(self._words), classes="dialog-text")
+            yield Static(Content("Esc closes"), classes="dialog-hint")
+
+
 class Choose(Modal[str | None]):
     """Choose one of many by typing a part of its name: the palette and the instrument finder."""
 

@@ -129,4 +129,4 @@ class DifferenceKeys(AlertKeys):
             if yes:
                 self.carry_out(wanted)
 
-        _ = self.push_screen(Confirm(wanted.title, wanted.lines, wanted.kind, clock=self._clock), answered)
+        _ = self.push_screen(Confirm(wanted.title, wanted.lines, wanted.kind, clock=self.clock), answered)

@@ -22,6 +22,7 @@ from core.domain.message import Event, Message
 from core.domain.studies import ConfigChanged, ResearcherStatus, StudyChanged
 from core.errors import ClientError
 from core.state import State
+from core.status import Status
 from tui.asking import Asking
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)
@@ -68,13 +69,15 @@ class Feed(Asking):
         self.heartbeat_at: float | None = None
         self.round_trip: float | None = None
         self.account: m.AccountMarked | None = None
-        self.status: p.Status | None = None
+        self.status: Status | None = None
         self.limits: tuple[p.LimitView, ...] = ()
         self.venues: tuple[p.VenueReport, ...] = ()
         self.events: deque[Message] = deque(maxlen=KEPT_EVENTS)
         self.fills: deque[p.FillView] = deque(maxlen=KEPT_FILLS)
         self.alarms: deque[AlertRaised] = deque(maxlen=KEPT_EVENTS)
         """New alerts since somebody last took them."""
+        self.ended: deque[e.FlattenEnded] = deque(maxlen=KEPT_EVENTS)
+        """Flattens that are over, since somebody last took them."""
         self.on_control: Callable[[p.ControlChanged | None, p.ControlChanged], None] = lambda *_: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[str], None] = lambda _: None
@@ -211,6 +214,8 @@ class Feed(Asking):
             self.fills.append(p.FillView.of(message))
         if isinstance(message, AlertRaised) and not message.muted:
             self.alarms.append(message)
+        if isinstance(message, e.FlattenEnded):
+            self.ended.append(message)
         self.events.append(message)
         self.dirty.topics |= {ORDERS, ACCOUNT, NOTICES}
 

@@ -1,7 +1,7 @@
 """Find an instrument of any venue by a part of its name, go there, or put it into the watchlist."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from tui.confirm import Dialog, Modal
 from tui.format import arrow, gain_class, number
 from tui.fuzzy import Name, Names, name_of
 from tui.grid import Cell, Column, Grid, Row
+from tui.terminal import app_of
 from tui.views import day_change, in_order, is_stale, price_of
 
 SHOWN = 50
@@ -130,8 +131,7 @@ class Finder(Modal[InstrumentId | None]):
 
     def _say(self, words: str = "") -> None:
         enter = "Enter adds or removes" if self._adding else "Enter goes there"
-        chosen: Any = getattr(self.app, "chosen_keys", {})
-        toggle = key_hints(chosen, "finder.list")
+        toggle = key_hints(app_of(self).chosen_keys, "finder.list")
         self.words.update(Content(words or f"{enter} · {toggle} ({self._list_name}) · ↑ ↓ · Esc closes"))
 
     def action_move(self, steps: int) -> None:
@@ -157,6 +157,7 @@ class Finder(Modal[InstrumentId | None]):
         event.stop()
         if self._adding:
             self.action_mark()
+            event.input.select_all()  # the next name takes the place of this one
         elif self.grid.cursor is not None:
             _ = self.dismiss(InstrumentId(self.grid.cursor))
 

@@ -23,7 +23,7 @@ def is_nothing(value: Number | None) -> bool:
     return not (value.is_finite() if isinstance(value, Decimal) else math.isfinite(value))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def number(value: Number | None, decimals: int = 2, *, sign: bool = False) -> str:
     """Write a number with its thousands grouped by a space, and a long fraction grouped alike.
 

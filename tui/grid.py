@@ -191,12 +191,17 @@ class Grid(Pane, can_focus=True):
         view = self._set.view
         if not view:
             note = "no row matches the filter" if self._set.needle else self.empty
-            lines.append(((fit(f" {note}", width), "dim"),))
+            lines.append(((fit(f" {self.keyed(note)}", width), "dim"),))
         room = max(1, height - 1)
         self._top = max(0, min(self._top, len(view) - room))
         self._top = min(max(self._top, self._place - room + 1), self._place)
         lines += [self._line(self._set[key], key == self._cursor) for key in view[self._top : self._top + room]]
         self.show(lines[:height])
+
+    def forget(self) -> None:
+        """Forget painted lines and formatted rows while nobody sees them."""
+        super().forget()
+        self._cache.clear()
 
     def _keep_cursor(self) -> None:
         """Stay on the same row wherever it moved; where it has gone, take the row at its place."""
@@ -240,6 +245,8 @@ class Grid(Pane, can_focus=True):
 
     def _fit(self, text: str, index: int, width: int) -> str:
         align = self._set.columns[index].align
+        if self._set.columns[index].tail and len(text) > width > 1:
+            text = "…" + text[1 - width :]
         if align != "decimal":
             return fit(text, width, align)
         left, right = self._set.points[index]

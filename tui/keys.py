@@ -17,12 +17,17 @@ class BurstGuard:
         self._seconds = seconds
         self._recent: deque[float] = deque(maxlen=keys)
         self._quiet_from = float("-inf")
+        self.began = float("-inf")
+        """When the first key of the last burst came: that one and some after it were let through."""
 
     def refuses(self, now: float) -> bool:
         """Note a key and tell whether it belongs to a burst; a burst ends with a pause as long as the window."""
         recent = self._recent
-        full = len(recent) == recent.maxlen and now - recent[0] <= self._seconds
+        oldest = recent[0] if recent else now
+        full = len(recent) == recent.maxlen and now - oldest <= self._seconds
         recent.append(now)
+        if full and now >= self._quiet_from:
+            self.began = oldest
         if full or now < self._quiet_from:
             self._quiet_from = now + self._seconds
             return True

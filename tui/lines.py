@@ -6,7 +6,7 @@ their colours stand in the style sheet only.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,15 +17,11 @@ from textual.widget import Widget
 
 from tui.actions import with_keys
 from tui.format import width_of
+from tui.terminal import app_of
 
 Run = tuple[str, str]
 """A text and its style classes, separated by spaces."""
 Line = tuple[Run, ...]
-
-STYLES = (
-    "gain", "loss", "bid", "ask", "mine", "stale", "dim", "head", "cursor", "strong", "warn", "ok", "bad",
-    "armed", "halted", "reducing", "live", "entry", "stop", "target", "order", "alert", "last", "axis", "key",
-)  # fmt: skip
 
 
 def line_width(line: Line) -> int:
@@ -86,8 +82,6 @@ def _column_spans(before: Line, after: Line) -> list[tuple[int, int]] | None:
 class LineView(Widget):
     """A widget that shows lines and repaints what changed in them."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in STYLES}
-
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._lines: list[Line] = []
@@ -123,6 +117,10 @@ class LineView(Widget):
             for x, width in changed_spans(old, new):
                 yield Region(x, y, width, 1)
 
+    def keyed(self, text: str) -> str:
+        """Put the keys that are in force in the places of their actions' ids: `{flatten} flatten` is `f flatten`."""
+        return with_keys(text, app_of(self).chosen_keys if self.is_attached else {})
+
     def render(self) -> RenderResult:
         """Answer layout questions; painting goes through `render_line`."""
         return ""
@@ -144,11 +142,15 @@ class LineView(Widget):
     def _style(self, classes: str) -> Style:
         style = self._styles.get(classes)
         if style is None:
-            style = self.rich_style
+            style, app = self.rich_style, app_of(self)
             for name in classes.split():
-                style += self.get_component_rich_style(f"line--{name}", partial=True)
+                style += app.line_style(name)
             self._styles[classes] = style
         return style
+
+    def forget(self) -> None:
+        """Forget painted lines while nobody sees them."""
+        self._strips.clear()
 
     def notify_style_update(self) -> None:
         """Forget painted lines when the style sheet or the theme changes."""
@@ -176,7 +178,7 @@ def _escape(text: str) -> str:
 class Pane(LineView):
     """A framed line view: a title says what the box is, its corner what a key does there.
 
-    `{id}` in a corner stands for the key of that action, as the config has it.
+    `{id}` in either stands for the key of that action, as the config has it.
     """
 
     def __init__(self, title: str = "", corner: str = "", **options: Any) -> None:
@@ -191,10 +193,14 @@ class Pane(LineView):
             self._pane_title, self._pane_corner = title, corner
             self._frame()
 
+    def frame_anew(self) -> None:
+        """Name the keys of the keymap that is in force now."""
+        self._frame()
+        self.repaint()
+
     def _frame(self) -> None:
-        chosen = getattr(self.app, "chosen_keys", {}) if self.is_attached else {}
-        corner = with_keys(self._pane_corner, chosen)
-        self.border_title = framed_title(self._pane_title, corner, self.outer_size.width)
+        title, corner = self.keyed(self._pane_title), self.keyed(self._pane_corner)
+        self.border_title = framed_title(title, corner, self.outer_size.width)
 
     def on_resize(self) -> None:
         """Fit the title and the content to the new size."""
@@ -212,3 +218,7 @@ class Pane(LineView):
 
     def repaint(self) -> None:
         """Build the lines anew; a subclass says how."""
+
+
+class TabPane(Pane, can_focus=True):
+    """A pane without keys of its own that Tab can reach, so that it is seen where there is no room for it."""

@@ -1,8 +1,7 @@
 """Edit the watchlists: instruments in and out, up and down; lists made, renamed, deleted. Each edit is kept at once."""
 
-import time
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,6 +15,7 @@ from tui.actions import Kind, bindings, key_hints
 from tui.confirm import AskText, Confirm, Dialog, Modal
 from tui.finder import COLUMNS, Finder, found_row
 from tui.grid import Grid
+from tui.terminal import app_of
 from tui.views import in_order
 from tui.watchlists import ALL, WatchLists
 
@@ -71,8 +71,7 @@ class ListEditor(Modal[str]):
         self.grid.set_rows(type(row)(row.key, row.cells[1:], row.style, row.stale) for row in rows)
 
     def _say(self, words: str = "") -> None:
-        chosen: Any = getattr(self.app, "chosen_keys", {})
-        keys = key_hints(chosen, *(f"editor.{key}" for key in _KEYS))
+        keys = key_hints(app_of(self).chosen_keys, *(f"editor.{key}" for key in _KEYS))
         self.words.update(Content(f"{words}\n{keys} · Esc closes"))
 
     def _change(self, edit: w.Edit) -> bool:
@@ -163,8 +162,8 @@ class ListEditor(Modal[str]):
                 _ = self._change(lambda lists: w.delete(lists, name))
 
         lines = (f"{name} with {len(held)} instruments", "orders and positions stay as they are")
-        clock: Callable[[], float] = getattr(self.app, "_clock", time.monotonic)
-        _ = self.app.push_screen(Confirm("Delete this watchlist", lines, Kind.VIEW, clock=clock), answered)
+        app = app_of(self)
+        _ = app.push_screen(Confirm("Delete this watchlist", lines, Kind.VIEW, clock=app.clock), answered)
 
     def _editable(self) -> bool:
         """Tell whether the shown list can be changed, and say why where it cannot."""

@@ -1,7 +1,7 @@
 """The keys that change only what is shown: panes, help, palette, finder, zone, copy; and the lines that say things."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from core.config import TerminalSettings
@@ -28,7 +28,6 @@ class Looking(GuardedApp):
     here: DeckScreen
     """The screen that is shown, or that lies under a dialog."""
     wall: Callable[[], int]
-    chosen_keys: Mapping[str, Sequence[str]]
     armed = False
     layout_name: str
     settings: TerminalSettings
@@ -44,7 +43,7 @@ class Looking(GuardedApp):
     # -- words -----------------------------------------------------------------------------------------------
 
     def tell(self, words: str, style: str = "strong") -> None:
-        """Show a passing message in the bottom line."""
+        """Show a passing message in the bottom line; `{id}` in it stands for the key of that action."""
         if self.here.is_mounted:
             self.here.hints.say(words, style)
 
@@ -96,22 +95,6 @@ class Looking(GuardedApp):
             wall=self.wall,
         )
         _ = self.push_screen(finder, chosen)
-
-    def action_layout(self) -> None:
-        """Choose another layout."""
-        words = {"auto": "wide where there is room", "narrow": "a few panes, the others by Tab", "wide": "all panes"}
-        for name, own in self.settings.layouts.items():
-            columns = (own.left, own.middle, own.right)
-            words[name] = " | ".join(" ".join(column) for column in columns if column)
-        choices = [(k, f"{k:<16} {v}{'   now' if k == self.layout_name else ''}") for k, v in words.items()]
-
-        def chosen(name: str | None) -> None:
-            if name is not None:
-                self.layout_name = name
-                for screen in self.deck.values():
-                    screen.set_layout(name)
-
-        _ = self.push_screen(Choose("layout", choices), chosen)
 
     def action_zone(self) -> None:
         """Show times in UTC or in the local zone."""

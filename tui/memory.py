@@ -19,6 +19,7 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     watchlist: str = ""
     sort: str = ""
     """The column that the watchlist is sorted by, with a minus before it where downwards."""
+    keymap: str = ""
 
 
 def recall(path: Path | None) -> tuple[Memory, str]:

@@ -33,7 +33,7 @@ class PromotionKeys(AlertKeys):
         if self.arming.armed:
             self.confirm(make)
         else:
-            self.tell(f"not armed: A arms, then {then}", "warn")
+            self.tell(f"not armed: {{arm}} arms, then {then}", "warn")
 
     def _start(self) -> None:
         def answered(file: str | None) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.alerts import AlertRaised
+from core.domain.alerts import AlertRaised, AlertRuleRemoved, AlertRuleSet
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
 from core.domain.order import Order
 from tui.format import clock, number
 from tui.notices import notice_words
+from tui.trading import rule_words
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -61,6 +62,8 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.PeakRaised: lambda event: f"equity {number(event.equity)}",
     e.EquityNoted: lambda event: f"equity {number(event.equity)}, deepest drawdown of the hour {event.drawdown:.2%}",
     e.VenueReconciled: lambda event: f"our record and the venue's were compared, back to {clock(event.since)} UTC",
+    AlertRuleSet: lambda event: f"{event.rule.id}  {rule_words(event.rule)}",
+    AlertRuleRemoved: lambda event: f"{event.id} is taken away, or has spoken",
     AlertRaised: lambda event: f"alert {event.number}{f' ×{event.times}' if event.times > 1 else ''}: {event.text}",
     m.InstrumentDefined: lambda event: f"{event.instrument.id}",
 }

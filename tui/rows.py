@@ -25,6 +25,8 @@ class Column(msgspec.Struct, frozen=True, gc=False):
     flex: int = 0
     align: Align = "left"
     drop: int = 0
+    tail: bool = False
+    """What is too long keeps its end, as ids do that begin alike."""
 
 
 class Cell(msgspec.Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
-"""Run a terminal for a browser: `python -m tui.served SOCKET SETTINGS-JSON view|control`, started by `tradedeck web`.
+"""Run a terminal for a browser: `python -m tui.served SOCKET SETTINGS-JSON view|control CONFIG`.
 
-What is painted goes to the process that started this one, which hands it to the browser. It ends with that process.
+`tradedeck web` starts it. What is painted goes to the process that started this one, which hands it to the browser. It
+ends with that process.
 """
 
 import os
@@ -21,11 +22,12 @@ from tui.viewer import Viewer
 LOOK_S = 1.0
 
 
-def serve(socket: Path, settings: TerminalSettings, *, control: bool) -> int:
+def serve(socket: Path, settings: TerminalSettings, *, control: bool, config: Path | None = None) -> int:
     """Show the engine at `socket` to a browser until it leaves; return the exit code."""
     kind = TerminalApp if control else Viewer
     feed = Feed(socket, "browser", view_only=not control)
-    app = kind(socket, settings, feed=feed, view_only=not control, driver_class=WebDriver, colourless=False)
+    options = {"feed": feed, "config": config, "driver_class": WebDriver, "colourless": False}
+    app = kind(socket, settings, view_only=not control, **options)
     threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     result = app.run()
     code = app.return_code or 0
@@ -41,4 +43,4 @@ def leave_with(parent: int) -> None:
 
 if __name__ == "__main__":
     wanted = msgspec.json.decode(sys.argv[2], type=TerminalSettings)
-    sys.exit(serve(Path(sys.argv[1]), wanted, control=sys.argv[3] == "control"))
+    sys.exit(serve(Path(sys.argv[1]), wanted, control=sys.argv[3] == "control", config=Path(sys.argv[4])))

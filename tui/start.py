@@ -10,12 +10,19 @@ from core.errors import ConfigError
 _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 
 
-def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False, memory: Path | None = None) -> int:
+def attach(
+    socket: Path,
+    settings: TerminalSettings,
+    *,
+    view_only: bool = False,
+    memory: Path | None = None,
+    config: Path | None = None,
+) -> int:
     """Show the engine at `socket` until the reader leaves; return the exit code.
 
     Where no screen can be shown, or the settings cannot be used, say why on stderr and return 2. Textual is imported
     only when it is needed, after the wanted colours are set in its environment. ``memory`` is the file that says how
-    the last terminal was left.
+    the last terminal was left, ``config`` the one that the settings came from.
     """
     if settings.colours in _COLOUR_SYSTEMS:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
@@ -32,9 +39,9 @@ def attach(socket: Path, settings: TerminalSettings, *, view_only: bool = False,
 
     kind = Viewer if view_only else TerminalApp
     try:
-        app = kind(socket, settings, view_only=view_only, memory=memory)
+        app = kind(socket, settings, view_only=view_only, memory=memory, config=config)
     except ConfigError as error:
-        sys.stderr.write(f"tradedeck: config.toml [terminal] {error}\n")
+        sys.stderr.write(f"tradedeck: {error}\n")
         return 2
     result = app.run(mouse=settings.mouse)
     code = app.return_code or 0

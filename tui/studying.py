@@ -150,7 +150,7 @@ def config_row(config: s.Config, *, stale: bool, local: bool) -> Row:
             Cell(number(config.score), "", config.score),
             Cell(number(config.leverage, 1), "", config.leverage),
             config.margin_mode,
-            Cell(percent(config.max_position_size, 1), "", config.max_position_size),
+            Cell(size(config.max_position_size), "", config.max_position_size),
             Cell(clock(config.promoted_at, local=local, pattern=_DATE), "", config.promoted_at),
             config.promoted_by,
             Cell(f"{config.study} {config.trial}", "dim"),
@@ -173,6 +173,16 @@ def shown(value: s.Parameter | None) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def size(notional: float | None) -> str:
+    """Write the largest notional of a position, in its quote asset; without a bound there is none."""
+    return number(notional, 0) if notional else "none"
+
+
+def size_words(notional: float) -> str:
+    """Say how large a position may become."""
+    return f"positions up to {size(notional)}" if notional else "positions of any size"
+
+
 def facts(found: s.Config | s.TrialReport) -> Facts:
     """Say what a strategy would run by, or runs by."""
     leverage = found.leverage if isinstance(found, s.Config) else found.trial.leverage
@@ -180,7 +190,7 @@ def facts(found: s.Config | s.TrialReport) -> Facts:
         **{name: shown(value) for name, value in found.parameters.items()},
         "leverage": shown(leverage),
         "margin": found.margin_mode or NOTHING,
-        "max size": percent(found.max_position_size, 1),
+        "max size": size(found.max_position_size),
         "instruments": " ".join(symbol(id_) for id_ in found.instruments) or NOTHING,
     }
 

@@ -11,10 +11,11 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from queue import Queue
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import RenderableType
 from rich.segment import Segment
@@ -24,9 +25,11 @@ from textual._compositor import ChopsUpdate
 from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.color import Color
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.style import Style as VisualStyle
+from textual.widget import Widget
 from textual.widgets import Input
 
 from tui.driver import ExactUpdate, LeanDriver
@@ -62,6 +65,26 @@ class NoColourFilter(LineFilter):
         return [Segment(text, style and _without_colour(style), control) for text, style, control in segments]
 
 
+def forget_painted(screen: Screen[Any]) -> None:
+    """Let the painted lines of a screen that is hidden go; it is painted anew when it is shown again."""
+    for widget in screen.walk_children(Widget):
+        widget._styles_cache.clear()
+
+
+LINE_STYLES = (
+    "gain", "loss", "bid", "ask", "mine", "stale", "dim", "head", "cursor", "strong", "warn", "ok", "bad",
+    "armed", "halted", "reducing", "live", "entry", "stop", "target", "order", "alert", "last", "axis", "key",
+)  # fmt: skip
+"""The styles of runs of text; their colours stand in the style sheet."""
+
+
+def app_of(node: DOMNode) -> "GuardedApp":
+    """Give the app that a widget or a screen belongs to."""
+    app = node.app
+    assert isinstance(app, GuardedApp)
+    return app
+
+
 class GuardedApp(App[int]):
     """An app that survives an unread terminal and leaves when its terminal is gone.
 
@@ -71,8 +94,21 @@ class GuardedApp(App[int]):
     """
 
     ENABLE_COMMAND_PALETTE = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"line--{name}" for name in LINE_STYLES}
+    """Held here for all lines: each widget that holds them itself builds a node of five kilobytes for each of them."""
 
-    def __init__(self, *, colourless: bool | None = None, **options: Any) -> None:
+    chosen_keys: Mapping[str, Sequence[str]] = {}
+    """The keys of each action as they are in force; empty where they are the table's own."""
+
+    def __init__(
+        self,
+        *,
+        colourless: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
+    ) -> None:
+        self.clock = clock
+        """Tells the seconds that latches, arming and questions go by."""
         asked = "NO_COLOR" in os.environ  # Textual takes it out of the environment
         super().__init__(**({"driver_class": LeanDriver} | options))
         self.colourless = asked if colourless is None else colourless
@@ -115,6 +151,10 @@ class GuardedApp(App[int]):
         filters = super().get_line_filters()
         return [*filters, NoColourFilter()] if self.colourless else filters
 
+    def line_style(self, name: str) -> Style:
+        """Give what a style class of a line adds to the widget's own style."""
+        return self.get_component_styles(f"line--{name}").partial_rich_style
+
     # -- keys ------------------------------------------------------------------------------------------------
 
     async def on_event(self, event: events.Event) -> None:
@@ -122,8 +162,12 @@ class GuardedApp(App[int]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             refused = self._burst.refuses(event.time)
             if refused and not isinstance(self.focused, Input):
+                self.burst_refused(self._burst.began)
                 return
         await super().on_event(event)
+
+    def burst_refused(self, began: float) -> None:
+        """Take note of a burst whose first key came at ``began`` and was let through, as the few after it."""
 
     def action_help_quit(self) -> None:
         """Say how to leave, where Ctrl+C would otherwise do nothing visible."""

@@ -20,13 +20,15 @@ ORIGIN = "terminal"
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a key would send: a title, the lines of the dialog, the commands, and the targets that become busy."""
+    """What a key would send: a title, the lines of the dialog, the commands, and the target that becomes busy."""
 
     title: str
     lines: tuple[str, ...]
     commands: tuple[Command, ...]
     kind: Kind = Kind.REDUCES
     target: str = ""
+    closes: tuple[InstrumentId, ...] = ()
+    """The instruments that are flat once it is carried out."""
 
 
 class Nothing(Exception):
@@ -34,7 +36,7 @@ class Nothing(Exception):
 
 
 def _words(state: State, records: Sequence[OrderRecord]) -> tuple[str, ...]:
-    return tuple(order_words(record, state.markets.get(record.order.instrument)) for record in records)
+    return tuple(order_words(record, state.markets.get(record.order.instrument), state.brackets) for record in records)
 
 
 def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:
@@ -45,7 +47,9 @@ def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:
     """
     records = [state.blotter.open[id_] for id_ in ids if id_ in state.blotter.open]
     if not records:
-        raise Nothing("no open order is chosen: Tab goes to the orders, or put the ladder's cursor on one of yours")
+        raise Nothing(
+            "no open order is chosen: {focus.next} goes to the orders, or put the ladder's cursor on one of yours"
+        )
     commands = tuple(c.CancelOrder(record.order.client_order_id, ORIGIN) for record in records)
     title = "Cancel this order" if len(records) == 1 else f"Cancel these {len(records)} orders"
     return Plan(title, _words(state, records), commands, target="cancel " + " ".join(ids))
@@ -61,7 +65,7 @@ def cancel_all(state: State, instrument: InstrumentId | None) -> Plan:
     where = "anywhere" if instrument is None else f"in {symbol_of(instrument)}"
     if not records:
         raise Nothing(f"no open orders {where}")
-    title = f"Cancel all {len(records)} orders {where}"
+    title = f"Cancel {'the one order' if len(records) == 1 else f'all {len(records)} orders'} {where}"
     return Plan(title, _words(state, records), (c.CancelAll(instrument, ORIGIN),), target=f"cancel {instrument}")
 
 
@@ -75,9 +79,10 @@ def flatten(state: State, instrument: InstrumentId | None) -> Plan:
     if instrument is not None:
         market = state.markets.get(instrument)
         held &= {market.instrument.holding} if market is not None else set()
-    lines = []
+    lines, closes = [], set[InstrumentId]()
     for position, market in open_positions(state):
         if position.instrument in held:
+            closes.add(market.instrument.id)
             lines.append(
                 f"{'SELL' if position.quantity > 0 else 'BUY'} "
                 f"{number(abs(position.quantity), market.instrument.size_precision)} "
@@ -89,7 +94,9 @@ def flatten(state: State, instrument: InstrumentId | None) -> Plan:
     where = "everything" if instrument is None else symbol_of(instrument)
     if not lines:
         raise Nothing(f"{'nothing is open' if instrument is None else where + ' is flat and has no orders'}")
-    return Plan(f"Flatten {where}", tuple(lines), (c.Flatten(instrument, ORIGIN),), target=f"flatten {instrument}")
+    closes |= {record.order.instrument for record in records}
+    commands, target = (c.Flatten(instrument, ORIGIN),), f"flatten {instrument}"
+    return Plan(f"Flatten {where}", tuple(lines), commands, target=target, closes=tuple(sorted(closes)))
 
 
 def halt(state: State) -> Plan:
@@ -99,7 +106,7 @@ def halt(state: State) -> Plan:
         Nothing: trading is halted already.
     """
     if state.trading_state is TradingState.HALTED:
-        raise Nothing("trading is halted already; resume by typing RESUME (U)")
+        raise Nothing("trading is halted already; resume by typing RESUME ({resume})")
     held = [
         f"{signed(position.quantity, market.instrument.size_precision)} {symbol_of(market.instrument.id)} stays open"
         for position, market in open_positions(state)
@@ -159,7 +166,7 @@ def move_orders(state: State, instrument: InstrumentId, sources: Collection[floa
 
 def orders_at(state: State, instrument: InstrumentId, prices: Collection[float]) -> list[OrderRecord]:
     """List the own orders that wait at some prices."""
-    waiting = ((record, order_price(record)) for record in state.blotter.of(instrument))
+    waiting = ((record, order_price(record, state.brackets)) for record in state.blotter.of(instrument))
     return [record for record, price in waiting if price is not None and float(price) in prices]
 
 
@@ -206,6 +213,6 @@ def remove_alert(state: State, rule_id: str) -> Plan:
     """
     rule = state.alerts.rules.get(rule_id)
     if rule is None:
-        raise Nothing("no rule is chosen: Tab goes to the rules")
+        raise Nothing("no rule is chosen: {focus.next} goes to the rules")
     lines = (f"{rule.id}  {rule_words(rule)}", *((rule.note,) if rule.note else ()))
     return Plan("Remove this alert rule", lines, (RemoveAlert(rule.id, ORIGIN),), Kind.SAFE, f"rule {rule.id}")

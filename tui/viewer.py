@@ -12,18 +12,20 @@ from textual.events import Resize
 from core import protocol as p
 from core.config import TerminalSettings
 from core.domain.alerts import Severity
-from tui.actions import Kind, bindings, keymap, rebind
+from tui import keymaps
+from tui.actions import Kind, bindings, keymap
+from tui.choosing import Choosing
 from tui.confirm import Confirm
 from tui.feed import LINK, ORDERS, Feed
 from tui.fit import too_small, whereabouts
-from tui.looking import Looking
+from tui.footprint import Footprint
 from tui.memory import Memory, keep, recall
-from tui.screens.base import LAYOUTS, DeckScreen
+from tui.screens.base import DeckScreen
 from tui.screens.deck import DECK
 from tui.screens.depth import DepthScreen
 from tui.screens.help import SmallScreen
 from tui.screens.trade import wanted_of
-from tui.theme import COLOURLESS, load_theme, load_themes, theme_id
+from tui.theme import load_theme, load_themes
 from tui.views import open_positions
 from tui.watchlists import ALL, FILE_NAME, WatchLists
 from tui.widgets.alerts import gravest
@@ -34,7 +36,7 @@ HEADER_S = 1.0
 """The clock's step; what has happened is shown at once."""
 
 
-class Viewer(Looking):
+class Viewer(Choosing):
     """One view of one engine; it may freeze, be killed or lose its link, and the engine does not notice."""
 
     CSS_PATH = "app.tcss"
@@ -46,18 +48,21 @@ class Viewer(Looking):
         view_only = bool(options.pop("view_only", False))
         colourless = options.pop("colourless", None)
         memory: Path | None = options.pop("memory", None)
+        self.config_file = options.pop("config", None)
+        keymaps.check(self.settings, self.config_file)
         feed: Feed | None = options.pop("feed", None)
         self.wall: Callable[[], int] = options.pop("wall", time.time_ns)
-        self._clock: Callable[[], float] = options.pop("clock", time.monotonic)
         super().__init__(colourless=True if self.settings.colours == "none" else colourless, **options)
         self.feed = feed or Feed(socket, whereabouts(), view_only=view_only)
         self.armed = False
-        self.chosen_keys = rebind(self.settings.keys)
         self._memory_file: Path | None = memory
         self._memory, self._forgotten = recall(memory)
         zone = self._memory.local_time
-        known = self._memory.layout in (*LAYOUTS, *self.settings.layouts)
+        known = self._memory.layout in self.layouts_known()
         self.layout_name = self._memory.layout if known else self.settings.layout
+        known = self._memory.keymap in keymaps.names_of(self.settings)
+        self.keymap_name = self._memory.keymap if known else self.settings.keymap
+        self.chosen_keys = keymaps.keys_of(self.settings, self.keymap_name)
         options_ = {
             "layout": self.layout_name,
             "local_time": self.settings.local_time if zone is None else zone,
@@ -67,11 +72,10 @@ class Viewer(Looking):
         lists = WatchLists(None if memory is None else memory.with_name(FILE_NAME))
         self.trade.watch_list.lists = lists
         self.trade.layouts = self.settings.layouts
-        for screen in self.deck.values():
-            screen.chosen_keys = self.chosen_keys
         self.trade.wanted, self.trade.interval = wanted_of(self._memory)
         self.here = self.deck.get(self._memory.screen, self.trade)
         """The screen that is shown, or that lies under a dialog."""
+        self.footprint = Footprint(self.clock)
         self._header_at = 0.0
         self._feed_task: asyncio.Task[None] | None = None
 
@@ -86,9 +90,8 @@ class Viewer(Looking):
         super().on_mount()
         for theme in load_themes():
             self.register_theme(theme)
-        sixteen = self.colourless or self.settings.slow_link or self.settings.colours == "16"
-        self.theme = theme_id(COLOURLESS if sixteen else self.settings.theme)
-        self.set_keymap(keymap(self.settings.keys))
+        self.use_theme()
+        self.set_keymap(keymap(self.chosen_keys))
         self.feed.on_up, self.feed.on_down, self.feed.on_control = self.link_up, self.link_down, self.on_control
         self._feed_task = asyncio.get_running_loop().create_task(self.feed.run())
         for name, screen in self.deck.items():
@@ -98,6 +101,8 @@ class Viewer(Looking):
         words = "; ".join(filter(None, (self._forgotten, self.trade.watch_list.lists.trouble)))
         if words:
             self.call_after_refresh(self.tell, words, "warn")
+        self.footprint.active = not self.is_headless
+        self.call_after_refresh(self.footprint.settle)
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 
     async def on_unmount(self) -> None:
@@ -133,7 +138,7 @@ class Viewer(Looking):
 
     def action_help_quit(self) -> None:
         """Say how to leave."""
-        self.tell("q then y leaves the view; the engine keeps running")
+        self.tell("{leave} then y leaves the view; the engine keeps running")
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -146,6 +151,12 @@ class Viewer(Looking):
             self.bell()
         if alarm is not None and alarm.severity is Severity.CRITICAL:
             self.tell(f"!! {alarm.text}", "bad")
+        if self.footprint.forgets():
+            self.here.forget()
+        if self.screen_stack[-1:] == [self.here]:
+            _ = self.footprint.tidy()
+        else:  # a dialog, which will have been closed when it is looked at again
+            self.footprint.litter()
         dirty = self.feed.take_dirty()
         self.here.refresh_from(dirty)
         news = dirty.everything or dirty.topics & {ORDERS, LINK}
@@ -164,6 +175,7 @@ class Viewer(Looking):
             self.here.local_time,
             "" if trade.watch_list.list_name == ALL else trade.watch_list.list_name,
             trade.watch_list.sorted_by,
+            "" if self.keymap_name == self.settings.keymap else self.keymap_name,
         )
         if now != self._memory:
             self._memory = now
@@ -179,16 +191,19 @@ class Viewer(Looking):
         if wanted is self.here:
             wanted.zoom(None)
             return
-        self.here = wanted
+        left, self.here, new = self.here, wanted, not wanted.is_mounted
         _ = self.switch_screen(name)
         self.call_after_refresh(self.draw_header)
+        if new:
+            self.call_after_refresh(self.footprint.settle)
+        left.forget()
 
     def action_depth(self) -> None:
         """Show the depth of the book of the instrument under the cursor."""
         if self.here is not self.trade and self.here.instrument is not None:
             self.trade.choose(self.here.instrument)
         if self.trade.instrument is None:
-            self.tell("no instrument is chosen: i finds one", "warn")
+            self.tell("no instrument is chosen: {find} finds one", "warn")
         else:
             _ = self.push_screen(DepthScreen(lambda: self.trade.market, self.wall))
 
@@ -202,7 +217,7 @@ class Viewer(Looking):
             if yes:
                 self.exit(0)
 
-        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW, clock=self._clock), answered)
+        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW, clock=self.clock), answered)
 
     def on_deck_screen_in_depth(self, event: DeckScreen.InDepth) -> None:
         """Show a chosen instrument in depth, on the trade screen."""

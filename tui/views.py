@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from core.brackets import Brackets
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.order import OrderRecord, OrderStatus, OrderType
@@ -39,7 +40,7 @@ POSITION_COLUMNS = (
     Column("age", "age", 4, align="right", drop=6),
 )
 ORDER_COLUMNS = (
-    Column("id", "id", 9, best=11, drop=3),
+    Column("id", "id", 9, best=11, drop=3, tail=True),
     Column("instrument", "instrument", 10, best=11),
     Column("side", "side", 4),
     Column("type", "type", 6, best=11, drop=1),
@@ -50,6 +51,11 @@ ORDER_COLUMNS = (
     Column("venue", "venue", 12, best=15, drop=5),
     Column("age", "age", 4, align="right", drop=4),
 )
+
+
+STOPS = (OrderType.STOP, OrderType.TRAILING_STOP)
+SHORT_TYPES = {OrderType.STOP_LIMIT: "STOP L", OrderType.TRAILING_STOP: "TRAIL", OrderType.TAKE_PROFIT: "TAKE P"}
+"""How types are written in a column: cut to its width, two of them would read like others."""
 
 
 def in_order(markets: Markets) -> list[Market]:
@@ -149,15 +155,23 @@ def position_row(state: State, position: Position, market: Market, now: int) -> 
     )
 
 
-def order_price(record: OrderRecord) -> Decimal | None:
-    """Give the price that an order waits at: its limit, or its trigger."""
+def order_price(record: OrderRecord, brackets: Brackets) -> Decimal | None:
+    """Give the price that an order waits at: its limit, its trigger, or how far its bracket's stop has come."""
     order = record.order
     if order.type in (OrderType.LIMIT, OrderType.STOP_LIMIT):
         return order.price
+    bracket = brackets.find(order.parent) if order.parent and order.type in STOPS else None
+    if bracket is not None and bracket.stop is not None:
+        return bracket.stop.price  # wherever it trails
     return record.trigger_now if record.trigger_now is not None else order.trigger
 
 
-def order_row(record: OrderRecord, market: Market | None, now: int) -> Row:
+def _price_text(record: OrderRecord, brackets: Brackets, decimals: int) -> str:
+    price, trail = order_price(record, brackets), record.order.trail
+    return f"Δ {number(trail, decimals)}" if price is None and trail is not None else number(price, decimals)
+
+
+def order_row(record: OrderRecord, market: Market | None, brackets: Brackets, now: int) -> Row:
     """Build the row of one order."""
     order = record.order
     prices = market.instrument.price_precision if market else 2
@@ -169,10 +183,10 @@ def order_row(record: OrderRecord, market: Market | None, now: int) -> Row:
             order.client_order_id,
             symbol_of(order.instrument),
             Cell(order.side.value, "bid" if order.side.sign > 0 else "ask"),
-            order.type.value,
+            SHORT_TYPES.get(order.type, order.type.value),
             number(order.quantity, sizes),
             number(record.filled, sizes) if record.filled else "0",
-            number(order_price(record), prices),
+            _price_text(record, brackets, prices),
             Cell(record.status.value, style),
             record.venue,
             age((now - record.created) / 1e9),
@@ -180,13 +194,15 @@ def order_row(record: OrderRecord, market: Market | None, now: int) -> Row:
     )
 
 
-def order_words(record: OrderRecord, market: Market | None) -> str:
+def order_words(record: OrderRecord, market: Market | None, brackets: Brackets) -> str:
     """Write an order in one line, as it would be sent or cancelled."""
     order = record.order
     prices = market.instrument.price_precision if market else 2
     sizes = market.instrument.size_precision if market else 3
-    price = order_price(record)
+    price = order_price(record, brackets)
     at = f" at {number(price, prices)}" if price is not None else ""
+    if price is None and order.trail is not None:
+        at = f" behind by {number(order.trail, prices)}"
     left = f" ({number(record.remaining, sizes)} left)" if record.filled else ""
     flags = "  reduce-only" if order.reduce_only else ""
     return (
@@ -204,13 +220,10 @@ def protective(state: State, instrument: InstrumentId) -> tuple[list[Exit], list
     stops: list[Exit] = []
     targets: list[Exit] = []
     for record in state.blotter.of(instrument):
-        price = order_price(record)
+        price = order_price(record, state.brackets)
         if not record.order.reduce_only or price is None:
             continue
-        stop = record.order.type in (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
-        bracket = state.brackets.find(record.order.parent) if record.order.parent else None
-        if stop and bracket is not None and bracket.stop is not None:
-            price = bracket.stop.price  # how far a trailing stop has come, wherever it trails
+        stop = record.order.type is OrderType.STOP_LIMIT or record.order.type in STOPS
         (stops if stop else targets).append((price, record.remaining))
     for one in state.brackets.of(instrument):
         targets += one.waiting()
@@ -275,7 +288,7 @@ def ladder_view(state: State, market: Market, now: int) -> LadderView:
         asks = ((market.ask, market.ask_size),)
     own: dict[float, float] = {}
     for record in state.blotter.of(market.instrument.id):
-        price = order_price(record)
+        price = order_price(record, state.brackets)
         if price is not None:
             own[float(price)] = own.get(float(price), 0.0) + float(record.remaining) * record.order.side.sign
     instrument = market.instrument
@@ -300,7 +313,7 @@ def chart_of(state: State, market: Market, interval: m.Interval, fills: Iterable
     marks += [Mark(float(price), f"stop{_part(quantity, held)}", "stop") for price, quantity in stops]
     marks += [Mark(float(price), f"target{_part(quantity, held)}", "target") for price, quantity in targets]
     for record in state.blotter.of(instrument.id):
-        price = order_price(record)
+        price = order_price(record, state.brackets)
         if price is not None and not record.order.reduce_only:
             words = f"{record.order.side.value.lower()} {number(record.remaining, instrument.size_precision)}"
             marks.append(Mark(float(price), words, "order"))

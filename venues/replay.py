@@ -9,13 +9,15 @@ from typing import Any, Protocol
 from core.clock import ManualClock
 from core.domain.approval import Approved
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
+from core.domain.events import VenueReconciled
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId
 from core.domain.instrument import Instrument
 from core.domain.market import Bar, Feed, FeedReport, Health, InstrumentDefined, Interval, Timer, VenueStatus
 from core.domain.message import Command, Event, Message, Nanoseconds
 from core.errors import DomainError
+from core.outbox import Confirm
 from core.ports import Clock, Emit
-from core.reconcile import reconcile
+from core.reconcile import reconcile, reported
 from core.state import State
 from venues.matching.matching import Matching
 from venues.matching.settings import SECOND, MatchingSettings
@@ -249,6 +251,14 @@ class ReplayDriver:
         for effect in effects:
             if type(effect) is Approved:
                 self._send(effect.command, ts)
+            elif type(effect) is Confirm:
+                self._confirm(effect.venue, ts)
+
+    def _confirm(self, venue: VenueId, ts: Nanoseconds) -> None:
+        """Let a venue say what it holds: an exit of the guardian's ends with nothing less."""
+        snapshot = self.matchings[venue].snapshot(ts)
+        flat = reported(self.engine.state, snapshot)
+        self._events.append(VenueReconciled(venue, snapshot.ts_exchange, ts, ts, flat))
 
     def _send(self, command: Command, ts: Nanoseconds) -> None:
         if type(command) is SubmitOrder:

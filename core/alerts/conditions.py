@@ -65,6 +65,8 @@ class Conditions:
             yield from self._unvalued(state, int(settings.feed_after_s * SECOND_NS), now)
         yield from _differences(state)
         yield from _targets(state)
+        if state.studies.trouble:
+            yield Finding("configs", AlertKind.STORE, _WARNING, f"promotions: {state.studies.trouble}", lasts=True)
         yield from _sentinel(state, now)
         yield from self._losses(state, settings, is_on)
         if settings.limit_used_frac:

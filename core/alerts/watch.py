@@ -24,7 +24,7 @@ _AT_ONCE = frozenset({a.AlertKind.STORE, a.AlertKind.FEED, a.AlertKind.SENTINEL}
 """Kinds that need no second look: feeds have been given their time already."""
 _VALUED = frozenset({a.AlertKind.PROFIT, a.AlertKind.DRAWDOWN, a.AlertKind.LIMIT})
 """Kinds that nothing can be said of while the account cannot be valued."""
-_BY_EVENT = frozenset({a.AlertKind.STATE, a.AlertKind.EXIT})
+_BY_EVENT = frozenset({a.AlertKind.STATE, a.AlertKind.EXIT, a.AlertKind.STRATEGY})
 """Kinds that an event clears, and no look."""
 
 

@@ -1,17 +1,20 @@
 """Which effects are worth an alert by themselves, and in which words."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from core.config import AlertSettings
+from core.domain import configs as d
 from core.domain import events as e
 from core.domain import watch as w
 from core.domain.alerts import AlertKind, Severity
 from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
+from core.domain.studies import ConfigStatus
 from core.exiting import GUARDIAN
 from core.state import State
 
@@ -128,6 +131,41 @@ def _settings(_: State, event: e.GuardianSettingsChanged) -> Finding | None:
     return Finding("loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)}")
 
 
+def _refused(_: State, event: d.ConfigRefused) -> Finding:
+    text = f"{event.strategy_id} v{event.version} is not run: {event.reason}"
+    return Finding(f"config:{event.strategy_id}", AlertKind.STRATEGY, _WARNING, text)
+
+
+def _adopted(_: State, event: d.ConfigAdopted) -> Finding:
+    config = event.config
+    what = (
+        "is being ended"
+        if config.status is ConfigStatus.HISTORY
+        else f"runs {joined(map(symbol_of, config.instruments))}"
+    )
+    return Finding(f"config:{config.strategy_id}", AlertKind.STRATEGY, _INFO, f"{config.key} {what}")
+
+
+def _waits(_: State, event: d.ConfigWaits) -> Finding:
+    text = f"{event.config.key} waits: {event.reason}"
+    return Finding(f"config:{event.config.strategy_id}", AlertKind.STRATEGY, _INFO, text)
+
+
+def _noted(_: State, event: d.StrategyNoted) -> Finding:
+    text = f"{event.strategy_id} {symbol_of(event.instrument)}: {event.text}"
+    key = f"strategy:{event.instrument}"
+    return Finding(key, AlertKind.STRATEGY, _WARNING, text, event.instrument, lasts=True, over=not event.text)
+
+
+def _compared(bound: float, _: State, event: d.StrategyCompared) -> Finding:
+    """Tell that a strategy's result is further from its study's than the bound, until it is not."""
+    seen = f"{event.profit_bps:+.1f} bps of its capital from its study's rule"
+    trades = f"{event.matched} trades alike, {event.missed} missed, {event.extra} extra"
+    text = f"{event.strategy_id} {symbol_of(event.instrument)} is {seen} (bound {bound:g}): {trades}"
+    key, over = f"diverged:{event.instrument}", abs(event.profit_bps) <= bound
+    return Finding(key, AlertKind.STRATEGY, _WARNING, text, event.instrument, lasts=True, over=over)
+
+
 ALWAYS: dict[type[Message], Describe] = {
     e.TradingStateChanged: _trading_state,
     e.PositionLiquidated: _liquidated,
@@ -138,6 +176,10 @@ ALWAYS: dict[type[Message], Describe] = {
     w.GuardianActed: _acted,
     w.ProtectionChanged: _protection,
     e.GuardianSettingsChanged: _settings,
+    d.ConfigAdopted: _adopted,
+    d.ConfigWaits: _waits,
+    d.ConfigRefused: _refused,
+    d.StrategyNoted: _noted,
 }
 """What nobody switches off; muting is for those who must."""
 
@@ -149,6 +191,8 @@ def chosen(settings: AlertSettings) -> dict[type[Message], Describe]:
         found[e.OrderFilled] = _filled
     if settings.refusals:
         found |= {e.OrderDenied: _denied, e.OrderRejected: _rejected}
+    if settings.divergence_bps:
+        found[d.StrategyCompared] = partial(_compared, settings.divergence_bps)
     return found
 
 

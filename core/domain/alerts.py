@@ -28,6 +28,8 @@ class AlertKind(StrEnum):
     DELIVERY = "delivery"
     """An alert could not be handed to a target outside."""
     SENTINEL = "sentinel"
+    STRATEGY = "strategy"
+    """A config was refused, a strategy cannot trade, or it trades otherwise than its study would."""
 
 
 class Severity(IntEnum):

@@ -88,6 +88,19 @@ class AdoptOrder(Command, frozen=True):
     ts: Nanoseconds = 0
 
 
+class DeclareFlat(Command, frozen=True):
+    """Say that a venue holds nothing of an instrument, which it does not say by itself; ``word`` must be FLAT.
+
+    Our record's position there ends, and so does what is being closed.
+    """
+
+    instrument: InstrumentId
+    word: str = ""
+    who: str = ""
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 

@@ -153,6 +153,7 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     leverage: float
     margin_mode: str
     max_position_size: float
+    """The largest notional of a position, in its quote asset; 0 is none."""
     score: float | None
     study: str
     trial: int
@@ -248,8 +249,15 @@ class StudyChanged(Data, frozen=True):
     ts: Nanoseconds
 
 
+class ConfigsStatus(Data, frozen=True):
+    """Whether the engine hears of promotions: ``trouble`` says why not and what strategies run by; empty is well."""
+
+    trouble: str
+    ts: Nanoseconds
+
+
 class ConfigChanged(Data, frozen=True):
-    """How one version of a strategy's config stands now. An active one makes the one before it history."""
+    """How one version of a strategy's config stands now. A newer one makes the one that was active history."""
 
     config: Config
     ts: Nanoseconds

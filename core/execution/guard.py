@@ -245,11 +245,11 @@ class Guard:
     # --- a human lets it go on --------------------------------------------------------------------------------------
 
     def resumed(self, who: str) -> None:
-        """Count losses from here where a rule of the account would halt again at once: the human has accepted them."""
+        """Count losses from here where a rule of the account has halted, or would at once: the human accepts them."""
         state = self.state
         scene = self.watch.revalue(state)
         breached = any(rule.judge(scene) is not None for rule in self.watch.account)
-        if scene.blind or not (breached or state.watched.step):
+        if scene.blind or not (breached or state.watched.step or state.watched.halted):
             return
         equity = Decimal(repr(round(state.equity, 8)))
         self._outbox.record(w.LossAccepted(equity, who, state.now))

@@ -22,7 +22,9 @@ MS = 1_000_000
 RETRY_NS: Boottime = 500 * MS
 """The least time between two exits of one instrument: the answer to the first is in the next snapshot."""
 CONFIRM_NS: Boottime = 500 * MS
-"""Flat is believed when it was seen twice, this far apart: a request of the dead engine may still be on its way."""
+"""Flat is believed when a venue said so twice, this far apart: a request of the dead engine may still be on its way."""
+FRESH_NS: Boottime = 10_000 * MS
+"""How old a venue's second word may be when the last one is heard: slow ones do not answer every look."""
 SLIP = Decimal("0.005")
 """How far beyond the touch the first exit may trade."""
 ORIGIN = "sentinel"
@@ -49,14 +51,15 @@ class Closer:
         self._last: dict[str, Boottime] = {}
         """When an instrument's last exit or an order's last cancel left."""
         self._tries: dict[InstrumentId, int] = {}
-        self._flat_since: Boottime = 0
+        self._flat: dict[VenueId, tuple[Boottime, Boottime]] = {}
+        """When a venue said first and last that nothing is held or open there; silence is no word, either way."""
         self._began = 0
         self.flat = False
         """Nothing is held or open, confirmed."""
 
     def begin(self) -> None:
         """Close anew: what was seen before counts no more, and ids go on."""
-        self._last, self._tries, self._flat_since, self.flat = {}, {}, 0, False
+        self._last, self._tries, self._flat, self.flat = {}, {}, {}, False
         self._began = self._sequence
 
     @property
@@ -69,11 +72,10 @@ class Closer:
     ) -> list[Send]:
         """Return what brings the accounts closer to flat; quotes are (bid, ask)."""
         sends: list[Send] = []
-        clean = bool(accounts)
         for account in accounts:
             if account.snapshot is None:
-                clean = False
                 continue
+            clean = True
             listed = {item.id: item for item in account.instruments}
             for report in account.snapshot.open_orders:
                 id_ = report.client_order_id
@@ -85,7 +87,9 @@ class Closer:
                 clean = False
                 if self._may(instrument.id, now):
                     sends.append((account.venue, self._exit(instrument, quantity, quotes.get(instrument.id))))
-        self._judge(now, clean=clean)
+            self._judge(account.venue, now, clean=clean)
+        if accounts and not self.flat:
+            self.flat = all(self._is_flat(account.venue, now) for account in accounts)
         return sends
 
     def _may(self, key: str, now: Boottime) -> bool:
@@ -94,12 +98,16 @@ class Closer:
         self._last[key] = now
         return True
 
-    def _judge(self, now: Boottime, *, clean: bool) -> None:
-        if not clean:
-            self._flat_since = 0
-        elif not self._flat_since:
-            self._flat_since = now
-        self.flat = bool(self._flat_since) and now - self._flat_since >= CONFIRM_NS
+    def _judge(self, venue: VenueId, now: Boottime, *, clean: bool) -> None:
+        if clean:
+            self._flat[venue] = self._flat.get(venue, (now, now))[0], now
+        else:
+            self._flat.pop(venue, None)
+            self.flat = False
+
+    def _is_flat(self, venue: VenueId, now: Boottime) -> bool:
+        first, last = self._flat.get(venue, (now, now))
+        return last - first >= CONFIRM_NS and now - last <= FRESH_NS
 
     def _exit(
         self, instrument: Instrument, quantity: Decimal, touch: tuple[float, float] | None

@@ -87,13 +87,16 @@ def boottime() -> Boottime:
 class Pulse:
     """Map the page of one home. The engine writes its own words, the sentinel the others and the lease."""
 
-    def __init__(self, path: Path, owner: Path | None = None) -> None:
+    def __init__(self, path: Path, owner: Path | None = None, pid: int = 0) -> None:
         """Open the page, and make it where there is none; it says whose home it belongs to.
+
+        ``pid``: who beats on it, by default this process.
 
         Raises:
             StoreError: if it cannot be used, or is somebody else's.
         """
         self.path = path
+        self.pid = pid or os.getpid()
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -119,7 +122,7 @@ class Pulse:
     def begin(self, run: int = 0) -> None:
         """Say that an engine starts; its first beat follows when it serves."""
         words, now = self._words, boottime()
-        words[_PID], words[_RUN], words[_RECONCILED] = os.getpid(), run, 0
+        words[_PID], words[_RUN], words[_RECONCILED] = self.pid, run, 0
         words[_STAMP] = words[_LOOKED] = now
         words[_PHASE] = EnginePhase.STARTING
 
@@ -156,7 +159,7 @@ class Pulse:
         held = self._map[_TEXT_AT : _TEXT_AT + len(text) + 1]
         if held != text + b"\0":
             self._map[_TEXT_AT : _TEXT_AT + len(text) + 1] = text + b"\0"
-        words[_SENTINEL_PID], words[_SENTINEL_STAMP] = os.getpid(), boottime()
+        words[_SENTINEL_PID], words[_SENTINEL_STAMP] = self.pid, boottime()
         words[_SENTINEL_PHASE] = phase
 
     def take(self) -> None:

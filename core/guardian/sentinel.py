@@ -52,9 +52,19 @@ class Sentinel:
     """Decide, once a look. ``phase`` is where it stands, ``did`` what it did last, in words."""
 
     def __init__(
-        self, silent_ns: Boottime, grace_ns: Boottime, *, armed: bool = False, held: bool = False, closing: bool = False
+        self,
+        silent_ns: Boottime,
+        grace_ns: Boottime,
+        *,
+        armed: bool = False,
+        held: bool = False,
+        closing: bool = False,
+        unsure: bool = False,
     ) -> None:
-        """Begin where an earlier sentinel of this home stopped: armed, holding the lease, in the middle of closing."""
+        """Begin where an earlier sentinel of this home stopped: armed, holding the lease, in the middle of closing.
+
+        ``unsure``: whether an engine is missed is not known; the lease is held, and nothing closed before one was seen.
+        """
         self.silent_ns, self.grace_ns = silent_ns, grace_ns
         self.did = ""
         self.phase = Phase.IDLE
@@ -62,6 +72,7 @@ class Sentinel:
             self.phase = Phase.FLATTENING if closing else Phase.AWAITING
         elif armed:
             self.phase = Phase.WATCHING
+        self._unsure = unsure
         self._since: Boottime = 0
         """When the present phase began."""
         self._restarted: Boottime = 0
@@ -125,6 +136,8 @@ class Sentinel:
     def _await(self, seen: Seen, now: Boottime) -> list[Act]:
         if self._ready(seen, now):
             return self._release(now, "the restarted engine has reconciled")
+        if self._unsure:
+            self._unsure, self._since = not seen.alive, now
         if now - self._since < self.grace_ns:
             return []
         return self._begin_closing(now, f"the restarted engine has not reconciled within {self.grace_ns / S:g} s")

@@ -51,6 +51,19 @@ class Follower:
             self._ts[place], self._kept[:, :, place] = start, values
         return self._signal()
 
+    def load(self, starts: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Begin anew with bars, rising in time, and return each one's signal; (5, symbols, n) gives (symbols, n).
+
+        What they do not warm up is 0.
+        """
+        kept = min(starts.size, self.warm_up)
+        self._end = kept
+        if kept:
+            self._ts[:kept], self._kept[:, :, :kept] = starts[-kept:], values[:, :, -kept:]
+        bars = Bars.of(starts, values if self.model.across else values[:, 0], self.interval_ns)
+        found = signals(self.model, Indicators(bars), self.chosen) if starts.size else np.zeros(0, np.uint8)
+        return found.reshape(values.shape[1], starts.size)
+
     def _room(self) -> int:
         """Return the place of a new bar, the oldest ones gone where there was none."""
         if self._end == self._ts.size:

@@ -56,3 +56,19 @@ def keep(
 
     chosen = differing.number_of(number, everything)
     differing.resolve(home_at(home), chosen, Resolution.KEPT, False, as_json)
+
+
+@app.command()
+def flat(
+    instrument: Annotated[str, typer.Argument(help="Canonical id or short symbol.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say that a venue holds nothing of an instrument, after a look there; takes the typed word FLAT.
+
+    For a venue that does not say so itself: one that lost its account, or does not confirm what the guardian closes.
+    """
+    from desk import differing
+    from desk.paths import home_at
+
+    differing.declare_flat(home_at(home), instrument, as_json)

@@ -20,10 +20,14 @@ def replay(
             metavar="AMOUNT",
         ),
     ] = "",
+    config: Annotated[
+        list[Path] | None,
+        typer.Option("--config", help="Run this config too, as `configs show --json` prints it.", metavar="FILE"),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Play tapes through the whole engine as fast as it can, and tell what the orders of a file came to.
+    """Play tapes through the whole engine as fast as it can, and tell what orders of a file and configs came to.
 
     Limits and latency are those of the home's config.toml where there is one. The same tapes, orders and settings give
     the same digest.
@@ -31,7 +35,7 @@ def replay(
     from desk import output, replaying
     from desk.paths import home_at
 
-    answer = replaying.replay(home_at(home), tape, orders, replaying.start_equity(equity))
+    answer = replaying.replay(home_at(home), tape, orders, replaying.start_equity(equity), config or ())
     if as_json:
         output.write_json(answer)
     else:

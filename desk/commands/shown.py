@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.order import OrderRecord
-from core.protocol import FeedView, FillView, PositionView, Status
+from core.protocol import FillView
+from core.status import FeedView, PositionView, Status
+from core.strategies import strategy_words
 from desk.output import grouped, plain, signed, table, write
 
 SECOND_NS = 1_000_000_000
@@ -31,6 +33,10 @@ def show_status(view: Status) -> None:
     write(sentinel_words(view))
     for venue, words in view.venues.items():
         write(f"{venue}: {words}")
+    for line in strategy_words(view.strategies, clock):
+        write(line)
+    if view.configs:
+        write(f"promotions: {view.configs}")
     if view.loosened:
         write(f"limits loosened by a change of the settings: {', '.join(view.loosened)}")
     if view.flattening:

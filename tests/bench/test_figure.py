@@ -47,6 +47,9 @@ def test_a_run_replaces_its_own_section_alone() -> None:
     assert "| journal |" not in second
     assert "| engine_latency |" in second
     assert merge(second, {}) == second
+    third = merge(second, {"crash_days": "## crash_days\n\nmade by a script\n"})
+    assert merge(third, {}) == third
+    assert third.index("## crash_days") > third.index("## journal")
 
 
 def test_a_pair_that_was_left_out_says_why() -> None:

@@ -1,12 +1,15 @@
 """The trader's word on a difference, and what may be traded while it waits for one."""
 
+from typing import Any
+
 import pytest
 
 from core.domain import commands as c
 from core.domain import events as e
-from core.domain.approval import Approved
+from core.domain.approval import Approved, TradingState
 from core.domain.differences import (
     AdoptOrder,
+    DeclareFlat,
     DifferenceFound,
     DifferenceKind,
     DifferenceResolved,
@@ -16,6 +19,7 @@ from core.domain.differences import (
 )
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueOrderId
 from core.domain.instrument import Instrument
+from core.domain.market import VenueStatus
 from core.domain.order import OrderStatus, Side
 from core.engine import Engine
 from core.execution.flatten import exit_quantity
@@ -319,3 +323,61 @@ def test_a_resolution_of_what_is_gone_changes_nothing() -> None:
     state = State()
     state.apply(DifferenceResolved(4, Resolution.KEPT, "", "", "", T0))
     assert state.differences.standing == {}
+
+
+# --- a venue that says nothing ----------------------------------------------------------------------------------------
+
+
+def declared(engine: Engine, said: str = "FLAT", instrument: Instrument = BTC_PERP) -> list[Any]:
+    return list(engine.process(DeclareFlat(instrument.id, said, "ada", "test", T0)))
+
+
+def refusal_of(effects: list[Any]) -> str:
+    (refused,) = of(effects, e.CommandRefused)
+    return str(refused.reason)
+
+
+def test_a_position_that_its_venue_lost_ends_by_the_traders_word() -> None:
+    engine = long("0.1")
+    effects = declared(engine)
+    (put,) = of(effects, e.PositionSet)
+    assert (put.quantity, put.reason) == (D(0), "nothing is held there, by the word of ada: ours 0.1")
+    assert not held(engine, BTC_PERP)
+    assert not of(effects, e.FlattenEnded)
+    sent(engine, order(BTC_PERP, Side.BUY, "0.01"))
+
+
+def test_a_close_that_its_venue_never_confirms_ends_by_the_traders_word() -> None:
+    engine = long("0.1")
+    engine.process(c.SetTradingState(TradingState.HALTED, "", "", "ada", "test", T0))
+    engine._exits.bring(BTC_PERP.id, D(0), "guardian max_position_loss")
+    exit_ = next(iter(engine.state.blotter.open))
+    engine.process(fill(BTC_PERP, Side.SELL, "0.1", "60000", "f1", exit_))
+    assert BTC_PERP.id in engine.state.exits.flattening, "its venue has not said so"
+    (ended,) = of(declared(engine), e.FlattenEnded)
+    assert ended.flat
+    assert BTC_PERP.id not in engine.state.exits.flattening
+
+
+def test_a_wallet_that_its_venue_lost_ends_with_its_position() -> None:
+    engine = opened()
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.1", "60000", "s0", "t0r1n1"))
+    (wallet,) = of(declared(engine, instrument=BTC_SPOT), e.BalanceSet)
+    assert (wallet.asset, wallet.total) == (BTC, D(0))
+    assert not held(engine, BTC_SPOT)
+
+
+def test_the_word_is_not_taken_where_something_else_comes_first() -> None:
+    engine = long("0.1")
+    assert "typed word FLAT" in refusal_of(declared(engine, "flat"))
+    assert "is not known" in refusal_of(list(engine.process(DeclareFlat(InstrumentId("NO"), "FLAT"))))
+    assert "nothing is being closed" in refusal_of(declared(engine, instrument=ETH_PERP))
+    resting = sent(engine, order(BTC_PERP, Side.SELL, "0.1", "70000", reduce_only=True))
+    assert "cancel them first" in refusal_of(declared(engine))
+    engine.process(e.OrderRejected(resting, "no", T0, T0))
+    number = found(engine, KINDS.POSITION, "0.1", "0.2")
+    assert "lists the difference" in refusal_of(declared(engine))
+    word(engine, number)
+    engine.process(VenueStatus(PERP, False, "lost", T0))
+    assert "is not reconciled" in refusal_of(declared(engine))
+    assert held(engine, BTC_PERP) == D("0.2")

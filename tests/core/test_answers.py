@@ -43,7 +43,7 @@ class Link:
 def desk(engine: Engine, bars: Sequence[m.Bar] = ()) -> tuple[Answers, Link]:
     link = Link(engine, bars)
     links: Any = {PERP: link}
-    return Answers(engine, MemoryJournal(), links, ManualClock(T0 + S), lambda: (2, 5)), link
+    return Answers(engine, MemoryJournal(), links, ManualClock(T0 + S), lambda: (2, 5, (3, 1, 2))), link
 
 
 async def test_the_status_tells_the_whole_account() -> None:
@@ -55,6 +55,7 @@ async def test_the_status_tells_the_whole_account() -> None:
     engine.state.apply(e.ExitUnjournalled(entry, "disk full", T0))
     status: Any = await desk(engine)[0].answer(p.AskStatus())
     assert (status.journal, status.clients, status.loop_late_ns, status.complete) == ("disk full", 2, 5, True)
+    assert status.exit_times == (3, 1, 2)
     assert (status.equity, status.unrealised_pnl, status.realised_pnl) == (D(100_100), D(100), D(0))
     assert (status.gross, status.net) == (D(6_000), D(6_000))
     assert [(one.instrument, one.quantity, one.mark_price) for one in status.positions] == [
@@ -148,7 +149,7 @@ async def test_bars_that_are_missing_are_asked_of_the_venue_once() -> None:
 
 async def test_bars_without_a_link_are_those_that_are_kept() -> None:
     engine = opened()
-    answers = Answers(engine, MemoryJournal(), {}, ManualClock(T0), lambda: (0, 0))
+    answers = Answers(engine, MemoryJournal(), {}, ManualClock(T0), lambda: (0, 0, (0, 0, 0)))
     assert await answers.answer(p.AskBars(BTC_PERP.id, m.Interval.M1, T0, T0 + S)) == ()
     with pytest.raises(TradedeckError, match="is not known here"):
         await answers.answer(p.AskBars(BTC_COINM.id, m.Interval.M1, T0, T0 + S))
@@ -175,7 +176,7 @@ async def test_fills_come_from_the_journal_newest_ones_oldest_first() -> None:
     records = [wire.encode(event) for event in (*fills, e.OrderCancelled(fills[0].client_order_id, "", T0, T0))]
     journal.append(records, lambda error: None)
     assert [view.fill_id for view in fills_of(journal, T0 + S, 2)] == ["f2", "f3"]
-    answers = Answers(opened(), journal, {}, ManualClock(T0), lambda: (0, 0))
+    answers = Answers(opened(), journal, {}, ManualClock(T0), lambda: (0, 0, (0, 0, 0)))
     found: Any = await answers.answer(p.AskFills(T0 + 3 * S))
     one = found[0]
     assert (len(found), one.fill_id, one.side, one.quantity, one.price) == (1, "f3", "BUY", D("0.1"), D(60_000))

@@ -231,6 +231,32 @@ def test_a_secret_in_the_file_is_refused_and_never_quoted(lines: str, words: str
     assert "secrets.toml" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            'dsn = "postgresql://deck:cAnArY7f3a@db/deck"',
+            '"dsn" holds a password: leave it out and name it under secret',
+        ),
+        ('dsn = "host=db password=cAnArY7f3a"', '"dsn" holds a password: leave it out and name it under secret'),
+        (
+            'secret = "cAnArY7f3a.cAnArY7f3a.cAnArY7f3a"',
+            '"secret" names a secret of secrets.toml, and is not the secret',
+        ),
+    ],
+)
+def test_a_password_of_the_configs_is_refused_and_never_quoted(line: str, words: str) -> None:
+    key = line.partition(" ")[0]
+    section = WHOLE.index("[configs]")
+    before = WHOLE.index(f"\n{key} = ", section)
+    with pytest.raises(ConfigError) as error:
+        parse(WHOLE[: before + 1] + line + WHOLE[WHOLE.index("\n", before + 1) :])
+    assert f"[configs] {words}" in str(error.value)
+    assert "cAnArY" not in str(error.value)
+    sound = WHOLE[: before + 1] + f'{key} = "{"postgresql://deck@db/deck" if key == "dsn" else "postgres"}"'
+    assert parse(sound + WHOLE[WHOLE.index("\n", before + 1) :])
+
+
 def test_names_of_secrets_and_of_coins_are_none() -> None:
     target = (
         '[alerts.targets.phone]\nkind = "ntfy"\nurl = "https://x.example/{secret}?token={secret}"\nsecret = "phone"\n'

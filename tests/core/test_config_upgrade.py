@@ -33,7 +33,7 @@ def test_what_is_missing_is_added_and_the_rest_stays() -> None:
     assert settings.guardian.max_daily_loss_frac == Settings().guardian.max_daily_loss_frac
     assert places.of("guardian", "max_daily_loss_frac").startswith("config.toml:")
     assert [line for line in old().splitlines() if line not in new.splitlines()] == []
-    assert "# loss since the day's start, of its equity: all is closed and HALTED" in new
+    assert "# loss since the day's start with what closing costs, of its equity: all is closed and HALTED" in new
     assert upgraded(new, "config.toml", "") == (new, [])
 
 

@@ -156,5 +156,5 @@ def test_every_command_is_judged() -> None:
         "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten", "SetTradingState", "StopEngine",
         SetAlert.__name__, "RemoveAlert", "AcknowledgeAlert", MuteAlerts.__name__,
         "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy",
-        "ResolveDifference", "AdoptOrder", "SaveStrategyState",
+        "ResolveDifference", "AdoptOrder", "DeclareFlat", "SaveStrategyState", "AdoptConfig",
     }  # fmt: skip

@@ -11,10 +11,13 @@ import pytest
 from msgspec.structs import replace
 
 from core import protocol as p
-from core import research
+from core import research, views
 from core.client import Client
+from core.config import AlertSettings
+from core.domain import market as m
 from core.domain import studies as s
 from core.domain.studies import NO_RESEARCHER
+from core.engine import Engine
 from core.errors import ClientError
 from core.frames import AskTrial, AskTrials
 from core.research import PUBLISH_S, Research
@@ -217,6 +220,40 @@ def test_the_book_is_bounded_and_keeps_what_matters() -> None:
     assert active is not None
     assert active.version == CONFIGS + 4
     assert sum(config.status is s.ConfigStatus.ACTIVE for config in book.configs.values()) == 2
+
+
+def test_a_newer_version_makes_the_active_one_history_whatever_it_is() -> None:
+    book = StudyBook()
+    book.config(s.ConfigChanged(replace(CONFIG, version=2), 0))
+    book.config(s.ConfigChanged(replace(CONFIG, version=1, status=s.ConfigStatus.HISTORY), 0))
+    assert book.active("rsi-ema") is not None, "an older one says nothing of it"
+    book.config(s.ConfigChanged(replace(CONFIG, version=3, status=s.ConfigStatus.HISTORY), 0))
+    assert book.active("rsi-ema") is None, "it was retired"
+    book.config(s.ConfigChanged(replace(CONFIG, version=4), 0))
+    book.config(s.ConfigChanged(replace(CONFIG, version=4), 0))
+    active = book.active("rsi-ema")
+    assert active is not None
+    assert active.version == 4
+
+
+def test_promotions_that_are_not_heard_of_are_told_and_over_when_they_are() -> None:
+    engine = Engine(alerts=AlertSettings())
+    second = 1_000_000_000
+
+    def alerts(trouble: str | None, at: int) -> list[tuple[str, int]]:
+        if trouble is not None:
+            engine.process(s.ConfigsStatus(trouble, at))
+        for step in range(30):
+            engine.process(m.Timer(at + step * second))
+        found = [one for one in engine.state.alerts.alerts.values() if one.key == "configs"]
+        return [(one.text, one.cleared) for one in found]
+
+    assert alerts("", second) == []
+    ((text, cleared),) = alerts("PostgreSQL is away; v1 runs on", 100 * second)
+    assert (text, cleared) == ("promotions: PostgreSQL is away; v1 runs on", 0)
+    assert views.status(engine.state, 0, journal="ok", clients=0).configs == "PostgreSQL is away; v1 runs on"
+    ((_, cleared),) = alerts("", 200 * second)
+    assert cleared
 
 
 def test_a_researcher_that_comes_tells_everything_anew() -> None:

@@ -160,6 +160,27 @@ async def test_a_client_hears_what_the_price_was_a_day_ago_minute_by_minute(desk
     await client.close()
 
 
+async def test_the_price_of_a_day_ago_is_not_lost_where_the_same_moment_begins_to_watch(desk: Desk) -> None:
+    minute, day = m.Interval.M1.ns, 86_400 * 10**9
+    start = T0 - day - T0 % minute
+
+    def closed(start: int, price: float) -> m.Bar:
+        return m.Bar(BTC_PERP.id, m.Interval.M1, start, price, price, price, price, 1.0, 1, True, 0, T0)
+
+    for place, price in enumerate((100.0, 200.0)):
+        desk.tell(closed(start + place * minute, price))
+    desk.tell(m.Trade(BTC_PERP.id, 300.0, 1.0, True, 1, T0, T0))
+    client = await Client.connect(desk.server.path, "t")
+    market = client.state.markets[BTC_PERP.id]
+    (session,) = desk.server.sessions
+    desk.tell(closed(start + minute + day, 300.0))  # from here to the next flush nothing else is read or sent
+    session.data_received(wire.frame(p.Watch((BTC_PERP.id,), 20)))
+    desk.tell(m.Trade(BTC_PERP.id, 301.0, 1.0, True, 2, T0 + 1, T0 + 1))
+    await until(lambda: len(market.trades) == 2 and market.day_open == 200.0)
+    assert market.last == 301.0, "the last price of before is not told over a newer print"
+    await client.close()
+
+
 async def test_books_and_prints_come_only_where_they_are_watched(desk: Desk) -> None:
     client = await Client.connect(desk.server.path, "t")
     got: list[Message] = []

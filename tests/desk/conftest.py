@@ -16,6 +16,7 @@ import pytest
 from core.config_file import load_or_create
 from desk import services
 from desk.paths import Home, Role
+from store.postgres import PostgresServer
 
 START_SECONDS = 120.0
 ALWAYS = (Role.MARKET, Role.ENGINE, Role.RECORDER)
@@ -157,6 +158,7 @@ class Desk:
             if there is not None and there.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(there.pid, signal.SIGKILL)
+        PostgresServer(self.home.postgres, self.home.reach / "postgres").stop(now=True)
         for process in self.started:
             if process.poll() is None:
                 process.kill()

@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 
 from desk import services
+from desk.configs import opened, settings_of
 from desk.paths import Role
 from tests.desk.conftest import Desk
+from tests.store.configs import config
 
 PERP = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"
 STATUS_TIMES = 8
@@ -225,6 +227,23 @@ def test_the_doctor_finds_a_running_house_well(running: Desk) -> None:
         "ok"
     }
     assert findings["BINANCE-FUTURES"]["detail"] == "ready"
+
+
+def test_what_is_promoted_reaches_the_running_engine(running: Desk) -> None:
+    """Of a home that had no PostgreSQL until now, and whose server is killed in between."""
+    log = running.home.log(Role.ENGINE)
+    assert "configs" not in {item["name"] for item in running.json("doctor")}
+    with opened(running.home, settings_of(running.home), create=True) as store:
+        store.promote(config(), 0, "me")
+    running.wait(lambda: "config='rsi_ema v1' status='active'" in log.read_text(), "the engine was given v1")
+    findings = {item["name"]: item for item in running.json("doctor")}
+    assert findings["configs"]["detail"] == f"1 active in the PostgreSQL of {running.home.postgres}"
+    assert findings["home"]["verdict"] == "ok"
+    os.kill(int((running.home.postgres / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    assert running.json("configs", "retire", "rsi_ema", "--yes")["version"] == 2
+    running.wait(lambda: "config='rsi_ema v2' status='history'" in log.read_text(), "the engine was given v2")
+    running.wait(lambda: running.json("status")["configs"] == "", "the engine hears")
+    assert running.json("configs", "ls")["configs"][0]["status"] == "history"
 
 
 def test_the_doctor_names_readable_secrets_and_a_broken_config(tmp_path: Path) -> None:

@@ -4,7 +4,15 @@ from decimal import Decimal
 
 import pytest
 
-from core.errors import ConfigError, InvalidInstrumentId, InvalidOrder, JournalDamaged, NoEngine, TradedeckError
+from core.errors import (
+    ConfigError,
+    InvalidInstrumentId,
+    InvalidOrder,
+    JournalDamaged,
+    NoEngine,
+    PromotionRefused,
+    TradedeckError,
+)
 from desk import output
 from desk.output import Exit, Refused, UsageFault
 
@@ -14,6 +22,7 @@ from desk.output import Exit, Refused, UsageFault
     [
         (NoEngine("x"), Exit.NO_ENGINE),
         (Refused("x"), Exit.REFUSED),
+        (PromotionRefused("x"), Exit.REFUSED),
         (UsageFault("x"), Exit.USAGE),
         (InvalidOrder("x"), Exit.USAGE),
         (InvalidInstrumentId("t", "part", "why", "example"), Exit.USAGE),

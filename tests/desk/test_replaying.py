@@ -9,6 +9,8 @@ import duckdb
 import pytest
 
 from core.config_file import load_or_create
+from desk.output import UsageFault
+from desk.replaying import read_config
 from tests.desk.conftest import Desk
 from tests.generate.tapes import Generated, generate
 
@@ -177,3 +179,53 @@ def test_where_bars_are_missing_an_order_is_refused_as_stale(desk: Desk, tmp_pat
     assert found["soon"][0] == "FILLED"  # within one bar of the last price
     assert found["late"][0] == "DENIED"
     assert "old" in found["late"][1]
+
+
+# --- configs ----------------------------------------------------------------------------------------------------------
+
+
+def waves(path: Path, bars: int = 160) -> Path:
+    """Write hourly bars of LTC that swing around 100."""
+    price = "100 + 10 * sin({} * 0.35)"
+    opened, closed = price.format("i"), price.format("(i + 1)")
+    query = f"""select timestamptz '2024-01-01 00:00:00+00' + to_hours(i::int) as date, round({opened}, 2) as open,
+        round(greatest({opened}, {closed}), 2) as high, round(least({opened}, {closed}), 2) as low,
+        round({closed}, 2) as close, 1000.0 as volume from range({bars}) t(i)"""
+    with duckdb.connect() as base:
+        base.execute(f"copy ({query}) to '{path}' (format parquet)")
+    return path
+
+
+def written(path: Path, **changes: Any) -> str:
+    """Write a config as a command prints it."""
+    fields = {
+        "strategy_id": "ema", "version": 4, "status": "history", "instruments": [LTC], "leverage": 1.0,
+        "parameters": {"fast": 2, "slow": 5, "rsi_window": 2, "overbought": 100, "oversold": 0, "stop": 0.02},
+        "margin_mode": "cross", "max_position_size": 2000.0, "score": None, "study": "s", "trial": 1,
+        "promoted_at_ns": 5, "promoted_by": "me", "metrics": {}, "data_from_ns": 0, "data_to_ns": 0, "code_version": "",
+        "hash": "", "strategy": "rsi_ema", "interval": "1h", "capital": 10_000.0,
+    }  # fmt: skip
+    path.write_text(json.dumps({**fields, **changes}))
+    return str(path)
+
+
+def test_a_config_runs_on_candles(desk: Desk, tmp_path: Path) -> None:
+    tape = str(waves(tmp_path / "LTCUSDT-perp-1h.parquet"))
+    chosen = ("--config", written(tmp_path / "ema.json"))
+    answer = desk.json("replay", tape, *chosen)
+    (strategy,) = answer["strategies"]
+    (account,) = strategy["accounts"]
+    assert (strategy["strategy_id"], strategy["state"]) == ("ema", "runs")
+    assert account["trades"] == account["matched"] > 3
+    assert len(answer["fills"]) >= 2 * account["trades"]
+    assert "against its study" in desk.run("replay", tape, *chosen).stdout
+
+
+def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for content in ("{", '{"strategy_id": "ema"}', "[]"):
+        (tmp_path / "bad.json").write_text(content)
+        with pytest.raises(UsageFault, match="is no config as `tradedeck configs show --json` prints it"):
+            read_config(tmp_path / "bad.json")
+    with pytest.raises(UsageFault, match="cannot be read"):
+        read_config(tmp_path / "none.json")
+    assert read_config(Path(written(tmp_path / "ema.json"))).key == "ema v4"

@@ -12,6 +12,7 @@ from desk.output import Refused
 from desk.paths import Home, Role
 from desk.pulses import open_pulse, page
 from store.lease import Lease, write_lease
+from store.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -48,6 +49,12 @@ def test_the_lease_remembers_it_where_the_page_is_gone(home: Home, lease: Lease)
         stop(home)
     with services.holding(home, Role.SENTINEL), pytest.raises(Refused, match="the engine is dead"):
         stop(home)
+
+
+def test_the_homes_own_postgresql_is_ended_last(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stop(home) == []
+    monkeypatch.setattr(PostgresServer, "stop", lambda self: True)
+    assert stop(home) == ["postgres"]
 
 
 def test_an_engine_that_ended_in_order_asks_nothing(home: Home, pulse: Pulse) -> None:

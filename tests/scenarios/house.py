@@ -23,10 +23,12 @@ from core.domain.message import Event
 from core.domain.reports import VenueSnapshot
 from core.errors import ClientError, NoEngine
 from core.state import State
+from core.status import Status
 from core.wire import decode_event
 from desk import services
 from desk.paths import Home, Role
 from store.journal.format import read_records, reading
+from tests.scenarios.nursery import BORN, Nursery
 from venues.market.venue import MarketVenue
 
 SPOT, FUTURES = VenueId("BINANCE-SPOT"), VenueId("BINANCE-FUTURES")
@@ -51,8 +53,10 @@ reserve_mb = 1
 class House:
     """Own one home and every process in it."""
 
-    def __init__(self, root: Path, settings: str = "") -> None:
+    def __init__(self, root: Path, settings: str = "", nursery: Nursery | None = None) -> None:
+        """Make a home; with a ``nursery`` engines and sentinels are forked out of it instead of loaded anew."""
         self.home = Home(root).create()
+        self.nursery = nursery
         self.clock = LiveClock()
         self.started: dict[Role, int] = {}
         self._processes: list[subprocess.Popen[Any]] = []
@@ -84,7 +88,10 @@ class House:
     def start(self, *roles: Role, arguments: Sequence[str] = ()) -> "House":
         """Start roles and wait until each serves."""
         for role in roles:
-            self.started[role] = services.start(self.home, role, arguments if role is Role.MARKET else (), timeout=120)
+            words = arguments if role is Role.MARKET else ()
+            born = self.nursery is not None and role in BORN
+            start = self.nursery.start if self.nursery is not None and born else services.start
+            self.started[role] = start(self.home, role, words, timeout=120)
         return self
 
     def spawn(self, role: Role) -> int:
@@ -180,7 +187,7 @@ class House:
         finally:
             await client.close()
 
-    async def ready(self) -> p.Status:
+    async def ready(self) -> Status:
         """Wait until every venue is reconciled and every feed has a price, and return the status."""
         until = time.monotonic() + PATIENCE_S
         while True:

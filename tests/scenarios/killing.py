@@ -1,17 +1,23 @@
 """kill -9 at random moments, and everything that must hold afterwards."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
 import time
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from core.domain.commands import CancelAll, Flatten, SubmitOrder
 from core.domain.message import Nanoseconds
+from core.errors import StoreError
+from core.guardian.pulse import EnginePhase, Phase, Pulse
 from desk.paths import Role
+from desk.pulses import open_pulse
+from store.lease import read_lease
 from store.ticks.reader import TickReader
 from store.ticks.tables import Busy
 from tests.scenarios.audit import Audit
@@ -27,10 +33,32 @@ TRADES = "SELECT instrument, ts, trade_id FROM trades"
 COUNTS = "SELECT (SELECT count(*) FROM quotes), (SELECT count(*) FROM all_levels)"
 
 
+PATIENT = """
+[guardian]
+engine_silent_after_ms = 20000
+sentinel_grace_ms = 100000
+"""
+"""A busy machine is not taken for an engine that hangs: nothing is closed, and the books can be compared."""
+
+
+class Kind(StrEnum):
+    """Who is killed."""
+
+    ENGINE = "engine"
+    """The engine, at times with the market or the recorder, in a house without a sentinel."""
+    SENTINEL = "sentinel"
+    """The sentinel, while the engine trades on."""
+    BOTH = "both"
+    """Engine and sentinel at one moment: nobody is left who would restart the other."""
+
+
 class Tally(msgspec.Struct):
     """What was done and seen."""
 
+    kind: Kind = Kind.ENGINE
     engine: int = 0
+    sentinel: int = 0
+    both: int = 0
     market: int = 0
     recorder: int = 0
     starting: int = 0
@@ -78,25 +106,29 @@ class Ticks:
 class KillLoop:
     """Trade, kill, restart, compare; again."""
 
-    def __init__(self, house: House, seed: int) -> None:
-        self.house, self.seed = house, seed
-        self.tally = Tally()
+    def __init__(self, house: House, seed: int, kind: Kind = Kind.ENGINE) -> None:
+        self.house, self.seed, self.kind = house, seed, kind
+        self.tally = Tally(kind)
+        self._pulse: Pulse | None = None if kind is Kind.ENGINE else open_pulse(house.home)
+        self._leases = self._old = 0
         self.audit = Audit(house)
         self._rng = random.Random(seed)
         self._ticks = Ticks(house)
         self._rounds = 0
 
     @classmethod
-    def make(cls, house: House, seed: int) -> "KillLoop":
+    def make(cls, house: House, seed: int, kind: Kind = Kind.ENGINE) -> "KillLoop":
         """Start the processes of a home and return a loop on it."""
         house.start(Role.MARKET, Role.ENGINE, Role.RECORDER)
-        return cls(house, seed)
+        if kind is not Kind.ENGINE:
+            house.start(Role.SENTINEL)
+        return cls(house, seed, kind)
 
     async def run(self, kills: int) -> Tally:
-        """Kill the engine so many times."""
+        """Kill so many times."""
         async with self.house.auditor() as auditor:
-            await self.house.ready()
-            while self.tally.engine < kills:
+            await self._trades()
+            while getattr(self.tally, self.kind) < kills:
                 await self._round(auditor)
             await self._settle(auditor)
         return self.tally
@@ -112,20 +144,45 @@ class KillLoop:
             await asyncio.to_thread(self._ticks.look)
         victims = self._victims()
         since = self.house.clock.now() - OVERLAP_NS
+        if Role.SENTINEL in victims:
+            self._old = self.house.pid(Role.SENTINEL)
         self.house.kill(*victims)
+        if Role.ENGINE not in victims and Role.MARKET not in victims:
+            answered = traffic.answered
+            await until(lambda: traffic.answered >= answered + ANSWERED_MIN, "orders flow on without a sentinel")
         await traffic.stop()
         await self._inspect(auditor, victims, traffic.given, since)
         began = time.monotonic()
         await self._restart(victims)
-        await self.house.ready()
+        await self._trades()
         await self._compare(auditor, traffic.given, since)
         self.tally.slowest_s = max(self.tally.slowest_s, time.monotonic() - began)
         if look:
             await asyncio.to_thread(self._ticks.look)
             self.tally.tick_looks += 1
 
+    async def _trades(self) -> None:
+        """Wait until the engine trades; with a sentinel, until that watches it and has let the lease go."""
+        await self.house.ready()
+        if self._pulse is None:
+            return
+        pulse = self._pulse
+
+        def watched() -> bool:
+            running = pulse.engine().phase is EnginePhase.RUNNING and not pulse.barred
+            return running and pulse.sentinel().phase is Phase.WATCHING and pulse.sentinel().pid != self._old
+
+        await until(watched, f"a sentinel watches an engine that trades; {self.house.log(Role.SENTINEL)}")
+        run = read_lease(self.house.home.lease).run
+        assert run > self._leases, f"the sentinel's run {run} was given before"
+        self._leases = run
+
     def _victims(self) -> list[Role]:
         dice = self._rng.random()
+        if self.kind is Kind.SENTINEL:
+            return [Role.SENTINEL, Role.RECORDER] if dice < 0.1 else [Role.SENTINEL]
+        if self.kind is Kind.BOTH:
+            return [Role.ENGINE, Role.SENTINEL, *([Role.MARKET] if dice < 0.1 else [])]
         if dice < 0.06:
             return [Role.MARKET]
         if dice < 0.16:
@@ -140,6 +197,7 @@ class KillLoop:
         """Look at journal and market while the engine is dead: what left was recorded, what was answered is there."""
         for role in victims:
             setattr(self.tally, role.value, getattr(self.tally, role.value) + 1)
+        self.tally.both += {Role.ENGINE, Role.SENTINEL} <= set(victims)
         self.tally.commands += len(given)
         if Role.ENGINE not in victims:
             return
@@ -152,7 +210,9 @@ class KillLoop:
     async def _restart(self, victims: list[Role]) -> None:
         if Role.MARKET in victims:
             await asyncio.to_thread(self.house.start, Role.MARKET)
-        if Role.ENGINE in victims:
+        if Role.SENTINEL in victims:
+            await self._restart_sentinel(victims)
+        elif Role.ENGINE in victims:
             while self._rng.random() < 0.15:
                 pid = self.house.spawn(Role.ENGINE)
                 await asyncio.sleep(self._rng.random() * 1.2)
@@ -160,6 +220,15 @@ class KillLoop:
             await asyncio.to_thread(self.house.start, Role.ENGINE)
         if Role.RECORDER in victims:
             await asyncio.to_thread(self.house.start, Role.RECORDER)
+
+    async def _restart_sentinel(self, victims: list[Role]) -> None:
+        """Start a sentinel, which starts the engine it misses, or one that is replaced by the engine meanwhile."""
+        if Role.ENGINE in victims and self._rng.random() < 0.5:
+            await asyncio.to_thread(self.house.start, Role.ENGINE)
+        elif Role.ENGINE not in victims and self._rng.random() < 0.2:
+            return  # the engine misses it, and starts another
+        with contextlib.suppress(StoreError, RuntimeError):  # the engine was faster
+            await asyncio.to_thread(self.house.start, Role.SENTINEL)
 
     def _kill_starting(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)

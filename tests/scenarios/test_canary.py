@@ -15,6 +15,7 @@ import pytest
 from core import protocol as p
 from core.domain.commands import SubmitOrder
 from core.domain.order import Order, Side
+from core.status import Status
 from desk import services
 from desk.paths import Role
 from tests.core.notify.servers import Server
@@ -107,7 +108,7 @@ async def test_no_secret_is_in_anything_that_is_written(house: House) -> None:
             assert (await client.send(SubmitOrder(Order(PERP, Side.BUY, Decimal("0.01")), "scenario"))).ok
             await until(lambda: len(server.requests) >= 2, "both targets were tried")
             await until(lambda: sum(bool(one.trouble) for one in client.state.alerts.targets.values()) == 3, "all fail")
-            status: p.Status = await client.ask(p.AskStatus())
+            status: Status = await client.ask(p.AskStatus())
             spoken.append(repr(status) + repr(client.state.alerts.targets))
         # it is the canary that was sent: without that the search would prove nothing
         assert any(quote(CANARY, safe=":/") in one.path for one in server.requests)

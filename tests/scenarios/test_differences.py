@@ -69,6 +69,8 @@ async def test_what_others_traded_while_the_engine_was_down_waits_for_a_word(tmp
             assert await asyncio.to_thread(house.json, "cancel", "--all")
             await until(lambda: not open_at(house), "the adopted order is cancelled with ours")
             assert "agree" in (await asyncio.to_thread(house.run, "reconcile")).stdout
+            wordless = await asyncio.to_thread(house.run, "reconcile", "flat", str(PERP))
+            assert "the typed word FLAT" in wordless.stderr, wordless
         events = [event for _, event in house.events()]
         assert not [event for event in events if isinstance(event, e.PositionSet)]
         assert all(event.who for event in events if isinstance(event, DifferenceResolved))

@@ -1,8 +1,8 @@
 """The disk of a home runs full under a trading engine: entries wait, exits do not, and it comes back by itself."""
 
 import asyncio
+import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,42 +17,27 @@ from core.domain.order import Order, Side
 from desk.paths import Role
 from store.journal.tools import check
 from tests.scenarios.house import PERP, QUICK, House, agree, until
+from tests.scenarios.small_disk import fill, small_disk, why_not
 
-SIZE_MB = 24
 OURS = Decimal("0.010")
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """Give a home on a small disk of its own; the exchange's books lie elsewhere, as a real one's would."""
-    root, books = tmp_path / "home", tmp_path / "books"
-    root.mkdir(mode=0o700)
+    books = tmp_path / "books"
     books.mkdir(mode=0o700)
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a small disk; tests/store fills one without")
-    options = ["-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0700", "tmpfs", str(root)]
-    if subprocess.run(["mount", *options], capture_output=True).returncode:
-        pytest.skip("this machine does not let a disk be made; tests/store fills one without")
-    try:
+    if why_not():
+        pytest.skip(f"{why_not()}; tests/store fills one without")
+    with contextlib.ExitStack() as stack:
+        try:
+            root = stack.enter_context(small_disk(tmp_path / "home"))
+        except OSError as error:
+            pytest.skip(f"{error}; tests/store fills one without")
         (root / "market").symlink_to(books)
         made = House(root, QUICK)
-        try:
-            yield made.start(Role.MARKET, Role.ENGINE)
-        finally:
-            made.end()
-    finally:
-        subprocess.run(["umount", "-l", str(root)], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all the room there is."""
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
+        stack.callback(made.end)
+        yield made.start(Role.MARKET, Role.ENGINE)
 
 
 async def buy(client: Client) -> p.Outcome:

@@ -36,7 +36,7 @@ async def test_a_breach_ends_flat_and_halted_and_stays_so_over_a_kill(tmp_path: 
                     picture, said = await agree(house, auditor), house.json("status")
                     if said["state"] == "HALTED" and not (picture.positions or picture.orders or said["flattening"]):
                         break
-            assert said["state_reason"].startswith("the day's loss is 0.00"), said["state_reason"]
+            assert said["state_reason"].startswith("the day's loss is 0.0"), said["state_reason"]
             assert "config.toml:" in said["state_reason"], "and where the bound stands"
             house.kill(Role.ENGINE)
             house.start(Role.ENGINE)

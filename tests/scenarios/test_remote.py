@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import protocol as p
+from core.status import Status
 from desk.paths import Role
 from tests.scenarios.house import PERP, QUICK, House
 from tests.scenarios.remote import PATIENCE_S, Sshd, Window, desk_words, terminals_on
@@ -39,7 +40,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         made.end()
 
 
-async def status(house: House) -> p.Status:
+async def status(house: House) -> Status:
     """Ask the engine how things stand."""
     client = await house.client("look", stream=False)
     try:

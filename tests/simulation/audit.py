@@ -6,11 +6,9 @@ stops the simulation. Which invariant is watched by which oracle stands in docs/
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from core import wire
 from core.domain import commands as c
@@ -24,28 +22,28 @@ from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
 from core.domain.watch import ExitEscalated
 from core.exiting import GUARDIAN
-from tests.simulation.losses import Losses
+from tests.simulation.guarding import Guarding
+from tests.simulation.losses import DAY, POSITION, Losses
 from tests.simulation.machine import MS, Machine, S
+from tests.simulation.prices import Prices, is_loosened, is_number, is_sound
+from tests.simulation.protecting import Protecting
 from tests.simulation.shadow import Shadow
 from tests.simulation.venue import STRANGE
 
 FLAT_WITHIN: Nanoseconds = 31 * S
 """The limit, and a look at it."""
+SENTINELS = "t0s"
+"""How the ids of the sentinel's orders begin."""
 STALE: Nanoseconds = 2 * S + 600 * MS
 """A price may be so old: the limit, a look at the feeds (100 ms) and a step of prices (320 ms) behind it."""
 KEPT = 60
 """Steps shown of a simulation that failed."""
 
 
-class Price(msgspec.Struct):
-    """When an instrument's price was last good."""
-
-    stamp: Nanoseconds = 0
-    at: Nanoseconds = 0
-
-
 class Audit:
     """Watch one simulation."""
+
+    protecting: Protecting
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -55,8 +53,12 @@ class Audit:
         self.recent: deque[tuple[Nanoseconds, str, object]] = deque(maxlen=KEPT)
         self.counts: Counter[str] = Counter()
         self.shadow, self.durable = Shadow(), Shadow()
+        self.bounds = (DAY, POSITION)
+        """Of the day's loss and of one position's, in this world."""
         self.losses = Losses()
         self.at_venue: dict[VenueId, dict[str, e.OrderFilled]] = {}
+        self.guarding: Guarding | None = None
+        """The oracles of the sentinel, where one watches."""
         self.truth: Counter[InstrumentId] = Counter()
         self.wire: set[ClientOrderId] = set()
         self.operations: Counter[str] = Counter()
@@ -73,7 +75,7 @@ class Audit:
         self._since: dict[InstrumentId, Nanoseconds] = {}
         self._began: dict[InstrumentId, Nanoseconds] = {}
         """When what is being closed was begun, in this life or before."""
-        self._prices: dict[InstrumentId, Price] = {}
+        self.prices = Prices()
         self._up: set[VenueId] = set()
         self._asked: dict[VenueId, list[VenueSnapshot]] = {}
         self._told: dict[InstrumentId, tuple[Nanoseconds, Decimal]] = {}
@@ -82,6 +84,10 @@ class Audit:
         self.begun: set[ClientOrderId] = set()
         self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
         """Exits that were decided, and when; kept, so that no other takes their place in memory."""
+
+    def is_ready(self, venues: Iterable[VenueId]) -> bool:
+        """Tell whether the engine has reconciled with all of these."""
+        return all(venue in self._ready for venue in venues)
 
     def fail(self, what: str) -> None:
         """Note what is wrong."""
@@ -96,7 +102,9 @@ class Audit:
     def told(self, message: Message) -> None:
         """See a message before the engine takes it."""
         if isinstance(message, (m.Quote, m.Trade)):
-            self._price(message)
+            self.prices.take(message, self.machine.now)
+            if isinstance(message, m.Quote) and is_sound(message):
+                self.losses.price(message)
             return
         if not isinstance(message, m.Timer):
             self.note("told", message)
@@ -105,35 +113,28 @@ class Audit:
             self._asked[message.venue] = []
             (self._up.add if message.connected else self._up.discard)(message.venue)
 
-    def _price(self, message: m.Quote | m.Trade) -> None:
-        if isinstance(message, m.Quote) and not 0 < message.bid < message.ask < float("inf"):
-            return
-        if isinstance(message, m.Quote):
-            self.losses.price(message)
-        price = self._prices.setdefault(message.instrument, Price())
-        if message.ts_exchange > price.stamp:
-            price.stamp, price.at = message.ts_exchange, self.machine.now
-
     def decided(self, message: Message, effects: Sequence[Any]) -> None:
         """See what the engine makes of it."""
         for effect in effects:
             if isinstance(effect, Event):
+                if is_loosened(self.shadow.trading, effect, message):
+                    self.fail(f"invariant 22: loosened without the word: {effect}, behind {message}")
                 self.note("event", effect)
                 self._event(effect)
             elif isinstance(effect, Approved):
                 self.note("approved", effect)
                 self._approved(effect)
+                if not is_number(effect.command):
+                    self.fail(f"invariant 24: no number to trade by: {effect.command}")
         if isinstance(message, m.Timer):
             self._time()
             undone = self.losses.look(self.shadow.trading, self.shadow.flattening)
             if undone:
                 self.fail(undone)
+            self.protecting.look()
 
     def _event(self, event: Event) -> None:
-        self.losses.take(event)
-        if isinstance(event, e.OrderFilled):
-            self._in_order(event)
-        self.counts[type(event).__name__] += 1
+        self._beside(event)
         begun = self.shadow.flattening.get(getattr(event, "instrument", InstrumentId("")))
         wrong = self.shadow.take(event)
         if wrong:
@@ -154,10 +155,20 @@ class Audit:
             self.fail(f"fills and bookings explain every wallet here, yet {event}")
         elif isinstance(event, DifferenceFound):
             self._difference(event)
-        elif isinstance(event, e.OrderFound) and not self._is_strange(event.order.client_order_id):
+        elif isinstance(event, e.OrderFound) and not event.order.client_order_id.startswith((STRANGE, SENTINELS)):
             self.fail(f"invariant 1: the exchange holds an order without a record: {event}")
         elif isinstance(event, e.IllegalEventSeen) and not (self.messy or self._is_strange(event.client_order_id)):
             self.fail(f"an event that no order's life allows: {event}")
+
+    def _beside(self, event: Event) -> None:
+        """Let those see an event that reckon beside the engine."""
+        undone = self.losses.take(event)
+        if undone:
+            self.fail(undone)
+        self.protecting.take(event)
+        if isinstance(event, e.OrderFilled):
+            self._in_order(event)
+        self.counts[type(event).__name__] += 1
 
     def _is_strange(self, order: ClientOrderId) -> bool:
         """Tell whether somebody else sent an order."""
@@ -250,11 +261,15 @@ class Audit:
             self.fail(f"invariant 6: an entry before {order.venue} is reconciled: {order}")
         if self.shadow.trading is not TradingState.ACTIVE:
             self.fail(f"an entry while {self.shadow.trading}: {order}")
-        price = self._prices.get(order.instrument, Price(0, -STALE))
-        if self.machine.now - price.at > STALE:
-            self.fail(f"invariant 13: an entry on a price of {(self.machine.now - price.at) / S:.1f} s ago: {order}")
+        if order.instrument in self.protecting.told:
+            self.fail(f"invariant 16: an entry where a stop is missing: {order}")
+        age = self.machine.now - self.prices.good.get(order.instrument, -STALE)
+        if age > STALE:
+            self.fail(f"invariant 13: an entry on a price of {age / S:.1f} s ago: {order}")
 
     def _time(self) -> None:
+        if self.guarding is not None and self.guarding.leased:
+            self._since = dict.fromkeys(self._since, self.machine.now)  # the sentinel closes, and calls by itself
         for instrument, since in self._since.items():
             if instrument in self.shadow.flattening and self.machine.now - since > FLAT_WITHIN:
                 self.fail(f"invariant 10: {instrument} neither flat nor escalated after 30 s")
@@ -279,6 +294,8 @@ class Audit:
     def left(self, approved: Approved[Any]) -> None:
         """See a request leave."""
         self.note("left", approved)
+        if self.guarding is not None:
+            self.guarding.engine_leaves(approved)
         command = approved.command
         if isinstance(command, c.SubmitOrder):
             self._order_left(approved, command.order)
@@ -339,6 +356,7 @@ class Audit:
         """See a snapshot reach the engine."""
         self.note("snapshot", snapshot)
         self._asked.setdefault(snapshot.venue, []).append(snapshot)
+        self.protecting.handed[snapshot.venue] = self.machine.now
         for report in snapshot.positions:
             self._told[report.instrument] = (self.machine.now, report.quantity)
 
@@ -351,14 +369,16 @@ class Audit:
         self.failing = False
         self._up.clear()
         self._ready.clear()
-        self._prices.clear()  # a stamp that stood still before is the first one that the next life sees
+        self.protecting.forget()
+        self.prices = Prices()  # a stamp that stood still before is the first one that the next life sees
 
     def recovered(self, events: Sequence[Event], state: Any) -> None:
         """See what a new process has made of the journal; its account must be the audit's."""
-        again, self.losses = Shadow(), Losses()
+        again, self.losses = Shadow(), Losses(*self.bounds)
         for event in events:
             again.take(event)
             self.losses.take(event)
+            self.protecting.take(event)
         before, self.shadow, self.durable = self.shadow, again, Shadow()
         for event in events:
             self.durable.take(event)

@@ -37,6 +37,8 @@ class Disk:
         """Told what has become durable."""
         self.failed: Callable[[], None] = lambda: None
         """Told of a write that fails or hangs."""
+        self.is_frozen: Callable[[], bool] = lambda: False
+        """Tells whether the process is stopped: its writer writes nothing then."""
         self._folder = folder
         self._lives = 0
         self._open: DrivenJournal | None = None
@@ -46,6 +48,11 @@ class Disk:
     def path(self) -> Path:
         """Return where the journal lies in this life."""
         return self._folder / f"life{self._lives}" / "journal"
+
+    @property
+    def is_torn(self) -> bool:
+        """Tell whether the power went in the middle of a commit just now."""
+        return self._torn is not None
 
     def open(self) -> "DrivenJournal":
         """Open the journal, as a process does that starts."""
@@ -157,6 +164,9 @@ class DrivenJournal:
         """Have the disk do what is queued; it may be the last thing that the process sees of it."""
         disk, machine = self._disk, self._disk.machine
         if self._dead:
+            return
+        if disk.is_frozen():
+            machine.after(20 * MS, self._turn)
             return
         if machine.now < disk.stuck_until:
             disk.failed()

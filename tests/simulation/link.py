@@ -15,7 +15,7 @@ from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.ports import Clock, Emit
 from tests.simulation.machine import MS, S
-from tests.simulation.venue import Exchange, Request
+from tests.simulation.venue import ENGINE, Exchange, Request, Watcher
 
 ANSWER_S = 3.0
 WINDOW: Nanoseconds = 2_500 * MS
@@ -147,6 +147,8 @@ class Link:
             for one in data:
                 self.venue.out(one)
 
+        if self.venue.line != ENGINE:
+            data = [one for one in data if getattr(one, "instrument", None) in self.venue.wanted]
         if data:
             self._later(told, self._leg(BACK))
 
@@ -171,8 +173,8 @@ class Link:
             return
         self._settle()
         self.alive = False
-        if self.exchange.link is self:
-            self.exchange.link = None
+        if self.exchange.lines.get(self.venue.line) is self:
+            del self.exchange.lines[self.venue.line]
         if told:
             self.venue.within(lambda: self._lost(reason))
 
@@ -188,13 +190,23 @@ class Link:
 
 
 class SimVenue:
-    """The engine's side, for one life of it."""
+    """The near side, for one life of the engine or of its sentinel."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, within: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        clock: Clock,
+        within: Callable[[Callable[[], None]], None],
+        line: str = ENGINE,
+        watcher: Watcher | None = None,
+    ) -> None:
         self.id, self.abilities = exchange.id, exchange.abilities
-        self.exchange, self.clock = exchange, clock
+        self.exchange, self.clock, self.line = exchange, clock, line
         self.within = within
-        """Run something in the engine's process, if that still lives."""
+        """Run something in this side's process, if that still lives."""
+        self.wanted: set[InstrumentId] = set()
+        """Whose prices are asked for; the engine is shown all."""
+        self._watcher = watcher or exchange.watcher
         self._emit: Emit | None = None
         self._reason = "not started"
         self._wait = 0.05
@@ -205,15 +217,15 @@ class SimVenue:
 
     async def stop(self) -> None:
         self._emit = None
-        if self.exchange.link is not None:
-            self.exchange.link.drop("closed", told=False)
+        if self.line in self.exchange.lines:
+            self.exchange.lines[self.line].drop("closed", told=False)
 
     def _try_later(self) -> None:
         asyncio.get_running_loop().call_later(self._wait, self._try)
 
     def _try(self) -> None:
         exchange = self.exchange
-        if self._emit is None or exchange.link is not None:
+        if self._emit is None or self.line in exchange.lines:
             return
         if exchange.machine.now < exchange.unreachable_until:
             if self._wait == 0.05:
@@ -222,7 +234,7 @@ class SimVenue:
             self._try_later()
             return
         self._wait = 0.05
-        exchange.link = link = Link(exchange, self)
+        exchange.lines[self.line] = link = Link(exchange, self)
         self.out(m.VenueStatus(self.id, True, "simulated", self.clock.now()))
         fills = exchange.matching.snapshot(0).fills
         for fill in fills[len(fills) - exchange.rng.randrange(3) :] if fills else ():
@@ -245,20 +257,20 @@ class SimVenue:
         self.out(e.OrderUnknown(order, reason, self.clock.now()))
 
     def _linked(self) -> Link:
-        link = self.exchange.link
+        link = self.exchange.lines.get(self.line)
         if link is None:
             raise VenueError(f"{self.id} is not connected: {self._reason}")
         return link
 
     async def _send(self, approved: Approved[Any], order: ClientOrderId) -> None:
         exchange = self.exchange
-        exchange.watcher.began(approved)
+        self._watcher.began(approved)
         if exchange.plan.slow_send:
             self._linked()
             await asyncio.sleep(exchange.rng.random() * 0.4)
         link = self._linked()
         exchange.machine.moment()
-        exchange.watcher.left(approved)
+        self._watcher.left(approved)
         link.request(approved.command, order)
         exchange.machine.moment()
 
@@ -278,7 +290,7 @@ class SimVenue:
 
     async def snapshot(self, since: Nanoseconds) -> VenueSnapshot:
         found: VenueSnapshot = await self._linked().ask(lambda: self.exchange.snapshot(since))
-        self.exchange.watcher.handed(found)
+        self._watcher.handed(found)
         return found
 
     async def instruments(self) -> Sequence[Instrument]:
@@ -287,9 +299,11 @@ class SimVenue:
 
     async def subscribe(self, instrument: InstrumentId, feed: m.Feed) -> None:
         self._linked()
+        self.wanted.add(instrument)
 
     async def unsubscribe(self, instrument: InstrumentId, feed: m.Feed) -> None:
         self._linked()
+        self.wanted.discard(instrument)
 
     async def history(
         self, instrument: InstrumentId, interval: m.Interval, start: Nanoseconds, end: Nanoseconds

@@ -11,11 +11,10 @@ from core.domain.identifiers import Asset, InstrumentId
 from core.domain.message import Event
 from core.domain.watch import LossAccepted
 from tests.core.kit import BTC_PERP, ETH_PERP
+from tests.simulation.ladder import SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
 """The bounds of the day's loss and of one position's, as they are in a new ``config.toml``."""
-SLACK = 0.002
-"""What a double, a spread and the last digit may make of a loss; it counts only beyond that."""
 DERIVATIVES = {one.id: float(one.min_size) for one in (BTC_PERP, ETH_PERP)}
 USDT = Asset("USDT")
 
@@ -39,7 +38,9 @@ class Holding(msgspec.Struct):
 class Losses:
     """Reckon the account's value; silent where something beside trading has moved it, or a price is missing."""
 
-    def __init__(self) -> None:
+    def __init__(self, day: float = DAY, position: float = POSITION) -> None:
+        self.ladder = Ladder()
+        self._day, self._position = day, position
         self._cash = 0.0
         self._held: dict[InstrumentId, Holding] = {}
         self._touch: dict[InstrumentId, tuple[float, float]] = {}
@@ -49,8 +50,8 @@ class Losses:
 
     # --- what it hears ----------------------------------------------------------------------------------------------
 
-    def take(self, event: Event) -> None:
-        """Take a record."""
+    def take(self, event: Event) -> str:
+        """Take a record; return what is wrong with it, or nothing."""
         if isinstance(event, e.OrderFilled):
             self._fill(event)
         elif isinstance(event, e.BalanceSet):
@@ -59,6 +60,7 @@ class Losses:
             self._base = float(event.equity)
         elif isinstance(event, (e.PositionLiquidated, e.FundingPaid, e.PositionSet)):
             self._sure = False
+        return self.ladder.take(event, self.value())
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)
@@ -71,16 +73,48 @@ class Losses:
         """Take a price that is one."""
         self._touch[quote.instrument] = (quote.bid, quote.ask)
 
+    # --- what it is worth -------------------------------------------------------------------------------------------
+
+    def _open(self) -> dict[InstrumentId, Holding]:
+        return {key: one for key, one in self._held.items() if abs(one.units) > 1e-9}
+
+    def value(self) -> float | None:
+        """Return the account's value at the mids, or None where it is not known."""
+        held = self._open()
+        if not self._sure or any(key not in self._touch for key in held):
+            return None
+        return self._cash + sum(one.units * self._mid(key) for key, one in held.items())
+
+    def _mid(self, key: InstrumentId) -> float:
+        return sum(self._touch[key]) / 2
+
+    def _gross(self, held: Mapping[InstrumentId, Holding]) -> float:
+        return sum(abs(one.units) * self._mid(key) for key, one in held.items())
+
+    def _is_left(
+        self,
+        key: InstrumentId,
+        held: Mapping[InstrumentId, Holding],
+        closing: Mapping[InstrumentId, e.FlattenStarted],
+    ) -> bool:
+        """Tell whether a derivative is held, and neither closed nor reduced."""
+        smallest = DERIVATIVES.get(key)
+        return smallest is not None and abs(held[key].units) >= smallest - 1e-9 and key not in closing
+
     # --- what must be -----------------------------------------------------------------------------------------------
 
     def look(self, trading: TradingState, closing: Mapping[InstrumentId, e.FlattenStarted]) -> str:
         """Return what the watch has left undone behind a look of its own, or nothing."""
-        held = {key: one for key, one in self._held.items() if abs(one.units) > 1e-9}
-        if not (held and self._sure and self._base) or any(key not in self._touch for key in held):
+        held, equity = self._open(), self.value()
+        if not held or equity is None or not self._base:
             return ""
-        equity = self._cash + sum(one.units * sum(self._touch[key]) / 2 for key, one in held.items())
+        undone = self.ladder.look(
+            equity, self._gross(held), trading, [key for key in held if self._is_left(key, held, closing)]
+        )
+        if undone:
+            return undone
         lost = (self._base - equity) / self._base
-        if lost > DAY + SLACK and trading is not TradingState.HALTED:
+        if lost > self._day + SLACK and trading is not TradingState.HALTED:
             return f"invariant 10: the day's loss is {lost:.2%}, and trading is {trading}"
         for key, one in held.items():
             smallest = DERIVATIVES.get(key)
@@ -89,10 +123,10 @@ class Losses:
             begun = closing.get(key)
             if begun is not None and not begun.target:
                 continue
-            if lost > DAY + SLACK:
+            if lost > self._day + SLACK:
                 return f"invariant 10: the day's loss is {lost:.2%}, and {key} is not being closed"
             out = self._touch[key][0 if one.units > 0 else 1]
             loss = one.units * (one.entry - out) / equity if equity > 0 else 1.0
-            if loss > POSITION + SLACK:
+            if loss > self._position + SLACK:
                 return f"invariant 10: {key} loses {loss:.2%} of equity and is not being closed"
         return ""

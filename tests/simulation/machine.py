@@ -40,7 +40,9 @@ class Machine:
         """Moments at which a process could have been killed."""
         self.doom = 0
         """Kill the running process at this moment, where it is not 0."""
-        self.killed: Callable[[], None] = lambda: None
+        self.killed: Callable[[ProcessLoop | None], None] = lambda loop: None
+        """Told which process has ended; None is the one whose disk it was."""
+        self._running: ProcessLoop | None = None
         self._agenda: list[tuple[Nanoseconds, int, Callable[[], None] | asyncio.TimerHandle]] = []
         self._ready: deque[asyncio.Handle] = deque()
         self._count = 0
@@ -78,7 +80,13 @@ class Machine:
         """
         self.steps += 1
         if self.steps == self.doom:
+            self.doom = 0
             raise Killed
+        running = self._running
+        if running is not None and running.doom:
+            running.doom -= 1
+            if not running.doom:
+                raise Killed
 
     def run(self, until: Callable[[], bool], limit: Nanoseconds) -> bool:
         """Let things happen until a condition holds, for so long at most; tell whether it does."""
@@ -103,7 +111,7 @@ class Machine:
         try:
             do()
         except Killed:
-            self._end()
+            self.killed(None)
 
     def _run_ready(self) -> None:
         ready = self._ready
@@ -112,21 +120,22 @@ class Machine:
             loop: ProcessLoop = handle._loop  # type: ignore[attr-defined]
             if handle.cancelled() or loop.dead:
                 continue
+            if loop.frozen:
+                loop.parked.append(handle)
+                continue
             if self.steps > MOST_STEPS:
                 ready.clear()
                 return
             asyncio._set_running_loop(loop)
+            self._running = loop
             try:
                 self.moment()
                 handle._run()
             except Killed:
-                self._end()
+                self.killed(loop)
             finally:
                 asyncio._set_running_loop(None)
-
-    def _end(self) -> None:
-        self.doom = 0
-        self.killed()
+                self._running = None
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
@@ -134,6 +143,11 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, machine: Machine, trouble: Callable[[str], None]) -> None:
         self.dead = False
+        self.frozen = False
+        """Stopped as by SIGSTOP: what comes meanwhile is done when it goes on."""
+        self.parked: list[asyncio.Handle] = []
+        self.doom = 0
+        """Kill this process behind so many of its own moments, where it is not 0."""
         self._coroutines: list[Coroutine[Any, Any, Any]] = []
         self._machine = machine
         self._trouble = trouble
@@ -143,6 +157,12 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.dead = True
         for coroutine in self._coroutines:
             coroutine.close()
+
+    def thaw(self) -> None:
+        """Go on; what has come to be due meanwhile comes first, in its order."""
+        self.frozen = False
+        self._machine._ready.extend(self.parked)
+        self.parked.clear()
 
     def time(self) -> float:
         """Return the machine's monotonic time in seconds."""

@@ -48,6 +48,31 @@ class Incident(msgspec.Struct, frozen=True):
     venue: int
 
 
+class Mishap(StrEnum):
+    """What may go wrong where a sentinel watches."""
+
+    SENTINEL_KILLED = "the sentinel is killed"
+    SENTINEL_KILLED_SOON = "the sentinel is killed between two of its steps"
+    SENTINEL_FROZEN = "the sentinel is stopped and goes on"
+    SENTINEL_STOPPED = "the sentinel ends in order and starts again"
+    ENGINE_FROZEN = "the engine is stopped and goes on"
+    BOTH_FROZEN = "engine and sentinel are stopped and go on"
+    BOTH_KILLED = "engine and sentinel are killed"
+    ENGINE_LOST = "the engine is killed, and for a while none can be started"
+    LINE_LOST = "the sentinel loses its lines"
+    LINE_SILENT = "the sentinel's lines are half open"
+    POWER_CUT = "the machine loses its power"
+    FILE_DAMAGED = "the machine loses its power, and the sentinel's file is damaged"
+
+
+class Strike(msgspec.Struct, frozen=True):
+    """One mishap at its time."""
+
+    at: Nanoseconds
+    mishap: Mishap
+    lasts: Nanoseconds
+
+
 class Plan(msgspec.Struct):
     """Everything that a seed decides in advance."""
 
@@ -72,6 +97,13 @@ class Plan(msgspec.Struct):
     incidents: list[Incident]
     strangers: list[Nanoseconds] = []
     """When somebody else trades in the same account."""
+    guarded: bool = False
+    """A sentinel watches the engine."""
+    start: tuple[Nanoseconds, Nanoseconds] = (0, 1)
+    """How long a start of the engine takes that the sentinel asks for, from and to."""
+    strikes: list[Strike] = []
+    deep: bool = False
+    """Losses may be large before anything but the drawdown ladder acts."""
 
 
 _WEIGHTS = {Fault.KILL: 5, Fault.POWER: 2, Fault.DROP: 2, Fault.CRASH: 2, Fault.LATE: 2}
@@ -89,7 +121,7 @@ def plan_of(seed: int) -> Plan:
         for fault in chosen
     ]
     fast = rng.random() < 0.7
-    return Plan(
+    plan = Plan(
         seed,
         length,
         rng.choice((60, 120, 250)) * MS,
@@ -104,6 +136,27 @@ def plan_of(seed: int) -> Plan:
         incidents=sorted(incidents, key=lambda one: one.at),
         strangers=_strangers(random.Random(f"{seed}.strangers"), length),
     )
+    plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
+    return guarded(plan, random.Random(f"{seed}.guarded"))
+
+
+_MISHAPS = {Mishap.ENGINE_LOST: 3, Mishap.ENGINE_FROZEN: 3, Mishap.SENTINEL_KILLED_SOON: 2}
+DEEP = 0.2
+"""In how many roomy worlds the drawdown ladder is the only bound."""
+GUARDED = 0.3
+"""In how many worlds a sentinel watches."""
+
+
+def guarded(plan: Plan, rng: random.Random, share: float = GUARDED) -> Plan:
+    """Return the plan with a sentinel beside the engine, or as it is."""
+    if rng.random() >= share:
+        return plan
+    mishaps = list(Mishap)
+    chosen = rng.choices(mishaps, [_MISHAPS.get(one, 1) for one in mishaps], k=rng.choice((0, 1, 1, 2, 2, 3)))
+    late = int(plan.length * 0.7)
+    strikes = [Strike(rng.randrange(600 * MS, late), one, rng.randrange(200 * MS, 5 * S)) for one in chosen]
+    start = rng.choice(((100 * MS, 500 * MS), (500 * MS, 2 * S), (1 * S, 5 * S)))
+    return msgspec.structs.replace(plan, guarded=True, start=start, strikes=sorted(strikes, key=lambda one: one.at))
 
 
 def _strangers(rng: random.Random, length: Nanoseconds) -> list[Nanoseconds]:

@@ -1,78 +1,18 @@
-"""Bugs to plant: one line of the program changed, for as long as a simulation runs.
-
-Each names what it does, the function, the line and what that becomes, and a seed that is known to show it. A line that
-is no longer there fails loudly: the bug has to be planted anew where that decision is taken now.
-"""
-
-import contextlib
-import inspect
-import textwrap
-from collections.abc import Iterator
-from typing import Any
-
-import msgspec
+"""Bugs to plant in the engine: each is caught, by its known seed or soon."""
 
 from core import blotter, clock, compare, connection, looks, reconcile, recording, runtime, state
-from core.domain import commands as c
-from core.domain.approval import Approved, TradingState
-from core.domain.reports import PositionReport
 from core.engine import Engine
 from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
-from core.guardian.watch import account, position
+from core.guardian.watch import account, position, protection
 from store.journal import file, writer
-
-HELP = {"Approved": Approved, "TradingState": TradingState, "PositionReport": PositionReport, "c": c}
-"""What a planted line may need that its module does not import."""
-
-
-class Bug(msgspec.Struct, frozen=True):
-    """One bug: where it is planted, and a seed that shows it."""
-
-    name: str
-    owner: Any
-    """The module or class that holds the function."""
-    function: str
-    line: str
-    becomes: str
-    seed: int = 0
-    also: "tuple[Bug, ...]" = ()
-    """What has to be broken as well: the second of two belts."""
-
-
-@contextlib.contextmanager
-def planted(bug: Bug) -> Iterator[None]:
-    """Plant a bug and take it out again."""
-    with contextlib.ExitStack() as stack:
-        for one in (bug, *bug.also):
-            stack.enter_context(_changed(one))
-        yield
-
-
-@contextlib.contextmanager
-def _changed(bug: Bug) -> Iterator[None]:
-    real = getattr(bug.owner, bug.function)
-    source = textwrap.dedent(inspect.getsource(real))
-    assert bug.line in source, f"{bug.name}: {bug.function} has no line {bug.line!r} any more; plant the bug elsewhere"
-    made: dict[str, Any] = {}
-    scope, helped = real.__globals__, HELP.keys() - real.__globals__.keys()
-    scope.update({name: HELP[name] for name in helped})
-    exec(compile(source.replace(bug.line, bug.becomes), f"<planted: {bug.name}>", "exec"), scope, made)
-    setattr(bug.owner, bug.function, made[bug.function])
-    try:
-        yield
-    finally:
-        setattr(bug.owner, bug.function, real)
-        for name in helped:
-            del scope[name]
-
+from tests.simulation.planting import Bug
 
 _RECORDING, _LINK, _ORDERS = recording.Recording, connection.VenueLink, orders.Orders
 _NEVER_SEEN = Bug("", Engine, "_fill", "fill_key(market.venue, fill.fill_id) in state.blotter.fills", "False")
 _NO_LOSS = Bug(
     "a position's loss is overlooked", position.PositionLoss, "judge", "if loss <= 0.0 or", "if True or", seed=47
 )
-
 BUGS = (
     # --- journal -----------------------------------------------------------------------------------------------------
     Bug(
@@ -148,7 +88,7 @@ BUGS = (
     Bug(
         "an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=133
     ),
-    Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=10),
+    Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=6),
     Bug(
         "a fill is applied twice",
         state.State,
@@ -191,7 +131,7 @@ BUGS = (
         "for fill in ():",
         seed=4,
     ),
-    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 22),
+    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 1074),
     Bug(
         "what never arrived is never called so",
         looks,
@@ -322,7 +262,7 @@ BUGS = (
         "_reached",
         "elif not closing.guarded:",
         "elif True:",
-        seed=36,
+        seed=10,
     ),
     Bug(
         "a flatten waits for an alert",
@@ -333,7 +273,7 @@ BUGS = (
         seed=11,
     ),
     # --- brackets ----------------------------------------------------------------------------------------------------
-    Bug("a fill is not protected", brackets.Protection, "_fit", "elif have < want and", "elif False and", seed=0),
+    Bug("a fill is not protected", brackets.Protection, "_fit", "elif have < want and", "elif False and", seed=6),
     Bug("a stop stays larger than what is left", brackets.Protection, "_fit", "if have > want:", "if False:", seed=15),
     # --- time --------------------------------------------------------------------------------------------------------
     Bug(
@@ -344,4 +284,31 @@ BUGS = (
         "time.time_ns()",
         seed=34,
     ),
+    # --- protection and the ladder -----------------------------------------------------------------------------------
+    Bug(
+        "a missing stop is told to nobody",
+        protection.ProtectiveStop,
+        "judge",
+        'if self._mode == "off" or',
+        "if True or",
+        seed=23,
+    ),
+    Bug(
+        "a stop is not verified",
+        protection.ProtectiveStop,
+        "_missing",
+        "if not need or not native or",
+        "if True or",
+        seed=23,
+    ),
+    Bug(
+        "a stop in another's place is not verified",
+        protection.ProtectiveStop,
+        "_missing",
+        "ids <= self._confirmed.get(id_, frozenset())",
+        "id_ in self._confirmed",
+        seed=131,
+    ),
+    Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=668),
+    Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=873),
 )

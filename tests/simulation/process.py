@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from core.clock import LiveClock
 from core.config import GuardianSettings, ReconcileSettings
 from core.domain.events import EngineStarted
@@ -18,6 +20,7 @@ from core.wire import decode_event
 from store.memory import MemoryTickStore
 from tests.simulation.link import SimVenue
 from tests.simulation.machine import ProcessLoop, S
+from tests.simulation.sentinel import MARK
 from tests.simulation.trader import Given
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ WIDE = GuardianSettings(
     max_order_notional_frac=100,
     max_orders_per_second=1000,
 )
+DEEP = msgspec.structs.replace(WIDE, max_daily_loss_frac=0.9, max_position_loss_frac=0.9)
+"""The drawdown ladder comes before everything else."""
 NARROW = GuardianSettings(duplicate_window_ms=0)
 _RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.TRIGGERED, OrderStatus.APPROVED})
 
@@ -46,9 +51,9 @@ class Process:
         self.loop = ProcessLoop(  # type: ignore[abstract]
             world.machine, lambda text: world.audit.fail(f"nobody caught: {text}")
         )
-        guardian = Guardian(WIDE if world.plan.roomy else NARROW)
+        guardian = Guardian(DEEP if world.plan.deep else WIDE if world.plan.roomy else NARROW)
         abilities = {venue: exchange.abilities for venue, exchange in world.exchanges.items()}
-        self.engine = Engine(guardian, prefix="t0", abilities=abilities)
+        self.engine = Engine(guardian, prefix=MARK, abilities=abilities)
         self.tapped = self.engine.process
         self.engine.process = self.tap  # type: ignore[method-assign]
         self.clock = LiveClock()
@@ -64,6 +69,12 @@ class Process:
             on_event=world.trouble.on_event,
         )
         self.runtime.server = world.trouble.server  # type: ignore[assignment]
+        self.pid = 0
+        if world.side is not None:
+            page = world.side.engine_page()
+            self.pid = page.pid
+            self.runtime.beating.use(page, MARK)
+            self.runtime.beating.restart = world.side.restart
         self.up = False
         self.tasks = [self.loop.create_task(self._begin())]
 
@@ -123,8 +134,10 @@ class Process:
         """Tell whether nothing is going on any more."""
         state = self.engine.state
         views = [state.venue(venue) for venue in self.world.exchanges]
+        side = self.world.side
         return (
             self.up
+            and (side is None or side.quiet())
             and all(view.connected and view.reconciled for view in views)
             and all(
                 # A wallet that other orders have locked leaves a spot bracket without a stop, which tries again.

@@ -3,9 +3,11 @@
 Two exiters at least are at work: the guardian by its rules, and a hand that closes parts and flattens.
 """
 
+import itertools
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -40,7 +42,9 @@ SETTINGS = QUIET.__class__(
 
 
 class Exiting(RuleBasedStateMachine):
-    """Entries are long and exits are reduce-only: whatever happens, the exchange must never be short."""
+    """Entries go one way and exits are reduce-only: whatever happens, the exchange must never hold the other way."""
+
+    entry = Side.BUY
 
     @initialize(amends=st.booleans())
     def begin(self, amends: bool) -> None:
@@ -68,12 +72,12 @@ class Exiting(RuleBasedStateMachine):
 
     @rule(lots=st.integers(1, 20), stopped=st.booleans(), filled=st.integers(0, 20))
     def enter(self, lots: int, stopped: bool, filled: int) -> None:
-        stop = StopLoss(D(int(self.middle) - 900)) if stopped else None
+        stop = StopLoss(D(int(self.middle) - 900 * self.entry.sign)) if stopped else None
         before = len(self.exchange.orders)
         price = str(D(int(self.middle)))
-        self.tell(c.SubmitOrder(order(BTC_PERP, Side.BUY, str(LOT * lots), price, stop_loss=stop), "test", self.now))
+        self.tell(c.SubmitOrder(order(BTC_PERP, self.entry, str(LOT * lots), price, stop_loss=stop), "test", self.now))
         self.arrive(len(self.exchange.wire))
-        found = [held for held in list(self.exchange.orders.values())[before:] if held.order.side is Side.BUY]
+        found = [held for held in list(self.exchange.orders.values())[before:] if held.order.side is self.entry]
         for held in found[:1]:
             if filled and held.status is OrderStatus.ACCEPTED:
                 self.exchange.fill(held, min(filled * LOT, held.left))
@@ -81,7 +85,8 @@ class Exiting(RuleBasedStateMachine):
     @rule(lots=st.integers(1, 9))
     def leave(self, lots: int) -> None:
         """A hand closes a part, at a limit that rests or at the market."""
-        self.tell(c.SubmitOrder(order(BTC_PERP, Side.SELL, str(LOT * lots), reduce_only=True), "test", self.now))
+        side = Side.SELL if self.entry is Side.BUY else Side.BUY
+        self.tell(c.SubmitOrder(order(BTC_PERP, side, str(LOT * lots), reduce_only=True), "test", self.now))
 
     @rule()
     def flatten(self) -> None:
@@ -92,7 +97,7 @@ class Exiting(RuleBasedStateMachine):
         """The guardian brings what is held to a part of it."""
         position = self.engine.state.ledger.positions.get(BTC_PERP.id)
         if position is not None and position.quantity:
-            target = BTC_PERP.floor_size(position.quantity * parts / 4)
+            target = BTC_PERP.floor_size(abs(position.quantity) * parts / 4)
             self.engine._exits.bring(BTC_PERP.id, target, "guardian test")
             for effect in self.engine.decided():
                 if isinstance(effect, Approved):
@@ -102,7 +107,7 @@ class Exiting(RuleBasedStateMachine):
 
     @rule(move=st.sampled_from([-2500, -1200, -700, -100, 0, 400, 1500]))
     def price(self, move: int) -> None:
-        self.middle = max(40_000.0, min(70_000.0, self.middle + move))
+        self.middle = max(40_000.0, min(70_000.0, self.middle + move * self.entry.sign))
         self.tell(quote(BTC_PERP, self.middle - 1, self.middle + 1, self.now))
 
     @rule(depth=st.sampled_from([None, D(0), D("0.1"), D("0.5")]))
@@ -136,17 +141,41 @@ class Exiting(RuleBasedStateMachine):
             else:
                 self.tell(e.OrderUnknown(lost.client_order_id, "no answer", self.now))  # type: ignore[attr-defined]
 
-    @rule(data=st.data(), twice=st.booleans())
-    def answer(self, data: st.DataObject, twice: bool) -> None:
-        """A fill may overtake everything and come twice; the rest comes in order."""
+    @rule(data=st.data(), twice=st.booleans(), late=st.booleans())
+    def answer(self, data: st.DataObject, twice: bool, late: bool) -> None:
+        """A fill may overtake everything and come twice; one of an entry may come behind its end; the rest in order."""
         answers = self.exchange.answers
         if answers:
             ready = [one for one in answers if isinstance(one, e.OrderFilled)] + answers[:1]
+            ahead = list(itertools.takewhile(self._is_entry, answers))
+            if late and len(ahead) < len(answers):
+                ready = [answers[len(ahead)]]
             one = data.draw(st.sampled_from(ready))
             answers.remove(one)
             self.tell(one)
             if twice and isinstance(one, e.OrderFilled):
                 self.tell(one)
+
+    @rule()
+    def fill_behind_a_flatten(self) -> None:
+        """An entry that a flatten cancels fills before the cancel arrives, and that is heard of last."""
+        resting = [held for held in self.exchange.open() if held.order.side is self.entry and held.left > LOT]
+        if not resting:
+            return
+        while self.exchange.answers:
+            self.tell(self.exchange.answers.pop(0))
+        self.flatten()
+        self.exchange.fill(resting[0], LOT)
+        self.arrive(len(self.exchange.wire))
+        said = [one for one in self.exchange.answers if not self._is_entry(one)]
+        self.exchange.answers[:] = filter(self._is_entry, self.exchange.answers)
+        for one in said:
+            self.tell(one)
+        self.time(1100)
+
+    def _is_entry(self, event: Event) -> bool:
+        """Tell whether an event is the fill of an entry."""
+        return isinstance(event, e.OrderFilled) and event.side is self.entry
 
     @rule(step=st.sampled_from([100, 1100, 5100]))
     def time(self, step: int) -> None:
@@ -209,14 +238,23 @@ class Exiting(RuleBasedStateMachine):
                 self.reconcile()
         assert not self.engine.state.exits.flattening, self.engine.state.exits.flattening
         if BTC_PERP.id in targets:
-            assert self.exchange.position <= targets[BTC_PERP.id]
+            assert self.held <= targets[BTC_PERP.id]
+        flat = self.engine.state.exits.flattened.get(BTC_PERP.id, 0)
+        orders = self.engine.state.blotter.orders.values()
+        if flat and all(one.created <= flat for one in orders if one.order.side is self.entry):
+            assert not self.held, "a fill behind the end was left open"
+
+    @property
+    def held(self) -> Decimal:
+        """Return what the exchange holds in the direction of the entries."""
+        return self.exchange.position * self.entry.sign
 
     # --- what must always be ----------------------------------------------------------------------------------------
 
     @invariant()
     def no_exit_has_turned_the_position(self) -> None:
         if hasattr(self, "exchange"):
-            assert self.exchange.position >= 0
+            assert self.held >= 0
 
     @invariant()
     def no_exits_together_exceed_the_position(self) -> None:
@@ -225,8 +263,31 @@ class Exiting(RuleBasedStateMachine):
             travelling = [one.command.order for one in self.exchange.wire if isinstance(one.command, c.SubmitOrder)]
             reducing = sum((one.quantity for one in travelling if one.reduce_only), D(0))
             reducing += sum((held.left for held in self.exchange.open() if held.order.reduce_only), D(0))
-            assert reducing <= self.exchange.position
+            assert reducing <= self.held
 
 
-Exiting.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+class ExitingShort(Exiting):
+    """The same with short entries."""
+
+    entry = Side.SELL
+
+
+@pytest.mark.parametrize("machine", [Exiting, ExitingShort], ids=["long", "short"])
+def test_a_fill_behind_the_end_of_a_flatten_is_closed_again(machine: type[Exiting]) -> None:
+    made = machine()
+    made.begin(amends=True)
+    made.price(0)
+    made.enter(lots=5, stopped=False, filled=0)
+    while made.exchange.answers:
+        made.tell(made.exchange.answers.pop(0))
+    made.fill_behind_a_flatten()
+    assert BTC_PERP.id in made.engine.state.exits.flattened, "it is over"
+    assert made.held == LOT
+    made.settle()
+    assert not made.held
+
+
+Exiting.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestExiting = Exiting.TestCase
+ExitingShort.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestExitingShort = ExitingShort.TestCase

@@ -102,7 +102,7 @@ class Trouble:
     def expected(self, entry: dict[str, Any]) -> bool:
         """Tell whether an error that is logged belongs to a trouble."""
         text = str(entry.get("event", ""))
-        if text == "journal trouble":
+        if text in ("journal trouble", "sentinel alarm"):
             return True
         return self.world.machine.now < self._side_until and "a side task fails" in str(entry)
 
@@ -116,8 +116,7 @@ class Trouble:
 
     def _outage(self, incident: Incident, exchange: "Exchange") -> None:
         exchange.unreachable_until = self._end(incident)
-        if exchange.link is not None:
-            exchange.link.drop("lost")
+        exchange.cut("lost")
 
     def _no_positions(self, incident: Incident, exchange: "Exchange") -> None:
         exchange.no_positions_until = self._end(incident)
@@ -150,7 +149,10 @@ class Trouble:
         def ended() -> None:
             if world.process is process:
                 world.end(process)
-                world.boot()
+                if world.side is None:
+                    world.boot()
+                else:  # an end in order, and its sentinel must not miss it
+                    world.machine.after(world.side.rng.randrange(3 * S), world.boot)
 
         process.tasks.append(process.loop.create_task(stop()))
 
@@ -160,8 +162,8 @@ class Trouble:
     def _suspend(self, incident: Incident, exchange: "Exchange") -> None:
         self.world.machine.asleep += self.rng.randrange(10 * S, HOUR)
         for each in self.world.exchanges.values():
-            if each.link is not None:
-                each.link.hush()
+            for link in list(each.lines.values()):
+                link.hush()
 
     def _checkpoint(self) -> None:
         process = self.world.process

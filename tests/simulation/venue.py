@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tests.simulation.link import Link
 
 Request = SubmitOrder | AmendOrder | CancelOrder
+ENGINE, SENTINEL = "engine", "sentinel"
+"""Who has a session here: each a line of its own."""
 STRANGE = "web"
 """How the ids of orders begin that somebody else sends."""
 _WORKING = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -77,7 +79,7 @@ class Exchange:
             reduce_only=True,
             native_stops=plan.native,
         )
-        self.link: Link | None = None
+        self.lines: dict[str, Link] = {}
         self.unreachable_until: Nanoseconds = 0
         self.no_positions_until: Nanoseconds = 0
         self.late_until: Nanoseconds = 0
@@ -93,6 +95,16 @@ class Exchange:
         self._stamp: Nanoseconds = 0
         for one in instruments:
             self._tick(one)
+
+    @property
+    def link(self) -> "Link | None":
+        """Return the engine's line."""
+        return self.lines.get(ENGINE)
+
+    def cut(self, reason: str) -> None:
+        """Lose every line."""
+        for link in list(self.lines.values()):
+            link.drop(reason)
 
     # --- prices -----------------------------------------------------------------------------------------------------
 
@@ -123,8 +135,8 @@ class Exchange:
             self.matching.on_data(trade)
             if spoilt is quote:
                 said.append(trade)
-        if self.link is not None:
-            self.link.show(said)
+        for link in self.lines.values():
+            link.show(said)
 
     def _spoilt(self, quote: m.Quote) -> m.Quote | None:
         now = self.machine.now
@@ -174,8 +186,8 @@ class Exchange:
 
     def _out(self, event: Message) -> None:
         self.watcher.happened(self.id, event)
-        if self.link is not None:
-            self.link.say(event)
+        for link in list(self.lines.values()):
+            link.say(event)
 
     def snapshot(self, since: Nanoseconds) -> VenueSnapshot:
         """Return what there is; without positions while those are left out."""
@@ -191,5 +203,5 @@ class Exchange:
         self.unreachable_until = self.no_positions_until = self.late_until = 0
         self.lose_requests = self.lose_receipts = self.lose_answers = self.reject = 0
         self.feed.clear()
-        if self.link is not None and self.link.silent:
-            self.link.drop("the link did not answer")
+        for link in [one for one in self.lines.values() if one.silent]:
+            link.drop("the link did not answer")

@@ -20,12 +20,15 @@ from core.domain.differences import Resolution, ResolveDifference
 from core.domain.identifiers import VenueId
 from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
+from core.guardian import pulse
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP
 from tests.simulation.audit import Audit
 from tests.simulation.disk import Disk
-from tests.simulation.machine import MOST_STEPS, MS, Machine, S
+from tests.simulation.machine import MOST_STEPS, MS, Machine, ProcessLoop, S
 from tests.simulation.plan import Plan, plan_of
 from tests.simulation.process import Process
+from tests.simulation.protecting import Protecting
+from tests.simulation.sentinel import Side
 from tests.simulation.trader import Given, Trader
 from tests.simulation.trouble import Trouble
 from tests.simulation.venue import Exchange
@@ -78,7 +81,7 @@ class World:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
         self.machine = Machine()
-        self.machine.killed = self._killed
+        self.machine.killed = self._killed_in
         self.audit = Audit(self.machine)
         self.audit.spot = frozenset({BTC_SPOT.venue})
         self.audit.messy = plan.unordered or plan.twice > 0
@@ -86,12 +89,18 @@ class World:
         self.disk = Disk(self.machine, folder, random.Random(f"{plan.seed}.disk"))
         self.disk.durable = self.audit.written
         self.disk.failed = self.audit.disk_failed
+        self.disk.is_frozen = lambda: self.process is not None and self.process.loop.frozen
         self.exchanges: dict[VenueId, Exchange] = {
             venue: Exchange(self.machine, venue, listed, plan, self.audit) for venue, listed in LISTED.items()
         }
+        self.audit.protecting = Protecting(self)
+        self.audit.bounds = (0.9, 0.9) if plan.deep else self.audit.bounds
         self.trader = Trader(plan.seed, roomy=plan.roomy)
         self.trouble = Trouble(self)
         self.process: Process | None = None
+        self.side = Side(self, folder) if plan.guarded else None
+        if self.side is not None:
+            self.audit.guarding = self.side.guarding
         self.trading = True
         self.lives = 0
 
@@ -106,11 +115,20 @@ class World:
             except JournalDamaged as damage:
                 self.audit.fail(f"invariant 2: the journal of a crash is refused: {damage}")
 
+    def _killed_in(self, loop: ProcessLoop | None) -> None:
+        """End the process that was killed without a word; where its disk was in the middle of it, the power is gone."""
+        if self.side is not None and loop is None and self.disk.is_torn:
+            self.side.power_cut()
+        elif self.side is not None and self.side.sentinel is not None and loop is self.side.sentinel.loop:
+            self.side.end()
+        else:
+            self._killed()
+
     def _killed(self) -> None:
-        """End the process without a word."""
         if self.process is not None:
             self.end(self.process)
-            self.machine.after(self.trouble.rng.randrange(50 * MS, 2 * S), self.boot)
+            if self.side is None:
+                self.machine.after(self.trouble.rng.randrange(50 * MS, 2 * S), self.boot)
 
     def end(self, process: Process) -> None:
         """Leave behind what the disk and the exchanges have."""
@@ -170,9 +188,13 @@ class World:
             machine.after(incident.at, lambda one=incident: self.trouble.begin(one))  # type: ignore[misc]
         for at in plan.strangers:
             machine.after(at, self._stranger)
+        if self.side is not None:
+            self.side.begin()
         machine.run(self._over, plan.length)
         self.trading = False
         self.trouble.heal()
+        if self.side is not None:
+            self.side.heal()
         if not self._rest("after the troubles", COMPARED if plan.strangers else LATE):
             return
         assert self.process is not None
@@ -214,7 +236,10 @@ class World:
         quiet = 0
         while self.machine.now < end and not self.audit.wrong:
             self.machine.run(self._over, 250 * MS)
-            self.boot()
+            if self.side is None or self.side.needs_hand():
+                self.boot()
+            if self.side is not None and self.side.needs_hand():
+                self.side.start()
             quiet = quiet + 1 if self.process is not None and self.process.quiet() else 0
             if quiet == looks:
                 return not self.audit.wrong
@@ -308,6 +333,7 @@ class World:
 def _watched(world: World) -> Iterator[None]:
     """Give the engine's clock the machine's, and the audit every error that is logged."""
     before, real = structlog.get_config(), vars(clocks)["time"]
+    timed = (vars(clocks), vars(pulse))
 
     def sink(logger: Any, method: str, event: Any) -> Any:
         if method in {"error", "exception", "critical"} and not world.trouble.expected(event):
@@ -315,11 +341,13 @@ def _watched(world: World) -> Iterator[None]:
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.ExceptionRenderer(), sink], cache_logger_on_first_use=False)
-    vars(clocks)["time"] = world.machine
+    for module in timed:
+        module["time"] = world.machine
     try:
         yield
     finally:
-        vars(clocks)["time"] = real
+        for module in timed:
+            module["time"] = real
         structlog.configure(**before)
 
 
@@ -336,5 +364,7 @@ def simulate(seed: int, plan: Plan | None = None) -> Result:
         finally:
             if world.process is not None:
                 world.process.loop.kill()
+            if world.side is not None:
+                world.side.close()
             world.disk.close()
             shutil.rmtree(folder, ignore_errors=True)

@@ -312,6 +312,8 @@ EXPECTED: dict[str, Expected] = {
     "leave": becomes(lambda h: h.app.return_value, 0),
     "back": becomes(side, None, keys("b")),
     "layout": becomes(title, "layout"),
+    "keymap": becomes(lambda h: "there is one keymap" in read(h.app), True),
+    "reload": becomes(lambda h: "no config.toml to read again" in read(h.app), True),
     "control": becomes(lambda h: h.app.feed.control is not None and h.app.feed.control.mine, True,
                        controlled_elsewhere),
     "ladder.up": grows(price),

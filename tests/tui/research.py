@@ -35,12 +35,12 @@ TRIALS = (
 )
 CONFIGS = (
     s.Config("rsi-ema", 6, s.ConfigStatus.ACTIVE, (BTC, ETH), {"rsi_window": 21, "ema_long": 100}, 2.0, "isolated",
-             0.10, 0.91, "rsi-ema 4×1h", 655, T0 - 9 * DAY, "anna", {"calmar": 2.1, "total_return": 0.41},
+             10_000.0, 0.91, "rsi-ema 4×1h", 655, T0 - 9 * DAY, "anna", {"calmar": 2.1, "total_return": 0.41},
              T0 - 1_800 * DAY, T0 - 10 * DAY, "0.1.0", "9f2c41d07be6a3155c0e"),
     s.Config("rsi-ema", 5, s.ConfigStatus.HISTORY, (BTC,), {"rsi_window": 14, "ema_long": 200}, 1.0, "isolated",
-             0.05, 0.72, "rsi-ema 4×1h", 118, T0 - 40 * DAY, "anna", {"calmar": 1.4}, T0 - 1_800 * DAY,
+             5_000.0, 0.72, "rsi-ema 4×1h", 118, T0 - 40 * DAY, "anna", {"calmar": 1.4}, T0 - 1_800 * DAY,
              T0 - 41 * DAY, "0.1.0", "77aa09c1"),
-    s.Config("donchian", 2, s.ConfigStatus.ACTIVE, (BTC,), {"window": 55}, 1.0, "cross", 0.15, 0.66,
+    s.Config("donchian", 2, s.ConfigStatus.ACTIVE, (BTC,), {"window": 55}, 1.0, "cross", 0.0, 0.66,
              "donchian 4×15m", 9, T0 - 3 * DAY, "weekly reopt", {"calmar": 1.2}, 0, 0, "0.1.0", "c0ffee"),
 )  # fmt: skip
 
@@ -77,7 +77,7 @@ def report(study: str, number: int) -> s.TrialReport:
     return s.TrialReport(
         study, "rsi-ema", trial, GATES if trial.gates_passed == 7 else GATES[:3],
         {"rsi_window": 28, "ema_long": 100, "rsi_low": 31.5, "exit": "trail"}, first, equity(60, 0.15, first[-1]),
-        s.Plateau("rsi_window", "ema_long", xs, ys, scores), (BTC, ETH), "isolated", 0.10, T0 - 1_800 * DAY, T0,
+        s.Plateau("rsi_window", "ema_long", xs, ys, scores), (BTC, ETH), "isolated", 10_000.0, T0 - 1_800 * DAY, T0,
         "0.1.0",
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from tests.tui.driving import asked, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import STYLE, picture, screen_lines
 from tests.tui.pictures import NOW, SECOND, draw, moment
-from tui.alerting import AskAlert
+from tui.alerting import AskAlert, bound_text
 from tui.app import TerminalApp
 from tui.lines import plain
 from tui.screens.alerts import channel_lines, detail_lines
@@ -48,6 +48,14 @@ async def alarmed(tmp_path: Path, quiet_log: None) -> AsyncIterator[House]:
     await made.stop()
 
 
+@pytest_asyncio.fixture
+async def often(tmp_path: Path, quiet_log: None) -> AsyncIterator[House]:
+    """Give a running engine that raises the same alert again after a second, not after a minute."""
+    made = await House(tmp_path, replace(QUIET, repeat_s=1.0)).start()
+    yield made
+    await made.stop()
+
+
 async def halt(house: House, state: TradingState = TradingState.HALTED, word: str = "") -> None:
     """Change the trading state from elsewhere."""
     outcome: Outcome = await house.runtime.command(SetTradingState(state, "by a test", word, "anna", "test"))
@@ -73,8 +81,8 @@ async def test_an_alert_rings_once_stands_in_header_and_pane_and_is_acknowledged
         assert app.rings == 1
 
 
-async def test_the_ninth_screen_acknowledges_mutes_and_keeps_the_history(alarmed: House) -> None:
-    app = Bell(alarmed.socket)
+async def test_the_ninth_screen_acknowledges_mutes_and_keeps_the_history(often: House) -> None:
+    alarmed, app = often, Bell(often.socket)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
         await halt(alarmed)
@@ -93,8 +101,7 @@ async def test_the_ninth_screen_acknowledges_mutes_and_keeps_the_history(alarmed
         assert 50 * 60 * SECOND < left <= 60 * 60 * SECOND
         rings = app.rings
         await halt(alarmed)
-        # the same alert within a minute is told once: longer than that is waited for
-        await until(pilot, lambda: len(alarmed.state.alerts.alerts) == 2, 180.0)
+        await until(pilot, lambda: len(alarmed.state.alerts.alerts) == 2)
         await until(pilot, lambda: "muted" in screen_lines(app)[4])
         assert app.rings == rings
         assert "!1" not in screen_lines(app)[1]
@@ -211,7 +218,7 @@ async def test_a_price_alert_is_set_changed_and_removed_by_keys(alarmed: House) 
         assert cursor is not None
         await pilot.press("P")
         await until(pilot, lambda: isinstance(app.screen, AskAlert) and "speaks above ▲" in picture(app))
-        assert f"{cursor:.1f}" in picture(app)
+        assert f" {cursor:.1f} " in picture(app), "with the decimals of the instrument, which are one"
         await pilot.press("tab", *"half off", "tab", "space", "enter")
         await until(pilot, lambda: len(rules) == 1)
         (rule,) = rules.values()
@@ -282,6 +289,14 @@ def test_price_alerts_are_marks_of_the_chart_that_leave_its_range_alone() -> Non
     bare = render_candles(replace(chart, marks=()), 90, 30, lambda ts, pattern: "")
     far = render_candles(replace(chart, marks=(mark,)), 90, 30, lambda ts, pattern: "")
     assert [plain(line)[:60] for line in far] == [plain(line)[:60] for line in bare]
+
+
+def test_a_bound_has_the_decimals_of_its_prices_and_never_fewer_than_its_own() -> None:
+    market = moment().state.markets[BTC]
+    assert market.instrument.price_precision == 1
+    shown = [bound_text(Decimal(text), market) for text in ("61800.30", "61800", "61800.125", "1E+3")]
+    assert shown == ["61800.3", "61800.0", "61800.125", "1000.0"]
+    assert [bound_text(Decimal(text), None) for text in ("-500.00", "0.05", "1E+3")] == ["-500", "0.05", "1000"]
 
 
 def test_plans_of_rules() -> None:

@@ -77,6 +77,7 @@ async def test_buy_watch_and_flatten_by_keys(house: House) -> None:
         assert position(house) == 0.05
         await pilot.press("y")
         await until(pilot, lambda: position(house) == 0.0)
+        await until(pilot, lambda: "flat: BTC-USDT.P" in screen_lines(app)[-1])
         await until(pilot, lambda: "flat" in app.trade.position.text)
 
 
@@ -194,6 +195,8 @@ async def test_tab_shows_hidden_panes_alone_and_z_zooms(house: House) -> None:
         await until(pilot, lambda: "orders" in screen_lines(app)[2])
         await pilot.press("tab")
         await until(pilot, lambda: "alerts" in screen_lines(app)[2])
+        await pilot.press("tab")
+        await until(pilot, lambda: "events" in screen_lines(app)[2] and "ladder" not in picture(app))
         await pilot.press("tab")
         await until(pilot, lambda: "watch" in screen_lines(app)[2] and "ladder" in screen_lines(app)[2])
         await pilot.press("tab", "z")

@@ -214,3 +214,12 @@ async def test_sort_goes_through_the_columns_and_back() -> None:
         assert seen[0] == ["BTC", "ETH", "LTC", "XRP"]
         assert seen[1] == ["XRP", "LTC", "ETH", "BTC"]
         assert seen[6] == ["BTC", "ETH", "XRP", "LTC"]
+
+
+async def test_an_id_that_is_too_long_keeps_its_end() -> None:
+    grid = Grid((Column("id", "id", 9, tail=True), Column("what", "what", 5)), "ids")
+    async with Harness(grid).run_test(size=(22, 6)) as pilot:
+        grid.set_rows([Row("1", ("t8bc7r1n10", "abcdefgh")), Row("2", ("t8bc7r1n9", "abc"))])
+        await pilot.pause()
+        assert "…bc7r1n10  abcd…" in grid.text
+        assert "t8bc7r1n9  abc" in grid.text

@@ -28,7 +28,7 @@ async def test_the_narrow_picture_is_the_drawing() -> None:
 
 async def test_the_wide_picture_shows_chart_positions_and_orders() -> None:
     _, text = await draw(200, 50)
-    for words in ("volume", "+0.150", "buy 0.080", "61 640.1 ┤┄", "stop", "d7-0114", "TAKE_PROFIT", "b buy · s sell"):
+    for words in ("volume", "+0.150", "buy 0.080", "61 640.1 ┤┄", "stop", "d7-0114", "TAKE P", "b buy · s sell"):
         assert words in text, words
     prices = [line.split("│")[1][13:27] for line in text.splitlines()[4:12]]
     assert len({price.index(".") for price in prices}) == 1
@@ -47,7 +47,7 @@ async def test_the_ticket_shows_what_the_drawing_shows() -> None:
 
 async def test_the_narrow_ticket_stands_beside_the_ladder() -> None:
     _, text = await draw(80, 24, "ticket")
-    for words in ("ladder  BTC-USDT.P", "BUY  BTC-USDT.P", "0.250_  = 15 450.05 ", "✗ refused: notional", "liq"):
+    for words in ("ladder  BTC-USDT.P", "BUY  BTC-USDT.P", "0.250_  = 15 450.05 ", "✗ 1 of 2 refused: notional", "liq"):
         assert words in text, words
     assert all(len(line) == 80 for line in text.splitlines())
 

@@ -55,7 +55,7 @@ def test_the_ticket_has_its_room_while_it_is_open() -> None:
 
 
 def test_the_names_of_panes_are_those_of_the_screen() -> None:
-    assert set(TradeScreen.TAB_ORDER) | {"position", "notices"} == set(PANES)
+    assert set(TradeScreen.TAB_ORDER) | {"position"} == set(PANES)
 
 
 def _app(tmp_path: Path, **settings: object) -> TerminalApp:
@@ -91,6 +91,8 @@ async def test_tab_shows_a_pane_without_a_place_alone(tmp_path: Path) -> None:
         await pilot.press("tab", "tab")
         await until(pilot, lambda: _tops(app).startswith("┌─ positions") and "ladder" not in picture(app))
         await pilot.press("tab", "tab", "tab")
+        await until(pilot, lambda: _tops(app).startswith("┌─ events") and "ladder" not in picture(app))
+        await pilot.press("tab")
         await until(pilot, lambda: _tops(app).startswith("┌─ ladder"))
 
 

@@ -104,7 +104,9 @@ async def test_the_wide_risk_screen_draws_equity_and_drawdown() -> None:
     _, text = await draw(200, 50, "risk")
     for words in ("equity  24 h by minutes", "100 500┤", "04:32", "14:32 "):
         assert words in text, words
-    assert "0.0%┤" in text or "-0.5%┤" in text, "the drawdown has one line here: which end it names is plotext's choice"
+    assert "0.0%┤" in text, "both ends of the drawdown are named"
+    assert "-0.5%┤" in text
+    assert "hold 0.25" in text
     assert "no curve yet" in (await draw(200, 50, "risk", "empty"))[1]
 
 

@@ -3,6 +3,7 @@
 Each refusal is tried on every action of the table that reduces or adds risk, against a running engine.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -12,6 +13,7 @@ import pytest_asyncio
 from textual import events
 from textual._wait import wait_for_idle
 
+from tests.tui.engine import BTC
 from tests.tui.expected import ELSEWHERE, EXPECTED, come_to, controlled_elsewhere
 from tests.tui.hand import Hand, hand_at
 from tui.actions import Action, Kind, find_action, ready_actions
@@ -149,6 +151,25 @@ async def test_what_adds_risk_is_not_sent_disarmed(hand: Hand) -> None:
         assert hand.sent == [], action.id
 
 
+async def test_a_paste_without_brackets_fills_in_nothing_and_an_enter_in_it_sends_nothing(hand: Hand) -> None:
+    await come_to(hand, find_action("ticket.send"))
+    hand.app._burst = BurstGuard()
+    ticket = hand.app.trade.ticket
+    ticket.draft.quantity = "0.05"
+    await hand.press("up", "down")  # back on the quantity
+    for event in _burst([*"123456789012345"]):
+        hand.app.post_message(event)
+    await hand.reads("a paste fills in nothing: type it")
+    assert ticket.draft.quantity == "0.05", "not even its first ten characters"
+    await asyncio.sleep(3 * BURST_SECONDS)
+    for event in _burst(["1", "enter"]):  # too short to be known as a paste
+        hand.app.post_message(event)
+    await hand.reads("Enter came together with what was typed")
+    assert hand.sent == []
+    await hand.press("up", "down", *"0.05", "enter")
+    await hand.sees(lambda: hand.sent)
+
+
 async def test_what_adds_risk_is_not_sent_when_disarmed_while_it_asks(hand: Hand) -> None:
     for action in ADDS_AND_SENDS:
         if action.confirm:
@@ -163,7 +184,8 @@ async def test_what_adds_risk_is_not_sent_at_an_old_price(hand: Hand, monkeypatc
     for action in ADDS_AND_SENDS:
         expected = await come_to(hand, action)
         stands = hand.app.wall()
-        monkeypatch.setattr(hand.app, "wall", lambda stands=stands: stands + 1_300_000_000)
+        newest = hand.app.feed.state.markets[BTC].ts  # another feed may have spoken later
+        monkeypatch.setattr(hand.app, "wall", lambda newest=newest: newest + 1_300_000_000)
         await hand.press(action.keys[0], *expected.then)
         await hand.reads("price on screen is 1.3 s old (limit 1.0 s)")
         assert hand.app.screen is hand.app.here, action.id

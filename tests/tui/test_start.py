@@ -12,8 +12,11 @@ from tui.start import attach
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"flatten": "y"}, "keys.copy: 'y' already means 'flatten'; choose another key for one"),
-        ({"flaten": "x"}, "keys.flaten: no such action; the ids are listed by `?` and in the guide"),
+        (
+            {"flatten": "y"},
+            "config.toml:2 [terminal.keys] flatten: 'y' already means 'copy'; choose another key for one",
+        ),
+        ({"flaten": "x"}, "config.toml:1 [terminal.keys] flaten: no such action; the ids stand in docs/guide/keys.md"),
     ],
 )
 def test_keys_that_cannot_be_used_are_said_in_a_sentence(
@@ -24,5 +27,7 @@ def test_keys_that_cannot_be_used_are_said_in_a_sentence(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(fit, "unfit", lambda: None)  # the tests have no terminal
-    assert attach(tmp_path / "nobody.sock", TerminalSettings(keys={**keys})) == 2
-    assert capsys.readouterr().err == f"tradedeck: config.toml [terminal] {words}\n"
+    config = tmp_path / "config.toml"
+    config.write_text('[terminal.keys]\nflatten = "y"\n')
+    assert attach(tmp_path / "nobody.sock", TerminalSettings(keys={**keys}), config=config) == 2
+    assert capsys.readouterr().err.startswith(f"tradedeck: {words}")

@@ -16,6 +16,7 @@ from tests.tui.research import CONFIGS, GATES, T0, TRIALS, Lab, report, studies
 from tui import plots, studying
 from tui.app import TerminalApp
 from tui.lines import plain
+from tui.screens.configs import provenance_lines
 from tui.screens.report import (
     Reading,
     drawdowns,
@@ -176,7 +177,7 @@ def test_what_cannot_be_promoted_says_why() -> None:
 def test_a_plan_names_everything_that_differs_and_nothing_else() -> None:
     before, after = studying.facts(CONFIGS[1]), studying.facts(CONFIGS[0])
     assert studying.changes(before, after) == [
-        ("rsi_window", "14", "21"), ("ema_long", "200", "100"), ("leverage", "1", "2"), ("max size", "5.0%", "10.0%"),
+        ("rsi_window", "14", "21"), ("ema_long", "200", "100"), ("leverage", "1", "2"), ("max size", "5 000", "10 000"),
         ("instruments", "BTC-USDT.P", "BTC-USDT.P ETH-USDT.P"),
     ]  # fmt: skip
     assert studying.change_words(after, after) == ["nothing differs from what is active"]
@@ -224,6 +225,15 @@ def test_the_plateau_marks_the_trial_and_leaves_what_was_not_tried_blank() -> No
     lines = [plain(line) for line in plots.plateau_lines(plateau, {"x": 1, "y": 20.0}, 13, 5)]
     assert lines[1:] == [" 10 ···   ███", " 20 ◆  ░░░███"]
     assert all(len(line) <= 13 for line in lines)
+
+
+def test_a_config_says_first_what_runs_of_its_strategy() -> None:
+    lines = [
+        plain(line) for line in provenance_lines(CONFIGS[0], 80, ("ema v6 runs since noon", "  flat"), local=False)
+    ]
+    assert lines[0].split() == ["now", "ema", "v6", "runs", "since", "noon"]
+    assert lines[1].split() == ["flat"]
+    assert "parameters" in lines[2]
 
 
 def test_a_price_has_its_trades_where_they_were() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tui
-from tui.lines import STYLES
+from tui.terminal import LINE_STYLES
 from tui.theme import NAMES, load_theme, load_themes, theme_id
 
 SHEET = (Path(tui.__file__).parent / "app.tcss").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ def test_every_theme_defines_every_variable_of_ours() -> None:
 
 
 def test_every_style_class_has_a_rule() -> None:
-    for name in STYLES:
+    for name in LINE_STYLES:
         assert f".line--{name} " in SHEET, name
 
 

@@ -245,6 +245,21 @@ def test_flatten_ends_flat_at_both_sides() -> None:
     run.agree()
 
 
+@pytest.mark.parametrize("settings", [MatchingSettings(), SLOW], ids=["instant", "slow"])
+def test_what_the_guardian_closes_ends_with_the_venues_word_and_is_traded_again(settings: MatchingSettings) -> None:
+    falling = [Quote(PERP, bid, 50.0, bid + 0.1, 50.0, NO_ID, ts, ts)
+               for ts, bid in ((T0 + n * SECOND, 60000.0 - 100.0 * n) for n in range(1, 30))]  # fmt: skip
+    later = falling[-1].ts + 5 * SECOND
+    again = order(later - SECOND, size="0.1")
+    messages = [book(T0), *falling, falling[-1].replace(ts_exchange=later - 2 * SECOND, ts=later - 2 * SECOND)]
+    run = Run(messages, commands=[order(T0 + 1, size="1"), again], settings=settings)
+    ends = run.of(e.FlattenEnded)
+    assert [(end.flat, end.reason) for end in ends] == [(True, "flat, confirmed by the venue")]
+    assert run.of(e.OrderDenied) == []
+    assert run.snapshot.positions[0].quantity == Decimal("0.1")
+    run.agree()
+
+
 def test_what_the_guardian_denies_never_reaches_the_venue() -> None:
     run = Run([book(T0)], commands=[order(T0 + 1, size="0.0001")])
     assert run.of(e.OrderDenied) or run.of(e.OrderRejected)

@@ -16,7 +16,7 @@ from tui.actions import bindings
 from tui.feed import NOTICES, Dirty
 from tui.format import clock, fit
 from tui.grid import Cell, Column, Grid, Row
-from tui.lines import Line, Pane
+from tui.lines import Line, Pane, TabPane
 from tui.screens.base import DeckScreen
 from tui.widgets.alerts import AlertGrid, muted_kinds
 
@@ -28,7 +28,7 @@ RULE_COLUMNS = (
     Column("how", "how", 5, drop=2),
     Column("note", "note", 6, flex=1, drop=1),
 )
-NO_RULES = "no rules: P on an instrument sets one"
+NO_RULES = "no rules: {alert.set} on an instrument sets one"
 
 
 def rule_row(rule: AlertRule) -> Row:
@@ -134,7 +134,7 @@ class AlertsScreen(DeckScreen):
         self.alerts = AlertGrid(id="alerts")
         self.detail = Pane("alert", "", id="detail")
         self.rules = RuleGrid(id="rules")
-        self.channels = ChannelPane("muted and outside", "", id="channels", classes="-wide-only")
+        self.channels = TabPane("muted and outside", "", id="channels", classes="-wide-only")
         yield self.alerts
         yield self.detail
         with Horizontal(id="below"):
@@ -180,7 +180,3 @@ class AlertsScreen(DeckScreen):
         """Show the instrument that an alert is about in depth."""
         if self.instrument is not None:
             self.post_message(self.InDepth(self.instrument))
-
-
-class ChannelPane(Pane, can_focus=True):
-    """A pane that Tab can reach, so that it is seen where there is no room for it."""

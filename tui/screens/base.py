@@ -20,11 +20,11 @@ from core.domain.order import OrderRecord
 from tui.actions import Kind, ready_actions, shown_key
 from tui.feed import Dirty, Feed
 from tui.grid import Grid
-from tui.lines import Pane
+from tui.lines import LineView, Pane
+from tui.terminal import app_of, forget_painted
 from tui.widgets.header import Header, Hints, Standing
 
 WIDE = (140, 36)
-LAYOUTS = ("auto", "narrow", "wide")
 OBVIOUS = frozenset({"up", "down", "pageup", "pagedown"})
 """Keys that need no hint."""
 SLOW_S = 0.5
@@ -72,8 +72,6 @@ class DeckScreen(Screen[None]):
         self._wanted_layout = layout
         self._slow_at = 0.0
         self._zoomed_by_tab = False
-        self.chosen_keys: Mapping[str, Sequence[str]] = {}
-        """The keys of each action as the config has them."""
         self.header, self.hints = Header(id="header"), Hints(id="hints")
 
     # -- what a screen says of itself --------------------------------------------------------------------------
@@ -130,8 +128,14 @@ class DeckScreen(Screen[None]):
         self.ask()
         self.refresh_from(Dirty())
 
+    def forget(self) -> None:
+        """Keep nothing painted, as while another screen is shown; what is seen stays until it changes."""
+        for view in self.query(LineView):
+            view.forget()
+        forget_painted(self)
+
     def set_layout(self, layout: str) -> None:
-        """Take another layout; see `LAYOUTS`."""
+        """Take another layout, built in or of the config."""
         self._wanted_layout = layout
         if self.is_mounted:
             self.on_resize()
@@ -230,7 +234,7 @@ class DeckScreen(Screen[None]):
             return
         self.header.set_standing(standing)
         offered = [action for action in ready_actions() if action.kind in kinds]
-        chosen = self.chosen_keys
+        chosen = app_of(self).chosen_keys
         here = [a for scope in self.scopes[:-1] for a in offered if a.scope == scope and a.keys[0] not in OBVIOUS]
         always = sorted((action for action in offered if action.footer), key=lambda action: action.footer)
         self.hints.set_hints(

@@ -1,6 +1,6 @@
 """The configs screen: what every strategy runs by, what it ran by before, and where each of them came from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 
 from core.domain import studies as s
 from core.domain.studies import NO_RESEARCHER
+from core.strategies import strategies, strategy_words
 from tui import studying
 from tui.feed import STUDIES, Dirty
 from tui.format import clock, number
@@ -20,8 +21,8 @@ from tui.widgets.studies import ConfigGrid, Wanted
 NONE_YET = "nothing was promoted yet: p on a trial of the studies screen does"
 
 
-def provenance_lines(config: s.Config | None, width: int, *, local: bool) -> list[Line]:
-    """Say everything of a config: what a strategy runs by, its figures, and where it came from."""
+def provenance_lines(config: s.Config | None, width: int, live: Sequence[str] = (), *, local: bool) -> list[Line]:
+    """Say everything of a config: what runs of its strategy now, what it runs by, its figures, where it came from."""
     if config is None or width < 20:
         return [((" no config is chosen", "dim"),)]
 
@@ -30,8 +31,10 @@ def provenance_lines(config: s.Config | None, width: int, *, local: bool) -> lis
 
     metrics = " · ".join(f"{name} {value:.4g}" for name, value in config.metrics.items()) or "no figures"
     parts = (
+        *(("now" if not index else "", line, "strong") for index, line in enumerate(live)),
         ("parameters", studying.parameter_words(config.parameters), "strong"),
-        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · at most {config.max_position_size:.1%} · "
+        ("runs", f"leverage {config.leverage:g} {config.margin_mode} · "
+                 f"{studying.size_words(config.max_position_size)} · "
                  + " ".join(studying.symbol(id_) for id_ in config.instruments), ""),
         ("figures", f"score {number(config.score)} · {metrics}", ""),
         ("from", f"trial {config.trial} of {config.study} · data {at(config.data_from)} to {at(config.data_to)} · "
@@ -97,7 +100,12 @@ class ConfigsScreen(DeckScreen):
     def _draw_config(self) -> None:
         width, height = self.provenance.content_size
         config = self.config
-        self.provenance.show(provenance_lines(config, width, local=self.local_time)[:height])
+        live: list[str] = []
+        if config is not None:
+            state = self.feed.state
+            seen = [one for one in strategies(state.configs, state.markets) if one.strategy_id == config.strategy_id]
+            live = strategy_words(seen, lambda ts: clock(ts, local=self.local_time, pattern="%Y-%m-%d %H:%M"))
+        self.provenance.show(provenance_lines(config, width, live, local=self.local_time)[:height])
         self.provenance.set_title("config" if config is None else config.key)
 
     def on_grid_moved(self, event: Grid.Moved) -> None:

@@ -25,7 +25,7 @@ COLUMNS = (
     Column("sequence", "record", 8, align="right", drop=3),
     Column("time", "time", 15),
     Column("kind", "what", 18, best=20),
-    Column("subject", "of", 12, best=18, drop=1),
+    Column("subject", "of", 12, best=18, drop=1, tail=True),
     Column("text", "told", 20, flex=1),
 )
 
@@ -156,6 +156,8 @@ class JournalScreen(DeckScreen):
         self.records.empty = NOTHING_HELD if self._words else NOTHING_YET
         self.records.set_rows(record_row(record, local=self.local_time) for record in self._records)
         words = f'  with "{self._words}"' if self._words else ""
-        older = "" if self._reached <= 0 else f"  down to record {self._reached + 1}, o shows older ones"
+        older = (
+            "" if self._reached <= 0 else f"  down to record {self._reached + 1}, {{journal.older}} shows older ones"
+        )
         self._draw_record()
         self.records.set_title(f"journal  {len(self._records)} records{words}{older}")

@@ -32,7 +32,7 @@ _BAD = (OrderStatus.DENIED, OrderStatus.REJECTED)
 def past_row(record: OrderRecord, state: Any, *, local: bool) -> Row:
     """Build the row of an order that is over."""
     market = state.markets.get(record.order.instrument)
-    live = views.order_row(record, market, record.updated)
+    live = views.order_row(record, market, state.brackets, record.updated)
     prices = market.instrument.price_precision if market else 2
     style = "warn" if record.status in _BAD else "ok" if record.status is OrderStatus.FILLED else ""
     return Row(
@@ -101,13 +101,14 @@ class OrdersScreen(DeckScreen):
         state = self.feed.state
         newest = sorted(state.blotter.open.values(), key=lambda record: -record.created)
         self.open.set_rows(
-            views.order_row(record, state.markets.get(record.order.instrument), now) for record in newest
+            views.order_row(record, state.markets.get(record.order.instrument), state.brackets, now)
+            for record in newest
         )
         over = [record for record in state.blotter.orders.values() if not record.is_open]
         over.sort(key=lambda record: -record.updated)
         self.past.set_rows(past_row(record, state, local=self.local_time) for record in over)
         self.open.set_title(f"orders  {len(newest)} open" if newest else "orders")
-        self.past.set_title(f"history  {len(over)} kept, older ones stand in the journal (8)")
+        self.past.set_title(f"history  {len(over)} kept, older ones stand in the journal ({{screen.journal}})")
         if ORDERS in dirty.topics or dirty.everything:
             self._life_of = ""
         self._draw_life()

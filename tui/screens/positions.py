@@ -48,7 +48,7 @@ FILL_COLUMNS = (
     Column("price", "price", 9, best=12, align="decimal"),
     Column("fee", "fee", 7, best=9, align="right", drop=1),
     Column("asset", "in", 4, drop=1),
-    Column("order", "order", 9, best=14, drop=2),
+    Column("order", "order", 9, best=14, drop=2, tail=True),
 )
 
 

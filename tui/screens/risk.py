@@ -40,7 +40,7 @@ LIMIT_COLUMNS = (
     Column("used", "used", 6, align="right"),
     Column("now", "now", 11, best=14, align="right"),
     Column("bound", "bound", 11, best=14, align="right"),
-    Column("act", "act", 5, best=10, drop=1),
+    Column("act", "act", 9, best=10, drop=1),
     Column("setting", "set in", 20, best=44, drop=2),
 )
 PROTECTION_COLUMNS = (
@@ -191,12 +191,12 @@ class RiskScreen(DeckScreen):
         self.drawdown = Pane("drawdown", "", id="drawdown")
         self.protection = Grid(PROTECTION_COLUMNS, "protection", "{flatten} flatten", empty="flat: nothing to protect",
                                id="protection")  # fmt: skip
-        yield self.limits
         self.curve = CurvePane(id="curve", classes="-wide-only")
-        yield self.drawdown
-        with Horizontal(id="below"):
-            yield self.protection
+        with Horizontal(id="above"):
+            yield self.limits
             yield self.curve
+        yield self.drawdown
+        yield self.protection
         self.var = VarPane("value at risk, one day", "", id="var", classes="-wide-only")
         self.stress = Grid(STRESS_COLUMNS, "stress", "what would be lost", empty="nothing is known yet", id="stress",
                            classes="-wide-only")  # fmt: skip

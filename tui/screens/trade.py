@@ -15,7 +15,7 @@ from tui import views
 from tui.actions import bindings
 from tui.feed import BARS_WANTED, ORDERS, Dirty, Feed
 from tui.grid import Grid
-from tui.lines import Pane
+from tui.lines import Pane, TabPane
 from tui.memory import Memory
 from tui.notices import notice_lines
 from tui.placing import NARROW, NARROW_TICKET, WIDE, Desk, plan_of, with_ticket
@@ -46,7 +46,7 @@ class TradeScreen(Watching):
     CSS_PATH = "trade.tcss"
     AUTO_FOCUS = "#ladder"
     NAME = "trade"
-    TAB_ORDER = ("watch", "ladder", "candles", "positions", "orders", "alerts", "ticket", "tape")
+    TAB_ORDER = ("watch", "ladder", "candles", "positions", "orders", "alerts", "notices", "ticket", "tape")
     OWN_SCOPE = "trade"
     BINDINGS: ClassVar[list[BindingType]] = bindings("trade")
     SCOPES: ClassVar[Mapping[str, str]] = {
@@ -68,7 +68,7 @@ class TradeScreen(Watching):
         """The layouts of the config."""
         self.position = Pane("position", "{flatten} flatten", id="position")
         self.alerts = AlertGrid(short=True, id="alerts")
-        self.notices = Pane("events", "", id="notices")
+        self.notices = TabPane("events", "", id="notices")
         self.candles = Candles(id="candles", corner=CANDLE_KEYS)
         self.positions = Grid(views.POSITION_COLUMNS, "positions", "{flatten} flatten", empty="flat", id="positions")
         self.orders = Grid(views.ORDER_COLUMNS, "orders", "{cancel} cancel", empty="no open orders", id="orders")
@@ -255,7 +255,8 @@ class TradeScreen(Watching):
         self.positions.set_rows(views.position_row(state, position, market, now) for position, market in held)
         newest = sorted(state.blotter.open.values(), key=lambda record: -record.created)
         self.orders.set_rows(
-            views.order_row(record, state.markets.get(record.order.instrument), now) for record in newest
+            views.order_row(record, state.markets.get(record.order.instrument), state.brackets, now)
+            for record in newest
         )
         self.alerts.set_alerts(state, local=self.local_time)
         width, height = self.notices.content_size

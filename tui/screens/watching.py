@@ -31,7 +31,7 @@ class Watching(DeckScreen):
         """Show the next watchlist."""
         names = self.watch_list.lists.names
         if len(names) == 1:
-            self.hints.say("there is one watchlist; e in it makes others", "warn")
+            self.hints.say("there is one watchlist; {list.edit} in it makes others", "warn")
             return
         self.show_list(names[(names.index(self.watch_list.list_name) + steps) % len(names)])
 

@@ -173,10 +173,10 @@ class Hints(LineView):
         self._words_end: Timer | None = None
 
     def say(self, words: str, style: str = "") -> None:
-        """Show a sentence instead of the keys for some seconds."""
+        """Show a sentence instead of the keys for some seconds; `{id}` in it stands for the key of that action."""
         if self._words_end is not None:
             self._words_end.stop()
-        self._words = (words, style)
+        self._words = (self.keyed(words), style)
         self._words_end = self.set_timer(MESSAGE_S, self._hush)
         self._draw()
 

@@ -1,10 +1,12 @@
 """Fill in an order and see what it would do before it is sent."""
 
 import uuid
+from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
@@ -15,6 +17,7 @@ from core.domain.order import Order, OrderType, Side
 from core.protocol import PreviewView
 from tui.actions import bindings
 from tui.format import fit, number, percent
+from tui.keys import BURST_KEYS, BURST_SECONDS
 from tui.lines import Line, Pane, line_width
 from tui.widgets.draft import (
     LONGEST,
@@ -43,6 +46,8 @@ HINTS = {
     "trail": "distance",
 }
 _LABEL = 12
+TOGETHER_S = BURST_SECONDS / BURST_KEYS
+"""Keys that come faster than this come from no hand: what they leave was not seen before Enter."""
 _WORDS = 4
 """The most lines that a refusal takes from the picture of the order."""
 
@@ -76,6 +81,9 @@ class Ticket(Pane, can_focus=True):
         self._field = "quantity"
         self._fresh = False
         self._operation_id = ""
+        self._pressed_at, self._typed_at = 0.0, float("-inf")
+        self._before: deque[tuple[float, Draft, str, bool]] = deque(maxlen=2 * BURST_KEYS)
+        """How the draft and its cursor stood before each of the last keys, and when that was pressed (s)."""
 
     # -- state -----------------------------------------------------------------------------------------------
 
@@ -97,6 +105,7 @@ class Ticket(Pane, can_focus=True):
         self.draft.trigger = self.draft.price
         self.words = ""
         self._field, self._fresh = "quantity", True
+        self._before.clear()
         self._changed()
 
     def finish(self, words: str = "") -> None:
@@ -149,6 +158,8 @@ class Ticket(Pane, can_focus=True):
         """Edit the field under the cursor; leave every other key to the screen."""
         if not self.open:
             return
+        self._pressed_at = event.time
+        self._before.append((event.time, replace(self.draft), self._field, self._fresh))
         name, character = self._field, event.character or ""
         steps = {"up": -1, "down": 1, "tab": 1, "shift+tab": -1}.get(event.key)
         if steps is not None:
@@ -157,9 +168,11 @@ class Ticket(Pane, can_focus=True):
             self._fresh = True
             self.repaint()
         elif name in TEXTS and (event.key == "backspace" or character in TEXTS[name]) and event.key != "enter":
+            self._typed_at = event.time
             self._type(name, character if event.key != "backspace" else None)
         elif name not in TEXTS and event.key in ("left", "right", "space"):
             self.draft.choose(name, -1 if event.key == "left" else 1)
+            self._typed_at = event.time
             self._changed()
         elif (character or "x") not in "0123456789.":  # a digit never leaves the ticket for another screen
             return
@@ -169,6 +182,15 @@ class Ticket(Pane, can_focus=True):
     def on_paste(self, event: events.Paste) -> None:
         """Let a paste fill in nothing: what is sent was typed."""
         event.stop()
+
+    def take_back(self, since: float) -> None:
+        """Be as before the first key since then (s, as events count)."""
+        found = next((kept for kept in self._before if kept[0] >= since), None)
+        if found is not None and self.open:
+            _, self.draft, self._field, self._fresh = found
+            self._before.clear()
+            self._changed()
+            self.say("a paste fills in nothing: type it")
 
     def _type(self, name: str, character: str | None) -> None:
         text: str = getattr(self.draft, name)
@@ -197,6 +219,9 @@ class Ticket(Pane, can_focus=True):
 
     def action_send(self) -> None:
         """Ask the screen to send the order; what the guardian would refuse is said here, in its words."""
+        if self._pressed_at - self._typed_at < TOGETHER_S:
+            self.say("Enter came together with what was typed: look at the order, then press it again")
+            return
         try:
             order = self.order()
         except ValueError as error:
@@ -215,7 +240,7 @@ class Ticket(Pane, can_focus=True):
         if width <= 0 or height <= 0:
             return
         if self.instrument is None:
-            head: Line = ((fit(" b buy · s sell", width), "dim"),)
+            head: Line = ((fit(self.keyed(" {ticket.buy} buy · {ticket.sell} sell"), width), "dim"),)
             self.show([head, *wrapped(self.words, width, "")][:height])
             return
         lines = [*self._order_lines(width), *self._answer_lines(width)]
@@ -227,7 +252,7 @@ class Ticket(Pane, can_focus=True):
         lines = lines[: height - 1]
         blank: Line = ()
         lines += [blank] * (height - 1 - len(lines))
-        send = "ARMED: Enter sends" if self.armed else "not armed: A then Enter sends"
+        send = self.keyed("ARMED: {ticket.send} sends" if self.armed else "not armed: {arm} then {ticket.send} sends")
         self.show([*lines, ((fit(f" {send}", width), "halted" if self.armed else "dim"),)])
 
     def _answer_lines(self, width: int) -> list[Line]:
@@ -236,8 +261,8 @@ class Ticket(Pane, can_focus=True):
             return wrapped(self.words, width, "bad")[:_WORDS]
         found = self._preview
         if found is not None and found.refusals:
-            more = f" (and {len(found.refusals) - 1} more)" if len(found.refusals) > 1 else ""
-            return wrapped(f"✗ {found.refusals[0]}{more}", width, "warn")[:_WORDS]
+            count = f"1 of {len(found.refusals)} " if len(found.refusals) > 1 else ""
+            return wrapped(f"✗ {count}{found.refusals[0]}", width, "warn")[:_WORDS]
         try:
             self.order()
         except ValueError as error:

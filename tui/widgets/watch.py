@@ -53,7 +53,9 @@ class WatchGrid(Grid):
     def show_list(self, name: str) -> None:
         """Show a list; one that is not there any more is the list of all."""
         self._list = name if name in self.lists.names else ALL
-        self.empty = "no instruments yet" if self._list == ALL else "an empty list: e, then a, adds"
+        self.empty = (
+            "no instruments yet" if self._list == ALL else "an empty list: {list.edit}, then {editor.add}, adds"
+        )
         self.set_title("watch" if self._list == ALL else f"watch  {self._list}")
 
     def shown(self, markets: Markets) -> list[InstrumentId]:

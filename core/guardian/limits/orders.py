@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from core.config import GuardianSettings
+from core.domain.approval import TradingState
 from core.domain.numbers import exact, plain
 from core.domain.order import Operation
 from core.guardian.limits.base import Breach, Rule, number
@@ -54,7 +55,17 @@ class ReduceOnly(Rule):
         else:
             text = f"exit {order.quantity} is larger than position {abs(position)}"
         room = max(room, Decimal(0))
-        return Breach(self.name, plain(order.quantity), plain(room), f"{text}; nothing sent; use {room}")
+        text = f"{text}; nothing sent; use {room}"
+        if resting and order.quantity <= abs(position) and _stop_follows(proposal):
+            text += ", or send it without reduce-only: the stop that covers the position follows what is left of it"
+        return Breach(self.name, plain(order.quantity), plain(room), text)
+
+
+def _stop_follows(proposal: Proposal) -> bool:
+    """Tell whether what rests there is a bracket's stop: it follows what a plain order closes, HALTED aside."""
+    state, instrument = proposal.state, proposal.order.instrument
+    is_bracketed = any(one.stop is not None for one in state.brackets.of(instrument))
+    return is_bracketed and state.trading_state is not TradingState.HALTED
 
 
 class PriceCollar(Rule):

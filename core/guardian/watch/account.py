@@ -15,7 +15,7 @@ def day_base(state: State) -> float:
 
 
 class DailyLoss(AccountRule):
-    """A loss since the day's start closes everything and halts."""
+    """A loss since the day's start closes everything and halts, early enough that closing it stays within the bound."""
 
     name = "max_daily_loss"
     key = "max_daily_loss_frac"
@@ -25,21 +25,23 @@ class DailyLoss(AccountRule):
         base, bound = day_base(scene.state), self.settings.max_daily_loss_frac
         if scene.blind or base <= 0.0:
             return None
-        lost = (base - scene.equity) / base
+        lost = (base - scene.equity + scene.closing) / base
         if lost < bound - ROUNDING:
             return None
         reason = f"the day's loss is {lost:.2%} of {base:,.2f} (bound {bound:.2%})"
+        if scene.closing:
+            reason += f", {scene.closing / base:.2%} of it what closing costs"
         return Verdict(self.name, self.key, self.act, lost, bound, reason)
 
     def floor(self, scene: Scene) -> float:
         """Return the equity at which the day's loss is reached."""
-        return day_base(scene.state) * (1.0 - self.settings.max_daily_loss_frac + ROUNDING)
+        return day_base(scene.state) * (1.0 - self.settings.max_daily_loss_frac + ROUNDING) + scene.closing
 
     def uses(self, scene: Scene) -> Iterator[Use]:
         """Yield the day's loss."""
         base, bound = day_base(scene.state), self.settings.max_daily_loss_frac
         if base > 0.0 and not scene.blind:
-            lost = max(0.0, (base - scene.equity) / base)
+            lost = max(0.0, (base - scene.equity + scene.closing) / base)
             yield Use(lost, bound, f"{lost:.1%}", f"{bound:.1%}")
 
 
@@ -85,13 +87,6 @@ class Drawdown(AccountRule):
         if step >= len(self.steps):
             return 0.0
         return float(scene.state.peak) * (1.0 - self.steps[step][0] + ROUNDING)
-
-    def uses(self, scene: Scene) -> Iterator[Use]:
-        """Yield how near the next step is; the last one stays full."""
-        if scene.blind or scene.state.peak <= 0 or not self.steps:
-            return
-        depth, bound = self.depth(scene), self._bound(scene.state.watched.step + 1)
-        yield Use(depth, bound, f"{depth:.1%}", f"{bound:.1%}")
 
     def _bound(self, step: int) -> float:
         return self.steps[min(step, len(self.steps)) - 1][0]

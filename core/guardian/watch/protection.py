@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.config import GuardianSettings
 from core.domain import events as e
-from core.domain.identifiers import InstrumentId, VenueId, symbol_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, symbol_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, OrderStatus, OrderType, Side
@@ -45,8 +45,10 @@ class ProtectiveStop(PositionRule):
         self._mode = settings.protective_stop
         self._within = int(settings.protective_stop_within_s * SECOND_NS)
         self._missing_since: dict[InstrumentId, Nanoseconds] = {}
-        self._covered_since: dict[InstrumentId, Nanoseconds] = {}
-        self._confirmed: set[InstrumentId] = set()
+        self._covered: dict[InstrumentId, tuple[Nanoseconds, frozenset[ClientOrderId]]] = {}
+        """Since when which stops cover a position that its venue has not confirmed."""
+        self._confirmed: dict[InstrumentId, frozenset[ClientOrderId]] = {}
+        """The stops that a venue has confirmed: one that took another's place between two looks is not among them."""
 
     def judge(self, held: Held, scene: Scene) -> Verdict | None:
         """Return that entries are denied or allowed again, or that a stop is to be placed, or None."""
@@ -74,14 +76,16 @@ class ProtectiveStop(PositionRule):
         side = Side.SELL if held.sign > 0 else Side.BUY
         native = able is not None and able.native_stops and OrderType.STOP in able.order_types
         working = _AT_VENUE if native else _AT_VENUE | {OrderStatus.APPROVED}
-        covered = sum((one.remaining for one in stops_of(state, id_, side) if one.status in working), ZERO)
+        stops = [one for one in stops_of(state, id_, side) if one.status in working]
+        covered = sum((one.remaining for one in stops), ZERO)
         if covered < need:
-            self._covered_since.pop(id_, None)
-            self._confirmed.discard(id_)
+            self._forget_stops(id_)
             return f"stops cover {covered.normalize():f} of {need.normalize():f}"
-        if not need or not native or id_ in self._confirmed:
+        ids = frozenset(one.order.client_order_id for one in stops)
+        if not need or not native or ids <= self._confirmed.get(id_, frozenset()):
             return ""
-        self._covered_since.setdefault(id_, scene.now)
+        if self._covered.get(id_, (0, None))[1] != ids:
+            self._covered[id_] = scene.now, ids
         self.asks.add(held.market.venue)
         return f"{held.market.venue} has not confirmed its stop"
 
@@ -97,17 +101,20 @@ class ProtectiveStop(PositionRule):
 
     def confirmed(self, event: e.VenueReconciled, state: State) -> None:
         """Take a venue's listing: what our record says to rest there rests there."""
-        for id_, since in tuple(self._covered_since.items()):
+        for id_, (since, ids) in tuple(self._covered.items()):
             market = state.markets.get(id_)
             if market is not None and market.venue == event.venue and event.asked >= since:
-                self._confirmed.add(id_)
-                del self._covered_since[id_]
+                self._confirmed[id_] = ids
+                del self._covered[id_]
 
     def forget(self, instrument: InstrumentId) -> None:
         """Forget a position that is held no more."""
         self._missing_since.pop(instrument, None)
-        self._covered_since.pop(instrument, None)
-        self._confirmed.discard(instrument)
+        self._forget_stops(instrument)
+
+    def _forget_stops(self, instrument: InstrumentId) -> None:
+        self._covered.pop(instrument, None)
+        self._confirmed.pop(instrument, None)
 
     def _place(self, held: Held, scene: Scene) -> Verdict | None:
         """Return where a stop is to be placed for what no bracket covers: where the largest loss allowed would be."""

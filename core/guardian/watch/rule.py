@@ -91,8 +91,10 @@ class Held:
     __slots__ = (
         "believed",
         "collar",
+        "cost",
         "doubted",
         "entry_price",
+        "fee",
         "high",
         "instrument",
         "inverse",
@@ -103,7 +105,9 @@ class Held:
         "opened",
         "quantity",
         "sign",
+        "size",
         "stops",
+        "tick",
         "units",
     )
 
@@ -115,12 +119,16 @@ class Held:
         self.entry_price = float(position.entry_price)
         self.inverse = position.inverse
         self.units = float(self.quantity * position.contract_size) * state.ledger.rate(position.settle)
+        self.size, self.tick = float(self.quantity), float(market.instrument.tick_size)
+        self.fee = float(market.instrument.taker_fee)
         self.opened = position.opened
         self.stops: tuple[Stop, ...] = ()
         self.nearest = 0.0
         """The nearest price from which an exit does not wait; 0.0 is none."""
         self.liquidation = 0.0
         self.believed, self.doubted = self.price(), False
+        self.cost = 0.0
+        """What closing it would have cost when it was seen anew."""
         self.low = self.high = 0.0
         """No rule has anything to say while bid, ask and mark are between them; set by ``calm``."""
 
@@ -175,6 +183,23 @@ class Held:
             return mark
         return touch
 
+    def closing(self, away: float) -> float:
+        """Return what closing costs below the mark (reporting currency): the fee, ``away``, spread and depth.
+
+        ``away`` is how far the price may move before the exit arrives, as a fraction of it. Half the spread and what a
+        position larger than the touch takes behind it, a tick a level, count up to as much again: a book that has
+        emptied for a moment is no loss.
+        """
+        market = self.market
+        mark, bid, ask = market.mark, market.bid, market.ask
+        if mark <= 0.0:
+            return 0.0
+        slip, size = 0.0, market.bid_size if self.sign > 0 else market.ask_size
+        if 0.0 < bid < ask and away:
+            behind = self.size / size - 1.0 if 0.0 < size < self.size else 0.0
+            slip = min(0.5 * (ask - bid + self.tick * behind) / mark, away)
+        return self.units * (1.0 / mark if self.inverse else mark) * (self.fee + away + slip)
+
     def loss(self, price: float) -> float:
         """Return the open loss at a price, in the reporting currency; a profit is negative."""
         if price <= 0.0 or self.entry_price <= 0.0:
@@ -192,6 +217,8 @@ class Scene(msgspec.Struct):
     equity: float
     blind: bool
     """The account cannot be valued now: nothing is said of its losses."""
+    closing: float = 0.0
+    """What closing everything would cost below the marks (reporting currency)."""
 
 
 class WatchRule:
@@ -219,7 +246,7 @@ class PositionRule(WatchRule):
 
     def use(self, held: Held, scene: Scene) -> Use | None:
         """Return how much of the bound a position uses, or None where it does not apply."""
-        return None
+        raise NotImplementedError
 
 
 class AccountRule(WatchRule):
@@ -237,4 +264,4 @@ class AccountRule(WatchRule):
 
     def uses(self, scene: Scene) -> Iterator[Use]:
         """Yield how much of its bounds is used."""
-        return iter(())
+        raise NotImplementedError

@@ -75,11 +75,20 @@ class Watch:
             held.stops = tuple(self._stops(state, held))
         if held.stops and self.settings.forced_stop_frac:
             held.nearest = max(held.stops, key=lambda stop: stop.near * held.sign).near
+        self._enlarge(held)
         self.held[instrument.id] = held
         if market.kind in DERIVATIVES and self._is_levered(state, held):
             held.liquidation = liquidation(state, market, position.quantity)
         self._calm(held, state)
         return True
+
+    def _enlarge(self, held: Held) -> None:
+        """Raise the floor by what it costs to close more than before, until the account is valued anew."""
+        held.cost = held.closing(self.settings.forced_stop_frac)
+        before = self.held.get(held.instrument)
+        more = held.cost - (before.cost if before is not None else 0.0)
+        if self.floor and more > 0.0:
+            self.floor += more
 
     def _is_levered(self, state: State, held: Held) -> bool:
         """Tell whether a liquidation can be near: not where the wallet is twice what everything held is worth."""
@@ -121,7 +130,9 @@ class Watch:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
         blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
         equity = state.ledger.equity if not blind else float(state.day_start)
-        self._scene = scene = Scene(state, state.now, equity, blind)
+        away = self.settings.forced_stop_frac
+        closing = sum(held.closing(away) for held in self.held.values())
+        self._scene = scene = Scene(state, state.now, equity, blind, closing)
         self.floor = 0.0 if blind else max((rule.floor(scene) for rule in self.account), default=0.0)
         return scene
 

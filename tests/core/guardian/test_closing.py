@@ -8,7 +8,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId,
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderStatus, OrderType, Side, TimeInForce
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.guardian.closing import CONFIRM_NS, RETRY_NS, Account, Closer, Send, held
+from core.guardian.closing import CONFIRM_NS, FRESH_NS, RETRY_NS, Account, Closer, Send, held
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D
 
 MARK = "tabcd"
@@ -149,3 +149,44 @@ def test_a_position_beyond_the_largest_order_is_closed_in_parts() -> None:
 
 def test_what_this_engine_does_not_trade_is_left_alone() -> None:
     assert list(held((ETH_PERP,), snapshot((BTC_PERP, "1")))) == []
+
+
+def test_slow_venues_are_flat_when_each_has_said_so_twice(closer: Closer) -> None:
+    """They need not answer the same look; silence is no word, and an old one counts no more."""
+    other = VenueId("OTHER")
+
+    def look(now: int, *answered: VenueId) -> bool:
+        accounts = [Account(one, (), snapshot(venue=one) if one in answered else None) for one in (PERP, other)]
+        closer.look(accounts, {}, T0 + now * RETRY_NS)
+        return closer.flat
+
+    assert not look(0, PERP)
+    assert not look(1, other)
+    assert not look(2, PERP)
+    assert not look(3)
+    assert look(4, other)
+    assert look(5), "nobody says otherwise"
+    closer.begin()
+    assert not look(6, PERP)
+    assert not look(7, PERP)
+    late = 7 + FRESH_NS // RETRY_NS
+    assert not look(late, other)
+    assert not look(late + 1, other), "what the first said is too old"
+    assert look(late + 2, PERP, other)
+
+
+def test_what_is_opened_behind_it_ends_flat(closer: Closer) -> None:
+    closer.look([FLAT], {}, T0)
+    closer.look([FLAT], {}, T0 + CONFIRM_NS)
+    assert closer.flat
+    closer.look([Account(PERP)], {}, T0 + 2 * CONFIRM_NS)
+    assert closer.flat
+    closer.look([account((BTC_PERP, "1"))], {}, T0 + 3 * CONFIRM_NS)
+    assert not closer.flat
+
+
+def test_what_others_have_resting_is_neither_cancelled_nor_waited_for(closer: Closer) -> None:
+    theirs = account((BTC_PERP, "0"), orders=("x9",))
+    assert not closer.look([theirs], {}, T0)
+    closer.look([theirs], {}, T0 + CONFIRM_NS)
+    assert closer.flat

@@ -15,8 +15,8 @@ A, P = Act, Phase
 class Watch:
     """A sentinel, its clock and the engine that it sees; every look is a tenth of a second after the last."""
 
-    def __init__(self, *, armed: bool = False, held: bool = False, closing: bool = False) -> None:
-        self.sentinel = Sentinel(SILENT, GRACE, armed=armed, held=held, closing=closing)
+    def __init__(self, *, armed: bool = False, held: bool = False, closing: bool = False, unsure: bool = False) -> None:
+        self.sentinel = Sentinel(SILENT, GRACE, armed=armed, held=held, closing=closing, unsure=unsure)
         self.now = 1_000 * S
         self.beats = True
         self.guardian = True
@@ -243,3 +243,20 @@ def test_a_sentinel_killed_with_the_lease_goes_on_where_it_was() -> None:
     assert middle.look()[:1] == [A.FLATTEN]
     back = Watch(armed=True, held=True)
     assert back.look() == [A.RELEASE, A.ALARM]
+
+
+def test_one_that_does_not_know_what_was_holds_the_lease_and_closes_nothing_before_an_engine_was_seen() -> None:
+    watch = Watch(armed=True, held=True, unsure=True)
+    watch.dies()
+    assert watch.looks(60) == []
+    assert (watch.phase, watch.sentinel.holds) == (P.AWAITING, True)
+    watch.comes_back(reconciled=False)
+    assert watch.until(A.FLATTEN) == pytest.approx(3.1, abs=0.11)
+
+
+def test_one_that_does_not_know_what_was_gives_the_lease_to_an_engine_that_has_reconciled() -> None:
+    watch = Watch(armed=True, held=True, unsure=True)
+    watch.dies()
+    watch.looks(10)
+    watch.comes_back()
+    assert watch.look() == [A.RELEASE, A.ALARM]

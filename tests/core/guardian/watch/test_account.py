@@ -35,8 +35,8 @@ def test_the_days_loss_closes_everything_and_halts() -> None:
     timer(engine, T0)
     assert not acted(walk(engine, 55_500.0))
     walk(engine, 55_100.0)
-    assert not acted(walk(engine, 55_000.1))
-    effects = walk(engine, 54_999.9)
+    assert not acted(walk(engine, 55_027.6))  # 27.51 is the fee of closing it
+    effects = walk(engine, 55_027.4)
     assert acted(effects) == [("max_daily_loss", "halt")]
     assert engine.state.trading_state is HALTED
     assert engine.state.state_reason.startswith("the day's loss is 5.00% of 100,000.00 (bound 5.00%)")
@@ -45,6 +45,44 @@ def test_the_days_loss_closes_everything_and_halts() -> None:
     assert [one.instrument for one in exits(effects)] == [BTC_PERP.id, ETH_PERP.id], "the biggest first"
     assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [rest]
     assert not acted(walk(engine, 54_000.0)), "said once"
+
+
+def test_what_closing_costs_counts_with_the_fill_that_makes_it_more() -> None:
+    engine = long(watched(max_daily_loss_frac=0.05))
+    timer(engine, T0)
+    assert not acted(walk(engine, 55_150.0)), "4.85 % and 0.03 % for closing it"
+    effects = list(engine.process(fill(BTC_PERP, Side.BUY, "5", "55150", "more")))
+    assert acted(effects) == [("max_daily_loss", "halt")], "0.17 % now: not with the next timer alone"
+    assert engine.state.state_reason.endswith("(default of [guardian] max_daily_loss_frac)")
+    assert "5.02% of 100,000.00 (bound 5.00%), 0.17% of it what closing costs" in engine.state.state_reason
+
+
+def test_resume_accepts_a_loss_that_closing_in_time_has_kept_within_its_bound() -> None:
+    engine = long(watched(max_daily_loss_frac=0.05, forced_stop_frac=0.001))
+    timer(engine, T0)
+    walk(engine, 55_500.0)
+    (exit_,) = exits(price(engine, 55_070.0))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "55070", "x", exit_.client_order_id))
+    engine.process(e.VenueReconciled(PERP, T0 + S, T0 + S, T0 + S, (BTC_PERP.id,)))
+    image = IMAGE_DECODER.decode(wire.encode(engine.state.image()))
+    engine.restore(image)  # over a restart too
+    effects = list(engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + S)))
+    (accepted,) = of(effects, w.LossAccepted)
+    assert accepted.equity == D(95_070), "4.93 %: less than the bound, and still what has halted"
+    assert not engine.state.watched.halted
+    long(engine, "1", "55070", T0 + 2 * S)
+    assert not acted(timer(engine, T0 + 2 * S)), "it would else halt again at once"
+    again = list(engine.process(c.SetTradingState(HALTED, who="me", ts=T0 + 2 * S)))
+    again += list(engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + 2 * S)))
+    assert not of(again, w.LossAccepted), "a halt by hand accepts nothing"
+
+
+@pytest.mark.parametrize(("forced", "acts"), [(0.0, []), (0.001, [("max_daily_loss", "halt")])])
+def test_the_way_that_a_price_may_go_until_the_exit_is_there_counts(forced: float, acts: list[Any]) -> None:
+    engine = long(watched(max_daily_loss_frac=0.05, forced_stop_frac=forced))
+    timer(engine, T0)
+    walk(engine, 55_500.0)
+    assert acted(price(engine, 55_080.0)) == acts, "4.92 %, 0.03 % for the fee, 0.06 % for the way"
 
 
 def test_a_position_that_comes_in_behind_a_halt_is_closed_too() -> None:

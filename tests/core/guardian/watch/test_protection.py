@@ -6,6 +6,7 @@ import pytest
 
 from core.domain import commands as c
 from core.domain import events as e
+from core.domain.approval import TradingState
 from core.domain.order import OrderRecord, OrderType, Side, StopLoss
 from core.engine import Engine
 from core.outbox import Confirm
@@ -130,3 +131,35 @@ def test_a_stop_in_the_engine_is_one_where_the_venue_holds_none() -> None:
     assert not acted(effects)
     assert not of(effects, Confirm)
     assert not exits(effects)
+
+
+def test_a_stop_that_took_anothers_place_between_two_looks_is_asked_about_anew() -> None:
+    engine, stop = bracketed()
+    id_ = stop.order.client_order_id
+    accept(engine, id_, T0 + 10 * MS)
+    timer(engine, T0 + 100 * MS)
+    listed(engine, T0 + 200 * MS)
+    assert not of(timer(engine, T0 + 2 * S), Confirm)
+    ended = engine.process(e.OrderCancelled(id_, "by the venue", T0 + 2010 * MS, T0 + 2010 * MS))
+    (other,) = [event.order.client_order_id for event in of(ended, e.OrderSubmitted)]
+    accept(engine, other, T0 + 2020 * MS)
+    assert of(timer(engine, T0 + 2100 * MS), Confirm) == [Confirm(PERP)]
+    timer(engine, T0 + 4200 * MS)
+    assert missing(engine) == {BTC_PERP.id: f"{PERP} has not confirmed its stop"}
+    listed(engine, T0 + 4300 * MS)
+    timer(engine, T0 + 4400 * MS)
+    assert not missing(engine)
+
+
+def test_with_place_a_part_is_closed_by_a_plain_order_and_the_stop_follows() -> None:
+    """The stop covers all of it, so a reduce-only order finds no room; what to do instead is said, and works."""
+    engine = long(watched(protective_stop="place", max_position_loss_frac=0.02))
+    (stop,) = of(timer(engine, T0 + 100 * MS), e.OrderSubmitted)
+    accept(engine, stop.order.client_order_id)
+    refusal = denied(engine, order(BTC_PERP, Side.SELL, "0.4", reduce_only=True))
+    assert "send it without reduce-only" in refusal.reason
+    id_ = sent(engine, order(BTC_PERP, Side.SELL, "0.4"))
+    (smaller,) = of(engine.process(fill(BTC_PERP, Side.SELL, "0.4", "60000", "f1", id_)), e.AmendSubmitted)
+    assert (smaller.client_order_id, smaller.quantity) == (stop.order.client_order_id, D("0.6"))
+    engine.process(c.SetTradingState(TradingState.HALTED, "", "", "me", "test", T0))
+    assert "without reduce-only" not in denied(engine, order(BTC_PERP, Side.SELL, "0.1", reduce_only=True)).reason

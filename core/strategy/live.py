@@ -1,0 +1,230 @@
+"""One promoted config as a strategy: bars in, orders out, warmed up before it decides anything."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+import numpy as np
+
+from core.domain.identifiers import InstrumentId, StrategyId
+from core.domain.market import Bar, Interval
+from core.domain.message import Command, Event, Message, Nanoseconds
+from core.domain.studies import Config
+from core.outbox import PastWanted
+from core.state import State
+from core.strategy.follower import Follower
+from core.strategy.hand import Hand, Mind
+from core.strategy.library import MODELS
+from core.strategy.memory import StrategyState
+from core.strategy.past import PastBars
+from core.strategy.rule import split
+
+ASK_NS: Nanoseconds = 30_000_000_000
+"""The least time between two questions for the same bars."""
+_SPARE = 2
+"""Bars asked for beyond the warm-up: the newest may be growing still."""
+MOST_MISSED = 3000
+"""Bars of the time away that are gone through at most, so that the engine is not held up."""
+_FIELDS = 5
+_LACKING = (float("nan"),) * 5
+Row = dict[InstrumentId, Bar]
+
+
+class Group:
+    """The hands that share one follower: one, or all of them where a strategy looks across instruments."""
+
+    def __init__(self, hands: list[Hand], follower: Follower) -> None:
+        self.hands, self.follower = hands, follower
+        self.ready = False
+        self.asked: Nanoseconds = 0
+        self._past: dict[InstrumentId, tuple[Bar, ...]] = {}
+        self._row: Row = {}
+        self._start: Nanoseconds = 0
+
+    def wanted(self, now: Nanoseconds) -> Iterator[PastWanted]:
+        """Yield the questions for what it must know before it decides; again after a while where no answer came."""
+        if self.ready or (self.asked and now - self.asked < ASK_NS):
+            return
+        self.asked = now
+        interval = self.follower.interval_ns
+        since = min(hand.mind.decided for hand in self.hands) or now
+        since = max(min(since, now), now - MOST_MISSED * interval)
+        start = (since // interval - self.follower.warm_up - _SPARE) * interval
+        for hand in self.hands:
+            if hand.id not in self._past:
+                yield PastWanted(hand.id, Interval(_name(interval)), start, now)
+
+    # --- bars of before ---------------------------------------------------------------------------------------------
+
+    def take_past(self, message: PastBars, state: State) -> None:
+        """Take one instrument's bars of before; begin with the last of them."""
+        interval = self.follower.interval_ns
+        self._past[message.instrument] = tuple(
+            bar for bar in message.bars if bar.closed and bar.start + interval <= message.ts
+        )
+        if len(self._past) == len(self.hands):
+            self._begin(state)
+
+    def _begin(self, state: State) -> None:
+        by_start: dict[Nanoseconds, Row] = {}
+        for bars in self._past.values():
+            for bar in bars:
+                by_start.setdefault(bar.start, {})[bar.instrument] = bar
+        self._past.clear()
+        starts = sorted(by_start)
+        if len(starts) < self.follower.warm_up and not self.follower.missing:
+            self.ready = True  # it has heard more by itself
+            return
+        values = np.empty((_FIELDS, len(self.hands), len(starts)))
+        for place, start in enumerate(starts):
+            for row, hand in enumerate(self.hands):
+                values[:, row, place] = _values(by_start[start].get(hand.id))
+        found = self.follower.load(np.array(starts, np.int64), values)
+        missing = self.follower.missing
+        for hand, signals in zip(self.hands, found, strict=True):
+            told = zip(starts, signals, strict=True)
+            self._catch_up(hand, [(by_start[start].get(hand.id), int(signal)) for start, signal in told], state)
+            text = f"waits for bars: {missing} more of {self.follower.warm_up}" if missing else ""
+            hand.note(state, text)
+        self.ready = not missing
+
+    @staticmethod
+    def _catch_up(hand: Hand, bars: list[tuple[Bar | None, int]], state: State) -> None:
+        """Have the rule go on over the bars that nobody decided on, and make up for exits that were missed."""
+        known = [(bar, signal) for bar, signal in bars if bar is not None]
+        if not known:
+            return
+        if not hand.mind.decided:
+            hand.mind.decided = known[-1][0].start
+            return
+        before, late = hand.side, False
+        for bar, signal in known:
+            if bar.start > hand.mind.decided:
+                hand.on_close(bar, signal, state, decide=False)
+                late = True
+        if late:
+            hand.make_up(state, before)
+
+    # --- bars that close --------------------------------------------------------------------------------------------
+
+    def on_bar(self, bar: Bar, state: State) -> None:
+        """Take a closed bar: decide when each instrument has one, and at the latest when the next one comes."""
+        if bar.revision or bar.start <= self._decided:
+            if bar.start == self._decided and len(self.hands) == 1:
+                self.follower.on_bar(bar)  # a later word on it: nothing is decided again
+            return
+        if self._row and bar.start > self._start:
+            self._decide(state)
+        self._start = bar.start
+        self._row[bar.instrument] = bar
+        if len(self._row) == len(self.hands):
+            self._decide(state)
+
+    @property
+    def _decided(self) -> Nanoseconds:
+        return max(hand.mind.decided for hand in self.hands)
+
+    def _decide(self, state: State) -> None:
+        row, self._row = self._row, {}
+        values = np.empty((_FIELDS, len(self.hands)))
+        for place, hand in enumerate(self.hands):
+            values[:, place] = _values(row.get(hand.id))
+        found = self.follower.take(self._start, values)
+        was_missing, self.ready = not self.ready, self.ready or not self.follower.missing
+        whole = self._start >= max(state.venue(hand.instrument.venue).since for hand in self.hands)
+        decide = self.ready and whole
+        for hand, signal in zip(self.hands, found, strict=True):
+            bar = row.get(hand.id)
+            if bar is not None:
+                hand.on_close(bar, int(signal) if decide else 0, state, decide=decide)
+            if was_missing and self.ready:
+                hand.note(state, "")
+        if not whole:  # it began before the venue was heard: its own bar takes the place of ours
+            self.resume()
+
+    def resume(self) -> None:
+        """Ask for the bars again that were not heard whole."""
+        self.ready, self.asked = False, 0
+
+
+class Live:
+    """Run one config: a strategy that is placed when its config is adopted, or found running after a restart."""
+
+    def __init__(self, config: Config, state: State, record: Callable[[Event], None]) -> None:
+        """Begin where its memory ends.
+
+        Raises:
+            ConfigError: a strategy, parameters or instruments that cannot be run.
+        """
+        self.id, self.config = StrategyId(config.strategy_id), config
+        self.model = MODELS[config.strategy]
+        self.horizon, self.interval = self.model.horizon, Interval(config.interval)
+        values, terms = split(config)
+        self._memory = StrategyState.of(self.id, state)
+        instruments = [state.markets[one].instrument for one in config.instruments]
+        hands = [Hand(self.id, one, self.interval, terms, config.capital, record) for one in instruments]
+        self.hands = {hand.id: hand for hand in hands}
+        for hand in hands:
+            self._remember(hand, state)
+        groups = [hands] if self.model.across else [[hand] for hand in hands]
+        self.groups = [Group(one, Follower(self.model, values, self.interval.ns, len(one))) for one in groups]
+        self._group_of = {hand.id: group for group in self.groups for hand in group.hands}
+
+    def _remember(self, hand: Hand, state: State) -> None:
+        """Give a hand back what it knew of its account; a new version of the config wants nothing yet."""
+        kept, account = self._memory.values.get(hand.id), state.configs.accounts.get(hand.id)
+        begun = account.begun if account is not None else 0
+        mind = msgspec.convert(kept, Mind) if kept is not None else None
+        if mind is not None and mind.begun == begun:
+            hand.mind = mind
+        if hand.mind.version != self.config.version:
+            hand.mind.goal, hand.mind.level = None, 0.0
+        hand.mind.begun, hand.mind.version = begun, self.config.version
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether something is wanted that is not done yet."""
+        return any(hand.mind.goal is not None for hand in self.hands.values())
+
+    def resume(self) -> None:
+        """Learn the bars of before again: the link to a venue was lost meanwhile."""
+        for group in self.groups:
+            group.resume()
+
+    def on_message(self, message: Message, state: State) -> Iterable[Command]:
+        """Take a closed bar of its interval, or anything that its orders may wait for."""
+        if isinstance(message, Bar):
+            group = self._group_of.get(message.instrument)
+            if group is None or message.interval is not self.interval or not message.closed:
+                return ()
+            group.on_bar(message, state)
+        return self._go_on(state)
+
+    def take_past(self, message: PastBars, state: State) -> Iterable[Command]:
+        """Take bars of before."""
+        group = self._group_of.get(message.instrument)
+        if group is None or message.interval is not self.interval or group.ready:
+            return ()
+        group.take_past(message, state)
+        return self._go_on(state)
+
+    def wanted(self, now: Nanoseconds) -> Iterator[PastWanted]:
+        """Yield the questions for bars of before."""
+        for group in self.groups:
+            yield from group.wanted(now)
+
+    def _go_on(self, state: State) -> Iterator[Command]:
+        for hand in self.hands.values():
+            yield from hand.step(state)
+            self._memory.values[hand.id] = msgspec.to_builtins(hand.mind)
+        saving = self._memory.save()
+        if saving is not None:
+            yield saving
+
+
+def _values(bar: Bar | None) -> tuple[float, float, float, float, float]:
+    """Return a bar as a follower takes it; one that is lacking is no number."""
+    return (bar.open, bar.high, bar.low, bar.close, bar.volume) if bar is not None else _LACKING
+
+
+def _name(interval_ns: Nanoseconds) -> str:
+    return next(one.value for one in Interval if one.ns == interval_ns)

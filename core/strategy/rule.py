@@ -1,0 +1,254 @@
+"""What a study's trade is, bar by bar: the rule that a live strategy follows, and is held against.
+
+The same as the margin simulator's walk over one set (``research.walk``), which tests compare trade by trade: a signal
+of a bar's close acts at the next open; stop, target and trailing stop count from the entry's fill; in one bar the worse
+comes first: liquidation, then stop, then target; a level that the open is already beyond fills at the open.
+"""
+
+from math import floor, isfinite
+
+import msgspec
+
+from core.domain.instrument import Instrument
+from core.domain.market import Bar
+from core.domain.message import Nanoseconds
+from core.domain.studies import Config, Parameter
+from core.errors import ConfigError
+from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
+
+SIGNAL, STOP, TARGET, LIQUIDATION = "signal", "stop", "target", "liquidation"
+"""Why a trade of the rule ended."""
+CLOSE = 2
+"""What ``wanted`` answers where a position is to be closed and none opened."""
+_ROUNDING = 1e-9
+"""A whole number of steps is not lost to the last digit of a division."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a position is: fractions of the entry price, money in the quote asset; 0 is none.
+
+    An entry's size is ``notional`` or, where that is 0, ``fraction`` of the wallet times ``leverage``, at most
+    ``max_size``. ``slippage`` is what the study took for every fill, as a fraction.
+    """
+
+    leverage: float = 1.0
+    notional: float = 0.0
+    fraction: float = 1.0
+    max_size: float = 0.0
+    stop: float = 0.0
+    target: float = 0.0
+    trail: float = 0.0
+    slippage: float = 0.0
+    isolated: bool = True
+
+
+_POSITION = frozenset(Terms.__struct_fields__) - {"isolated"}
+
+
+def split(config: Config) -> tuple[dict[str, float], Terms]:
+    """Return a config's parameters as the strategy's own and the terms of its positions.
+
+    Raises:
+        ConfigError: a value that is no number, or terms that no position can have.
+    """
+    values = {name: _number(name, value) for name, value in config.parameters.items()}
+    terms = {name: values.pop(name) for name in tuple(values) if name in _POSITION}
+    terms["leverage"] = config.leverage
+    bounds = [bound for bound in (terms.get("max_size", 0.0), config.max_position_size) if bound > 0.0]
+    terms["max_size"] = min(bounds, default=0.0)
+    for name, value in terms.items():
+        if value < 0.0 or (name in ("stop", "trail", "slippage") and value >= 1.0):
+            raise ConfigError(f"{name} is {value:g}, expected a fraction of the price, 0 for none")
+    made = Terms(**terms, isolated=config.margin_mode != "cross")
+    if made.leverage < 1.0:
+        raise ConfigError(f"leverage is {made.leverage:g}, expected 1 or more")
+    if not made.notional and not made.fraction:
+        raise ConfigError("a position has no size: fraction and notional are both 0")
+    return values, made
+
+
+def _number(name: str, value: Parameter) -> float:
+    if isinstance(value, str) or not isfinite(value):
+        raise ConfigError(f"parameter {name} is {value!r}, expected a number")
+    return float(value)
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """A linear contract in floats: tiers are (cap, maintenance rate, cum, largest leverage)."""
+
+    step: float
+    min_notional: float
+    fee: float
+    units: float
+    tiers: tuple[tuple[float, float, float, float], ...]
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> "Contract":
+        """Return what the rule needs of an instrument."""
+        tiers = [(t.cap, t.maintenance_rate, t.cum, t.max_leverage) for t in instrument.brackets]
+        floats = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in tiers)
+        step, least, fee = instrument.size_step, instrument.min_notional, instrument.taker_fee
+        return cls(float(step), float(least), float(fee), float(instrument.contract_size), floats)
+
+    def bearable(self, leverage: float) -> float:
+        """Return the largest notional that every tier up to it allows at a leverage."""
+        cap = 0.0 if self.tiers else float("inf")
+        for tier in self.tiers:
+            if tier[3] < leverage:
+                break
+            cap = tier[0]
+        return cap
+
+    def maintenance(self, value: float) -> float:
+        """Return the maintenance margin of a notional."""
+        for cap, rate, cum, _ in self.tiers:
+            if value <= cap:
+                return value * rate - cum
+        if not self.tiers:
+            return 0.0
+        return value * self.tiers[-1][1] - self.tiers[-1][2]
+
+
+def size_of(terms: Terms, contract: Contract, wallet: float, price: float, side: int) -> float:
+    """Return the contracts of an entry at a price: bounded by tiers and wallet, rounded down to the step; 0 is none."""
+    notional = terms.notional or terms.fraction * wallet * terms.leverage
+    if terms.max_size > 0.0:
+        notional = min(notional, terms.max_size)
+    cost = (1.0 + side * terms.slippage) * (1.0 / terms.leverage + contract.fee)
+    notional = min(notional, contract.bearable(terms.leverage), wallet / cost)
+    size = notional / (price * contract.units)
+    size = floor(size / contract.step + _ROUNDING) * contract.step
+    return size if size > 0.0 and size * price * contract.units >= contract.min_notional else 0.0
+
+
+def wanted(position: float, signal: int) -> int:
+    """Return what a signal asks of a position: +1 or -1 to hold that side, CLOSE, or 0 for nothing.
+
+    An opposite entry turns the position; an entry and an exit of one side at once cancel each other out.
+    """
+    long_entry, long_exit = bool(signal & LONG_ENTRY), bool(signal & LONG_EXIT)
+    short_entry, short_exit = bool(signal & SHORT_ENTRY), bool(signal & SHORT_EXIT)
+    if long_entry and long_exit:
+        long_entry = long_exit = False
+    if short_entry and short_exit:
+        short_entry = short_exit = False
+    if long_entry and short_entry:
+        long_entry = short_entry = False
+    if short_entry and position >= 0.0:
+        return -1
+    if long_entry and position <= 0.0:
+        return 1
+    return CLOSE if (long_exit and position > 0.0) or (short_exit and position < 0.0) else 0
+
+
+class RuleTrade(msgspec.Struct, frozen=True, array_like=True):
+    """One trade of the rule: the starts of the bars of entry and exit, prices with slippage, profit after fees."""
+
+    side: int
+    opened: Nanoseconds
+    closed: Nanoseconds
+    quantity: float
+    entry: float
+    exit: float
+    fees: float
+    profit: float
+    reason: str
+
+
+class Shadow(msgspec.Struct, array_like=True):
+    """The rule's own wallet and position in one instrument, without funding; small enough to be journalled.
+
+    ``best`` is the best price since the entry, which a trailing stop follows; ``pending`` the signal that acts at the
+    next bar's open.
+    """
+
+    wallet: float
+    quantity: float = 0.0
+    entry: float = 0.0
+    best: float = 0.0
+    own: float = 0.0
+    """The position's own margin, which an isolated one can lose."""
+    opened: Nanoseconds = 0
+    paid: float = 0.0
+    """The entry's fee."""
+    pending: int = 0
+    liquidated: bool = False
+
+    def on_bar(self, bar: Bar, terms: Terms, contract: Contract) -> list[RuleTrade]:
+        """Take a closed bar: act at its open, then leave inside it where a level was met; return trades that ended."""
+        ended: list[RuleTrade] = []
+        signal, self.pending = self.pending, 0
+        if self.liquidated:
+            return ended
+        side = wanted(self.quantity, signal) if signal else 0
+        if side:
+            if self.quantity:
+                ended.append(self._close(bar, bar.open, SIGNAL, terms, contract))
+            if side != CLOSE:
+                self._open(bar, side, terms, contract)
+        if self.quantity:
+            left = self._leave(bar, terms, contract)
+            ended += [left] if left is not None else []
+            high, low = max(self.best, bar.high), min(self.best, bar.low)
+            self.best = high if self.quantity > 0.0 else low
+        return ended
+
+    def _open(self, bar: Bar, side: int, terms: Terms, contract: Contract) -> None:
+        size = size_of(terms, contract, self.wallet, bar.open, side)
+        if not size:
+            return
+        self.entry = self.best = bar.open * (1.0 + side * terms.slippage)
+        self.quantity, self.opened = side * size, bar.start
+        value = size * contract.units * self.entry
+        self.own, self.paid = value / terms.leverage, value * contract.fee
+        self.wallet -= self.paid
+
+    def _close(self, bar: Bar, price: float, reason: str, terms: Terms, contract: Contract) -> RuleTrade:
+        side = 1 if self.quantity > 0.0 else -1
+        price *= 1.0 - side * terms.slippage
+        units = self.quantity * contract.units
+        fee = abs(units) * price * contract.fee
+        gain = units * (price - self.entry)
+        self.wallet += gain - fee
+        return self._end(bar, price, fee, gain - self.paid - fee, reason)
+
+    def _end(self, bar: Bar, price: float, fee: float, net: float, reason: str) -> RuleTrade:
+        side, size = (1 if self.quantity > 0.0 else -1), abs(self.quantity)
+        trade = RuleTrade(side, self.opened, bar.start, size, self.entry, price, self.paid + fee, net, reason)
+        self.quantity = self.entry = self.own = self.paid = 0.0
+        return trade
+
+    def _leave(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade | None:
+        """End the position inside a bar where it must end."""
+        side = 1 if self.quantity > 0.0 else -1
+        adverse, kind = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
+        units = self.quantity * contract.units
+        backing = self.own if terms.isolated else self.wallet
+        if backing + units * (adverse - self.entry) <= contract.maintenance(abs(units) * adverse):
+            return self._liquidate(bar, terms, contract)
+        for level in stops(terms, side, self.entry, self.best):
+            if side * adverse <= side * level:
+                return self._close(bar, side * min(side * bar.open, side * level), STOP, terms, contract)
+        level = self.entry * (1.0 + side * terms.target)
+        if terms.target and side * kind >= side * level:
+            return self._close(bar, side * max(side * bar.open, side * level), TARGET, terms, contract)
+        return None
+
+    def _liquidate(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade:
+        """Lose what stood behind the position; the rule trades no more."""
+        lost = min(self.own, self.wallet) if terms.isolated else self.wallet
+        price = self.entry - lost / (self.quantity * contract.units)
+        self.wallet -= lost
+        self.liquidated = True
+        return self._end(bar, price, 0.0, -lost - self.paid, LIQUIDATION)
+
+
+def stops(terms: Terms, side: int, entry: float, best: float) -> list[float]:
+    """Return where the fixed and the trailing stop of a position stand, the fixed one first."""
+    fixed = [entry * (1.0 - side * terms.stop)] if terms.stop else []
+    return fixed + ([best * (1.0 - side * terms.trail)] if terms.trail else [])
+
+
+def target_of(terms: Terms, side: int, entry: float) -> float:
+    """Return where a position takes its profit; 0.0 where it does not."""
+    return entry * (1.0 + side * terms.target) if terms.target else 0.0

@@ -6,7 +6,7 @@ Market, sentinel and recorder are processes of their own; their figures stand be
 from bench.figure import Figure, at_most, plain
 from bench.house import house, pid_of
 from bench.process import watch
-from desk.paths import Role
+from desk.paths import ALWAYS, Role
 
 SETTLE_S, WATCHED_S = 15.0, 60.0
 
@@ -14,7 +14,7 @@ SETTLE_S, WATCHED_S = 15.0, 60.0
 def figures(settle_s: float = SETTLE_S, watched_s: float = WATCHED_S) -> list[Figure]:
     """Watch the four processes for a minute."""
     with house(settle_s) as home:
-        seen = watch({str(role): pid_of(home, role) for role in Role}, watched_s)
+        seen = watch({str(role): pid_of(home, role) for role in ALWAYS}, watched_s)
     engine = seen[str(Role.ENGINE)]
     found = [
         at_most("engine at rest, memory", engine.peak_mb, 80, "MB", f"most of {watched_s:g} s, resident"),

@@ -22,6 +22,8 @@ TELL_NS: Boottime = 1 * S
 """How often clients are told of a sentinel whose standing has not changed."""
 AGAIN_NS: Boottime = 5 * S
 """The least time between two restarts of the sentinel."""
+FADES = 0.8
+"""What is left of a lateness with the next beat: 50 ms are 5 ms after a second."""
 
 
 class Shell(Protocol):
@@ -59,6 +61,7 @@ class Beating:
         self._told: Boottime = 0
         self._restarted: Boottime = 0
         self._last = (False, "")
+        self._late = 0
         self.each_tick: Callable[[], None] = lambda: None
         """Called with every beat: whoever else watches this loop hears of it here."""
         self.restart: Callable[[], None] = lambda: None
@@ -85,6 +88,12 @@ class Beating:
     def looked(self) -> None:
         """The guardian has judged the timer."""
         self._judged = boottime()
+
+    def late(self, late: int) -> None:
+        """Tell whoever gives way to this engine how late its loop is (ns)."""
+        self._late = max(late, int(self._late * FADES))
+        if self._pulse is not None:
+            self._pulse.late(self._late)
 
     def tick(self) -> None:
         """Beat, and look at the sentinel."""

@@ -268,6 +268,14 @@ class ConfigsSettings(Section, frozen=True):
     secret: Annotated[str, about("name of its password in secrets.toml under [configs]; none where empty")] = ""
 
 
+class ResearchSettings(Section, frozen=True):
+    """Studies, which give way to the engine."""
+
+    pause_late_ms: Annotated[
+        float, about("studies take nothing new while the engine's loop is this late (ms); 0 never", ge=0)
+    ] = 20.0
+
+
 class LogSettings(Section, frozen=True):
     """The roles' logs."""
 
@@ -310,12 +318,12 @@ class TerminalSettings(Section, frozen=True):
         dict[str, LayoutSettings],
         about('one table each, such as [terminal.layouts.scalp] with left = ["ladder", "tape:9"]; L shows it'),
     ] = {}
-    keys: Annotated[
-        dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
-    ] = {}
     keymaps: Annotated[
         dict[str, dict[str, str | tuple[str, ...]]],
         about('one table each, such as [terminal.keymaps.left] with halt = "0"; it goes before [terminal.keys]'),
+    ] = {}
+    keys: Annotated[
+        dict[str, str | tuple[str, ...]], about('action id to key or keys, for example "ticket.buy" = ["b", "B"]')
     ] = {}
 
 
@@ -333,6 +341,7 @@ class Settings(Section, frozen=True):
     ticks: TicksSettings = TicksSettings()
     alerts: AlertSettings = AlertSettings()
     configs: ConfigsSettings = ConfigsSettings()
+    research: ResearchSettings = ResearchSettings()
     log: LogSettings = LogSettings()
     terminal: TerminalSettings = TerminalSettings()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config import Settings
-from core.config_file import TABLES, descriptions, line_numbers, parse, sections, toml_value
+from core.config_file import line_numbers, parse
+from core.config_writing import TABLES, descriptions, sections, toml_value
 from core.errors import ConfigError
 
 

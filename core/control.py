@@ -27,6 +27,7 @@ _HARMLESS = (
     a.MuteAlerts,
     s.StartStudy,
     s.StopStudy,
+    s.ScheduleJob,
 )
 _STRICTNESS = {TradingState.ACTIVE: 0, TradingState.REDUCING: 1, TradingState.HALTED: 2}
 

@@ -47,7 +47,7 @@ class AskEquity(Question, frozen=True):
 
 
 OfResearcher = AskTrials | AskTrial
-ForResearcher = s.PromoteTrial | s.RollBackConfig | s.StartStudy | s.StopStudy
+ForResearcher = s.PromoteTrial | s.RollBackConfig | s.StartStudy | s.StopStudy | s.ScheduleJob
 
 
 class Publish(Frame, frozen=True):

@@ -6,7 +6,7 @@ commands on: it reads neither, so that a report of any size costs it one copy.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -22,9 +22,13 @@ PUBLISH_S = 0.5
 """How often what the researcher told goes on: a study tells of every trial, a trader reads twice a second."""
 ANSWER_S = 25.0
 """How long a researcher may take; a client waits a little longer for its answer."""
+COMES_S = 4.0
+"""How long one that was started, and says it serves, may take until it is here."""
 MAX_BODY = 4 * 1024 * 1024
 """The largest answer that is handed on, in bytes: half of what a client may leave unread."""
 Work = OfResearcher | ForResearcher
+Summon = Callable[[], Awaitable[str]]
+"""Starts a researcher and returns why it could not, or nothing."""
 
 
 class Session(Protocol):
@@ -46,6 +50,8 @@ class Research:
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._told: dict[tuple[str, ...], Data] = {}
         self._published = -PUBLISH_S
+        self.summon: Summon | None = None
+        self._came, self._summoning = asyncio.Event(), asyncio.Lock()
 
     # --- who it is --------------------------------------------------------------------------------------------------
 
@@ -54,6 +60,7 @@ class Research:
         if self._session is not None:
             return f"a researcher is attached already ({self._session.name}): end that one first"
         self._session = session
+        self._came.set()
         self._tell(s.ResearcherStatus(True, session.name, 0))
         return ""
 
@@ -64,6 +71,7 @@ class Research:
         self.publish(now=True)
         self._tell(s.ResearcherStatus(False, self._session.name, 0))
         self._session = None
+        self._came.clear()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(ClientError("the researcher went away; what became of it is not known"))
@@ -115,13 +123,33 @@ class Research:
             self._waiting.pop(id_, None)
 
     async def command(self, command: ForResearcher) -> p.Outcome:
-        """Hand a command on and return its outcome; without a researcher that is a refusal."""
+        """Hand a command on and return its outcome; where no researcher can be had that is a refusal."""
+        refused = await self._fetch()
+        if refused:
+            return p.Outcome(False, reason=refused)
         try:
             return msgspec.msgpack.decode(await self.ask(command), type=p.Outcome)
         except ClientError as error:
             return p.Outcome(False, reason=str(error))
         except msgspec.DecodeError as error:
             return p.Outcome(False, reason=f"the researcher's answer was not understood ({error}); look before again")
+
+    async def _fetch(self) -> str:
+        """See that a researcher is here; return why there is none, or nothing."""
+        async with self._summoning:
+            if self._session is not None:
+                return ""
+            if self.summon is None:
+                return NO_RESEARCHER
+            refused = await self.summon()
+            if refused:
+                return refused
+            try:
+                async with asyncio.timeout(COMES_S):
+                    await self._came.wait()
+            except TimeoutError:
+                return f"a researcher was started and did not come within {COMES_S:g} s; try again in a moment"
+            return ""
 
     def reply(self, session: object, reply: Reply) -> None:
         """Take the researcher's answer to whoever waits for it."""

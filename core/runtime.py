@@ -29,6 +29,7 @@ from core.outbox import Confirm, Effect, PastWanted, Resync
 from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
 from core.recording import Recording, Reply, Turn, order_id
+from core.research import Summon
 from core.server import Backend, Server
 from core.warming import Warming
 
@@ -56,13 +57,14 @@ class Runtime:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.engine, self.journal, self.ticks, self.clock = engine, journal, ticks, clock
-        self.beating = Beating(self)
-        self.exit_times = ExitTimes()
+        self.beating, self.exit_times = Beating(self), ExitTimes()
         self.links: dict[VenueId, VenueLink] = {venue.id: VenueLink(venue, self, reconcile) for venue in venues}
         self.server: Server | None = None
         self.stopping = asyncio.Event()
         self.late_max_ns = 0
         """The worst lateness of the timer since it was last read: how long the loop was busy."""
+        self.summon: Summon | None = None
+        """Starts a researcher when one is needed and none is there."""
         self.risk = RiskDesk(engine, self.emit)
         self.warming = Warming(self.emit, clock)
         self.recording = Recording(journal, self, checkpoint_every)
@@ -110,6 +112,7 @@ class Runtime:
                 self.engine.state, self.command, answers.answer, answers.growing, self._welcome, self._told
             )
             self.server = Server(socket, backend)
+            self.server.research.summon = self.summon
             await self.server.start()
         self._due = self._loop.time()
         self._tick()
@@ -311,8 +314,9 @@ class Runtime:
 
     def _tick(self) -> None:
         assert self._loop is not None
-        late = self._loop.time() - self._due
-        self.late_max_ns = max(self.late_max_ns, int(late * 1e9))
+        late = max(0, int((self._loop.time() - self._due) * 1e9))
+        self.late_max_ns = max(self.late_max_ns, late)
+        self.beating.late(late)
         self._due = self._loop.time() + TIMER_S
         self._timer = self._loop.call_later(TIMER_S, self._tick)
         self.recording.watch()

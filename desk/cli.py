@@ -27,6 +27,7 @@ PLAIN = (
     "engine",
     "sentinel",
     "recorder",
+    "researcher",
     "stop",
     "status",
     "instruments",
@@ -50,7 +51,7 @@ PLAIN = (
     "doctor",
     "web",
 )
-GROUPS = ("alert", "config", "configs", "data", "journal", "reconcile", "study", "ticks")
+GROUPS = ("alert", "config", "configs", "data", "journal", "reconcile", "schedule", "study", "ticks")
 
 
 def _version(wanted: bool) -> None:

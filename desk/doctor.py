@@ -20,8 +20,9 @@ from core.status import Status
 from desk import alerting, services
 from desk.commands.shown import sentinel_words
 from desk.configs import in_use, opened
-from desk.paths import Home, Role
+from desk.paths import ALWAYS, Home, Role
 from desk.session import talk
+from desk.summoning import waits
 from store.postgres import PostgresServer
 from tui.fit import unfit
 
@@ -165,7 +166,10 @@ def _journal(home: Home) -> Finding:
 def _roles(home: Home) -> Iterator[Finding]:
     for role in Role:
         there = services.running(home, role)
-        if there is None:
+        if there is None and role not in ALWAYS:
+            if waits(home):
+                yield Finding(role, "note", "does not run, and studies or a schedule wait for it", f"tradedeck {role}")
+        elif there is None:
             yield Finding(role, "note", "does not run", f"tradedeck {role}, or tradedeck for all of them")
         else:
             yield Finding(role, "ok", f"pid {there.pid}" + (f", {there.detail}" if there.detail else ""))

@@ -18,7 +18,8 @@ import msgspec
 
 from core.client import Client
 from core.config import AlertSettings
-from core.config_file import load_or_create, render
+from core.config_file import load_or_create
+from core.config_writing import render
 from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.instrument import Instrument

@@ -5,14 +5,15 @@ import os
 from desk import output
 from desk.exits import who
 from desk.output import UsageFault
-from desk.paths import Home
+from desk.paths import Home, Role
+from desk.summoning import can_research
 from desk.units import PREFIX, Scope, folder, units
 
 EXPLAINED = (
     "engine and sentinel tell systemd that they are ready and that their loops go round (Type=notify, WatchdogSec)",
     "a role that fails is started again by systemd; engine and sentinel do not start each other then",
     "each may write its data directory alone, gains no privileges, and has a memory cap (MemoryMax)",
-    "the recorder runs when nobody else wants the processor or the disk",
+    "the recorder and the researcher run when nobody else wants the processor or the disk",
 )
 
 
@@ -43,7 +44,10 @@ def install(home: Home, scope: Scope, run_as: str, *, print_only: bool) -> None:
     except OSError as error:
         raise UsageFault(f"{where} cannot be written: {error}") from error
     control = "systemctl" if scope == "system" else "systemctl --user"
-    names = " ".join(unit.name.removesuffix(".service") for unit in made)
+    able = [unit.name.removesuffix(".service") for unit in made]
+    if not can_research():
+        able.remove(f"{PREFIX}-{Role.RESEARCHER}")  # its unit stands there for the day the extra is installed
+    names = " ".join(able)
     for line in EXPLAINED:
         output.write(f"  {line}")
     output.write("now:")

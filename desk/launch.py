@@ -10,8 +10,9 @@ from core.config import Settings
 from core.config_file import load_or_create
 from core.errors import StoreError
 from desk import logs, services
-from desk.output import UsageFault
+from desk.output import UsageFault, say
 from desk.paths import Home, Role
+from desk.summoning import waits
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 """A tape may be named as a recorded day of this home."""
@@ -91,7 +92,19 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
     except StoreError:
         take_down(home, started)  # half a house helps nobody
         raise
-    return started
+    return [*started, *bring_researcher(home)]
+
+
+def bring_researcher(home: Home) -> list[Role]:
+    """Start a researcher where something waits for one; the house stands without it, so a failure is told only."""
+    if not waits(home) or services.running(home, Role.RESEARCHER) is not None:
+        return []
+    try:
+        services.start(home, Role.RESEARCHER)
+    except StoreError as error:
+        say(f"studies and schedule stand still: {error}")
+        return []
+    return [Role.RESEARCHER]
 
 
 def _wanted(role: Role, settings: Settings) -> bool:
@@ -102,6 +115,6 @@ def _wanted(role: Role, settings: Settings) -> bool:
 
 def take_down(home: Home, roles: Sequence[Role]) -> None:
     """End roles: the sentinel, which would miss the engine, then that, so that its last words are recorded."""
-    for role in (Role.SENTINEL, Role.ENGINE, Role.RECORDER, Role.MARKET):
+    for role in (Role.SENTINEL, Role.ENGINE, Role.RESEARCHER, Role.RECORDER, Role.MARKET):
         if role in roles:
             services.stop(home, role)

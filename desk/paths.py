@@ -24,6 +24,11 @@ class Role(StrEnum):
     ENGINE = "engine"
     SENTINEL = "sentinel"
     RECORDER = "recorder"
+    RESEARCHER = "researcher"
+
+
+ALWAYS = (Role.MARKET, Role.ENGINE, Role.SENTINEL, Role.RECORDER)
+"""The roles that ``tradedeck`` starts; a researcher comes with the first study or schedule."""
 
 
 class Home(msgspec.Struct, frozen=True):
@@ -70,6 +75,21 @@ class Home(msgspec.Struct, frozen=True):
     def configs(self) -> Path:
         """Return the file of the last promoted set, for when PostgreSQL is away."""
         return self.root / "configs.json"
+
+    @property
+    def studies(self) -> Path:
+        """Return the folder of the studies, a folder each."""
+        return self.root / "studies"
+
+    @property
+    def schedule(self) -> Path:
+        """Return the folder of what is done by itself."""
+        return self.root / "schedule"
+
+    @property
+    def incoming(self) -> Path:
+        """Return the folder whose files are imported by the schedule."""
+        return self.root / "incoming"
 
     @property
     def reports(self) -> Path:

@@ -24,7 +24,8 @@ from desk.paths import Home, Role
 READY_VARIABLE = "TRADEDECK_READY_FD"
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
-RECORDER_SECONDS = 5.0
+IDLE_SECONDS = 5.0
+_IDLE = (Role.RECORDER, Role.RESEARCHER)
 LOG_LINES_SHOWN = 5
 PART_OF_SECOND = 0.02
 
@@ -159,10 +160,11 @@ def stop(home: Home, role: Role, *, timeout: float = STOP_SECONDS) -> bool:
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(holder.pid, signal.SIGTERM)
-    if role is Role.RECORDER:
-        # At idle priority a busy machine may never let it finish; killed, it neither loses nor repeats a row.
+    if role in _IDLE:
+        # At idle priority a busy machine may never let it finish; killed, a recorder neither loses nor repeats a row,
+        # and a researcher loses the batches under way.
         try:
-            wait_gone(home, role, timeout=min(timeout, RECORDER_SECONDS))
+            wait_gone(home, role, timeout=min(timeout, IDLE_SECONDS))
             return True
         except StoreError:
             with contextlib.suppress(ProcessLookupError):

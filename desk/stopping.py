@@ -28,7 +28,7 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
         ClientError: the positions could not be closed; everything still runs.
         StoreError: a role or PostgreSQL does not end.
     """
-    asked = [Role.SENTINEL, Role.ENGINE, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
+    asked = [Role.SENTINEL, Role.ENGINE, Role.RESEARCHER, Role.RECORDER, *([] if keep_market else [Role.MARKET])]
     there = [role for role in asked if services.running(home, role) is not None]
     if Role.ENGINE in there:
         try:
@@ -36,7 +36,7 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
         except NoEngine as error:
             if not leave:
                 raise NoEngine(f"{error}; --leave ends it without asking what is open") from error
-    elif there and not leave:
+    elif set(there) - {Role.RESEARCHER} and not leave:
         _refuse_unknown(home, there)
     for role in there:
         services.stop(home, role)

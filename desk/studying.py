@@ -9,19 +9,26 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from core.config import ResearchSettings
+from core.config_file import load
 from core.domain import studies as s
 from core.errors import NoEngine, ResearchError, TradedeckError
 from core.frames import AskTrial, AskTrials
 from core.protocol import Outcome
 from core.research import Work
 from core.researcher import Researcher
+from desk.easing import ease
 from desk.output import say, table, write, write_json
 from desk.paths import Home
+from desk.wanted import is_wanted
 
 if TYPE_CHECKING:
     from research.findings import Case
     from research.running import Pool
 
+UNDER_WAY = (s.StudyState.RUNNING, s.StudyState.PAUSED)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -62,13 +69,16 @@ def folder_for(home: Home, what: str) -> Path:
 
 def standings(home: Home) -> list[s.Study]:
     """Return how every study stands."""
-    from research.running import read_state
+    from research.standing import read_state
 
-    folders = sorted((home.root / "studies").glob("*/study.toml"))
-    return [
-        read_state(path.parent) or s.Study(path.parent.name, "", s.StudyState.QUEUED, reason="not run yet")
-        for path in folders
-    ]
+    found = []
+    for path in sorted(home.studies.glob("*/study.toml")):
+        folder = path.parent
+        stands = read_state(folder) or s.Study(folder.name, "", s.StudyState.STOPPED, reason="not run yet")
+        if is_wanted(folder) and stands.state not in UNDER_WAY:
+            stands = msgspec.structs.replace(stands, state=s.StudyState.QUEUED, reason="")
+        found.append(stands)
+    return found
 
 
 async def run(
@@ -94,13 +104,14 @@ async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) ->
 
     runner = Runner(folder, pool, lasting=pool is not None)
     loop, newest = asyncio.get_running_loop(), list[s.Study]()
+    easing = asyncio.ensure_future(ease(home, settings_of(home).pause_late_ms))
     desk = await _Desk.attached(home, folder)
 
     def told(study: s.Study) -> None:
         newest[:] = [study]
         loop.call_soon_threadsafe(desk.publish, study)
 
-    shown = _Progress(quiet)
+    shown = Progress(quiet)
     work = asyncio.ensure_future(asyncio.to_thread(runner.run, told))
     try:
         while not work.done():
@@ -114,7 +125,13 @@ async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) ->
         return await asyncio.shield(work)
     finally:
         shown.end()
+        easing.cancel()
         await desk.close()
+
+
+def settings_of(home: Home) -> ResearchSettings:
+    """Return the research settings of a home."""
+    return load(home.config)[0].research if home.config.exists() else ResearchSettings()
 
 
 class _Desk:
@@ -137,7 +154,7 @@ class _Desk:
         return made
 
     def publish(self, study: s.Study) -> None:
-        if self._session is not None:
+        if self._session is not None and not self._session.lost:
             self._session.publish(study)
 
     async def answer(self, work: Work) -> object:
@@ -182,7 +199,7 @@ class _Desk:
             await self._session.close()
 
 
-class _Progress:
+class Progress:
     """A bar in a terminal, nothing elsewhere."""
 
     def __init__(self, quiet: bool) -> None:

@@ -13,19 +13,21 @@ Scope = Literal["user", "system"]
 PREFIX = "tradedeck"
 _IDLE = ("Nice=19", "CPUSchedulingPolicy=idle", "IOSchedulingClass=idle")
 """For what may wait: it runs when nobody else wants the processor or the disk."""
-_MEMORY = {Role.MARKET: 256, Role.ENGINE: 512, Role.SENTINEL: 128, Role.RECORDER: 384}
+_MEMORY = {Role.MARKET: 256, Role.ENGINE: 512, Role.SENTINEL: 128, Role.RECORDER: 384, Role.RESEARCHER: 2560}
 """Caps in MB, several times what was measured: they end a leak, not a busy day."""
 _ABOUT = {
     Role.MARKET: "practice exchange",
     Role.ENGINE: "trading engine",
     Role.SENTINEL: "sentinel of the engine",
     Role.RECORDER: "recorder of market data",
+    Role.RESEARCHER: "researcher: studies and schedule",
 }
 _AFTER: dict[Role, tuple[Role, ...]] = {
     Role.MARKET: (),
     Role.ENGINE: (Role.MARKET,),
     Role.SENTINEL: (Role.ENGINE,),
     Role.RECORDER: (Role.ENGINE,),
+    Role.RESEARCHER: (Role.ENGINE,),
 }
 _NOTIFIES = frozenset({Role.ENGINE, Role.SENTINEL})
 """Roles that speak systemd's protocol: ready, alive, stopping."""
@@ -115,9 +117,14 @@ def _keeps(home: Home, role: Role, scope: Scope) -> list[str]:
         lines += ["PrivateTmp=yes"]
     else:
         lines += [f"# no PrivateTmp: the sockets of a home with so long a path are reached by {home.reach.parent}"]
-    lines += [f"MemoryMax={_MEMORY[role]}M", "MemorySwapMax=0", "OOMPolicy=stop", "TasksMax=64"]
+    lines += [f"MemoryMax={_MEMORY[role]}M", "MemorySwapMax=0"]
+    if role is Role.RESEARCHER:
+        # A worker killed for its memory is not the researcher's end; numba and DuckDB bring threads of their own.
+        lines += ["OOMPolicy=continue", "TasksMax=512", f'Environment="XDG_CACHE_HOME={home.root / "cache"}"']
+    else:
+        lines += ["OOMPolicy=stop", "TasksMax=64"]
     if role is Role.SENTINEL and scope == "system":
         lines += ["OOMScoreAdjust=-500"]
-    if role is Role.RECORDER:
+    if role in (Role.RECORDER, Role.RESEARCHER):
         lines += _IDLE
     return lines

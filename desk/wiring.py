@@ -128,6 +128,7 @@ def run_engine(home: Home) -> None:
     from desk.adopting import Adopting
     from desk.pulses import open_pulse
     from desk.sitter import Sitter
+    from desk.summoning import Summoner
     from desk.systemd import Notify
     from store.home_lock import HomeLock
     from store.lease import held_on_disk
@@ -149,6 +150,7 @@ def run_engine(home: Home) -> None:
             runtime = build_engine(home, settings, places, notifier.take)
             runtime.beating.use(pulse, f"t{home.mark()}")
             Sitter(home, notify).sit(runtime.beating)
+            runtime.summon = Summoner(home, supervised=notify.supervised)
             notifier.start()
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)

@@ -24,7 +24,7 @@ from research.running import searches_of
 from research.storage import is_begun, storage_of
 from research.study import StudyFile, load
 from research.walkforward import Span, Window
-from research.worker import COUNTED, INSIDE, OUTSIDE
+from research.worker import COUNTED, INSIDE, OUTSIDE, span_of
 
 BLOCKS = 16
 MOST_TRIALS = 200
@@ -80,7 +80,9 @@ class Findings:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.file = load(folder / "study.toml")
         self.evaluator: Evaluator = factory(self.file.study.evaluator)(self.file)
-        self.windows, self._searches = searches_of(storage_of(folder), self.file, self.evaluator.span)
+        storage = storage_of(folder)
+        self.span = span_of(storage, self.file, self.evaluator)
+        self.windows, self._searches = searches_of(storage, self.file, self.evaluator)
 
     def trials(self, limit: int = 200) -> s.Trials:
         """Return the best trials, the best first, those without a score last."""
@@ -134,8 +136,8 @@ class Findings:
             instruments=self.evaluator.instruments,
             margin_mode=self.file.account.margin_mode,
             max_position_size=self.file.account.max_position_size or None,
-            data_from=window.train.start,
-            data_to=window.test.stop,
+            data_from=self.span.start,
+            data_to=self.span.stop,
             code_version=code_version(),
             months=(*months(inside.curve), *months(outside.curve)),
         )

@@ -1,17 +1,12 @@
 """Run a study: share its trials among worker processes, tell how it stands, resume what was cut short."""
 
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from multiprocessing import get_context
+from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
@@ -19,24 +14,21 @@ from optuna.trial import TrialState
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
 from research import database
-from research.evaluator import factory
+from research.evaluator import Evaluator, factory
+from research.idling import processes
+from research.pause import why_paused
 from research.provenance import code_version
+from research.standing import held, write_state
 from research.storage import storage_of
 from research.study import StudyFile, load
-from research.walkforward import Span, Window, windows
-from research.worker import STOP, Done, Job, counted, idle, window_study, work
+from research.walkforward import Window, windows
+from research.worker import STOP, Done, Job, counted, span_of, window_study, work
 
 _ROUND_S = 0.5
-_SPAN = "span"
 _BREAKS = 3
 """So many broken pools in a row without one trial more are a failure."""
 Tell = Callable[[Study], None]
 Pool = Callable[[int], Executor]
-
-
-def processes(workers: int) -> Executor:
-    """Return worker processes that end with their job and give their memory back."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=idle, max_tasks_per_child=1)
 
 
 class Runner:
@@ -58,11 +50,11 @@ class Runner:
                 f"{folder.name} on a cluster needs a storage that every machine reaches: give --storage"
             )
         self.file: StudyFile = load(folder / "study.toml")
-        span = factory(self.file.study.evaluator)(self.file).span
-        windows(span, self.file.windows)  # refused before anything is written
+        evaluator = factory(self.file.study.evaluator)(self.file)
+        windows(evaluator.span, self.file.windows)  # refused before anything is written
         self.storage = storage_of(folder)
-        self.windows, self.searches = searches_of(self.storage, self.file, span)
-        self.span = _begun(self.searches[0], span)
+        self.span = span_of(self.storage, self.file, evaluator)
+        self.windows, self.searches = searches_of(self.storage, self.file, evaluator)
         self._refuse_another()
         self._stop_passed_on = True  # what a run before left behind is taken back
         self._started, self._began_with = time.time(), sum(self._counts())
@@ -73,10 +65,10 @@ class Runner:
         Raises:
             ResearchError: another process runs this study.
         """
-        with ExitStack() as held:
-            held.enter_context(_held(self.folder))
+        with ExitStack() as holding:
+            holding.enter_context(held(self.folder))
             if self.address:
-                held.enter_context(database.held(self.address, self.file.study.name))
+                holding.enter_context(database.held(self.address, self.file.study.name))
             (self.folder / "stop").unlink(missing_ok=True)
             self._pass_on_stop()
             try:
@@ -124,6 +116,8 @@ class Runner:
             left = [max(0, self.file.study.trials - count) for count in before]
             if not sum(left):
                 return StudyState.FINISHED, ""
+            if (self.folder / "stop").exists():
+                return StudyState.STOPPED, "stopped; run it again to resume"
             try:
                 reason = self._round(left, tell)
             except BrokenProcessPool:
@@ -149,7 +143,9 @@ class Runner:
                 over, jobs = wait(jobs, _ROUND_S, FIRST_COMPLETED)
                 reasons |= {job.result().reason for job in over}
                 self._pass_on_stop()
-                self._say(tell, StudyState.RUNNING, "")
+                waits = why_paused(self.folder.parent)
+                ends = "stops after the batches under way" if (self.folder / "stop").exists() else ""
+                self._say(tell, StudyState.PAUSED if waits else StudyState.RUNNING, ends or waits)
         return next((reason for reason in ("stopped", "memory") if reason in reasons), "")
 
     def _job(self, text: str, number: int, quotas: dict[int, int]) -> Job:
@@ -186,7 +182,6 @@ class Runner:
             begun = search.user_attrs.get("digest")
             if begun is None:
                 search.set_user_attr("digest", self.file.digest)
-                search.set_user_attr(_SPAN, [self.span.start, self.span.stop])
             elif begun != self.file.digest:
                 raise ResearchError(
                     f"{self.file.study.name} was begun with other data, space, account, windows or objective; its "
@@ -200,74 +195,15 @@ class Runner:
         return study
 
 
-def searches_of(storage: BaseStorage, file: StudyFile, span: Span) -> tuple[list[Window], list[optuna.Study]]:
-    """Return a study's windows and the search of each; ``span`` is what the data have now.
-
-    A study keeps to the span with which it began, whatever was imported since: its windows would move.
+def searches_of(storage: BaseStorage, file: StudyFile, evaluator: Evaluator) -> tuple[list[Window], list[optuna.Study]]:
+    """Return a study's windows, over the time with which it began, and the search of each.
 
     Raises:
-        ResearchError: the data no longer have that span, or it is too short for the windows.
+        ResearchError: the data no longer have that time, or it is too short for the windows.
     """
-    first = window_study(storage, file, 0, -1)
-    begun = _begun(first, span)
-    if begun.start < span.start or begun.stop > span.stop:
-        raise ResearchError(
-            f"{file.study.name} was begun on {_days(begun)}, and its data now are {_days(span)}: import what is "
-            "missing, or give the study another name"
-        )
-    found = windows(begun, file.windows)
-    return found, [first, *(window_study(storage, file, number, -1) for number in range(1, len(found)))]
-
-
-def _begun(first: optuna.Study, span: Span) -> Span:
-    return Span(*first.user_attrs.get(_SPAN, (span.start, span.stop)))
-
-
-def _days(span: Span) -> str:
-    start, stop = (datetime.fromtimestamp(edge / 1e9, UTC) for edge in (span.start, span.stop))
-    return f"{start:%Y-%m-%d %H:%M} to {stop:%Y-%m-%d %H:%M}"
+    found = windows(span_of(storage, file, evaluator), file.windows)
+    return found, [window_study(storage, file, number, -1) for number in range(len(found))]
 
 
 def _share(left: list[int], number: int, workers: int) -> dict[int, int]:
     return {window: count // workers + (number < count % workers) for window, count in enumerate(left)}
-
-
-def write_state(folder: Path, study: Study) -> None:
-    """Keep how a study stands for whoever asks while, or after, it runs."""
-    part = folder / f".state.{os.getpid()}"
-    part.write_bytes(msgspec.json.encode(study))
-    part.replace(folder / "state.json")
-
-
-def read_state(folder: Path) -> Study | None:
-    """Return how a study stands; one that says it runs though nobody holds it was cut short."""
-    try:
-        study = msgspec.json.decode((folder / "state.json").read_bytes(), type=Study)
-    except FileNotFoundError:
-        return None
-    except msgspec.DecodeError as error:
-        text = f"state.json is damaged ({error}); run it again, its trials are not in it"
-        return Study(folder.name, "", StudyState.STOPPED, reason=text)
-    if study.state is StudyState.RUNNING and not is_held(folder):
-        text = "it ended without a word; run it again to resume"
-        return msgspec.structs.replace(study, state=StudyState.STOPPED, rate=None, seconds_left=None, reason=text)
-    return study
-
-
-def is_held(folder: Path) -> bool:
-    """Return whether a process runs the study."""
-    try:
-        with _held(folder):
-            return False
-    except ResearchError:
-        return True
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ResearchError(f"{folder.name} is being run by another process") from None
-        yield

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from core.config_file import expectation, line_numbers, toml_value
+from core.config_file import expectation, line_numbers
+from core.config_writing import toml_value
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from core.strategy.library import MODELS

@@ -7,6 +7,7 @@ remember it. López de Prado, Advances in Financial Machine Learning (2018), cha
 import itertools
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -28,6 +29,12 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     def days(self) -> float:
         """Return the length of a span of times in days."""
         return (self.stop - self.start) / DAY_NS
+
+    @property
+    def words(self) -> str:
+        """Return a span of times as days: ``2022-01-01 to 2025-01-01``."""
+        days = (datetime.fromtimestamp(ts / 1e9, UTC).date().isoformat() for ts in (self.start, self.stop))
+        return " to ".join(days)
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True):

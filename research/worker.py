@@ -1,9 +1,6 @@
 """A study's worker: a process at idle priority that asks for parameter sets, back-tests them in batches and tells."""
 
-import ctypes
 import os
-import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +25,7 @@ from core.errors import ResearchError
 from research import database
 from research.evaluator import Evaluator, factory
 from research.metrics import Figures, from_runs
+from research.pause import why_paused
 from research.provenance import code_version
 from research.storage import storage_at
 from research.study import Range, StudyFile, parse
@@ -42,7 +40,8 @@ STOP = "stop"
 FREE_MB = 256
 """No new trials while the machine has less memory than this to give."""
 _PAUSE_S = 0.5
-_DIES_WITH_PARENT = 1
+SPAN = "span"
+"""The time that a study searches, as its first window keeps it."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -67,15 +66,6 @@ class Done(msgspec.Struct, frozen=True):
 
     reason: str
     trials: int
-
-
-def idle() -> None:
-    """Take only what nobody else wants of the processor, and end when the parent does."""
-    os.nice(19)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGKILL)
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
 
 def work(job: Job) -> Done:
@@ -127,6 +117,30 @@ def window_study(storage: BaseStorage, file: StudyFile, window: int, worker: int
 def counted(study: optuna.Study) -> int:
     """Return how many trials of a search are over."""
     return len(study.get_trials(deepcopy=False, states=COUNTED))
+
+
+def begun_on(storage: BaseStorage, file: StudyFile) -> Span | None:
+    """Return the time that a study's first run searched; None where it was never run."""
+    kept = window_study(storage, file, 0, -1).user_attrs.get(SPAN)
+    return None if kept is None else Span(*kept)
+
+
+def span_of(storage: BaseStorage, file: StudyFile, evaluator: Evaluator) -> Span:
+    """Return the time that a study searches: that of its first run, whatever was imported since.
+
+    Raises:
+        ResearchError: its data no longer reach over it.
+    """
+    begun = begun_on(storage, file)
+    if begun is None:
+        window_study(storage, file, 0, -1).set_user_attr(SPAN, [evaluator.span.start, evaluator.span.stop])
+        return evaluator.span
+    if evaluator.span.start > begun.start or evaluator.span.stop < begun.stop:
+        raise ResearchError(
+            f"{file.study.name} was begun on data of {begun.words}, and there are those of {evaluator.span.words}; "
+            "bring back what is missing, or give the study another name"
+        )
+    return begun
 
 
 def run_batch(study: optuna.Study, file: StudyFile, evaluator: Evaluator, window: Window, size: int) -> None:
@@ -211,7 +225,7 @@ def _why_end(job: Job, file: StudyFile, study: optuna.Study) -> str:
             return "stopped"
         if not job.lasting and resident_mb() > file.study.memory_mb:
             return "memory"
-        if free_mb() >= FREE_MB:
+        if free_mb() >= FREE_MB and not why_paused(Path(job.folder).parent):
             return ""
         time.sleep(_PAUSE_S)
 

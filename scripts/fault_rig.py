@@ -36,7 +36,8 @@ BOUNDS_MS = {"quiet": (10.0, None), **dict.fromkeys(MODES[1:], (50.0, 250.0))}
 FLAT_S = 5.0
 """An engine that is dead and stays so: flat so soon behind the grace."""
 COUNT, DEATHS = 1000, 20
-HOME_MB = 96
+HOME_MB = 192
+"""Room for the home's own PostgreSQL too."""
 ABOUT = "Breaches on real processes under faults: how soon the guardian's exit is at the socket."
 HEAD = (
     "faults",
@@ -84,6 +85,8 @@ def measure(mode: str, count: int, priority: str) -> Measured:
         stack.callback(house.end)
         market = hand_market(house, root / "books")
         stack.callback(market.end)
+        if mode in ("databases", "all"):
+            faults.config_store(house)
         house.start(Role.ENGINE)
         prioritise(house.pid(Role.ENGINE), priority)
         stack.enter_context(_faults(mode, house))

@@ -265,6 +265,27 @@ def run(home: Path, settings: TicksSettings, stop: threading.Event | None = None
         _work(recorder, stop)
 
 
+def tidy(home: Path, settings: TicksSettings, now: Callable[[], int] = time.time_ns) -> list[date] | None:
+    """Do once what a recorder does all the time; return the days that still wait to become Parquet.
+
+    None where a recorder works on this home, which does it by itself.
+
+    Raises:
+        StoreError: something stands in the way, named.
+    """
+    recorder = Recorder(home, settings, now)
+    try:
+        with _alone(recorder.paths.root):
+            while recorder.turn() >= MAX_ROWS:
+                pass
+            recorder.chores()
+    except HomeLocked:
+        return None
+    finally:
+        recorder.close()
+    return sorted(day for day in recorder.paths.day_files() if day < day_of(now()))
+
+
 def _work(recorder: Recorder, stop: threading.Event) -> None:
     chores = 0.0
     while not stop.is_set():

@@ -184,6 +184,8 @@ TABLE: tuple[Action, ...] = (
     Action("studies.new", ("n",), "new study", "Start the study that a file describes", "studies", "new_study", S),
     Action("studies.stop", ("x",), "stop study", "Stop the study; what its trials found stays", "studies",
            "stop_study", S, "y"),
+    Action("studies.schedule", ("e",), "schedule", "Set when the study is searched anew by itself, or the chore done",
+           "studies", "schedule", S),
     Action("configs.rollback", ("R",), "roll back", "Return to this config", "configs", "roll_back", D, "y"),
     Action("configs.diff", ("d",), "diff", "Compare with the active config", "configs", "diff"),
 )  # fmt: skip

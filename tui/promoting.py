@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from core.domain.studies import Study
 from tui import studying
 from tui.alarms import AlertKeys
 from tui.confirm import AskText
@@ -26,6 +27,8 @@ class PromotionKeys(AlertKeys):
                 self._start()
             elif event.what == "stop":
                 self.confirm(lambda: studying.stop(here.study))
+            elif event.what == "schedule":
+                self._schedule(here.study)
         elif isinstance(here, ConfigsScreen) and event.what == "rollback":
             self._armed(lambda: studying.roll_back(here.config, here.active), "R rolls back; d shows what would change")
 
@@ -34,6 +37,22 @@ class PromotionKeys(AlertKeys):
             self.confirm(make)
         else:
             self.tell(f"not armed: {{arm}} arms, then {then}", "warn")
+
+    def _schedule(self, study: Study | None) -> None:
+        if study is None:
+            self.tell("no study is chosen", "warn")
+            return
+
+        def answered(when: str | None) -> None:
+            if when is None:
+                return
+            try:
+                self.carry_out(studying.schedule(study, when))
+            except Nothing as nothing:
+                self.tell(str(nothing), "warn")
+
+        text = study.schedule.removesuffix(studying.PAUSED)
+        _ = self.push_screen(AskText(f"{study.id} by itself: when", text, studying.SCHEDULE_HINT), answered)
 
     def _start(self) -> None:
         def answered(file: str | None) -> None:

@@ -51,6 +51,11 @@ CONFIG_COLUMNS = (
     Column("source", "study and trial", 20, best=30, drop=3),
     Column("instruments", "instruments", 20, flex=1, drop=4),
 )
+PAUSED = " (paused)"
+"""What stands behind the times of a job that waits until it is resumed."""
+SCHEDULE_HINT = (
+    "mon 02:00 · mon thu 02:00 · daily 03:00 · hourly (UTC)\noff · pause · resume · now · Enter takes it · Esc cancels"
+)
 _STATES = {
     s.StudyState.RUNNING: "ok",
     s.StudyState.FAILED: "bad",
@@ -318,6 +323,20 @@ def stop(study: s.Study | None) -> Plan:
         raise Nothing(f"{study.id} is {study.state.value} already")
     lines = (f"{of(study.trials_done, study.trials_total)} trials done; what they found stays",)
     return Plan(f"Stop study {study.id}", lines, (s.StopStudy(study.id, ORIGIN),), Kind.SAFE, f"stop {study.id}")
+
+
+def schedule(study: s.Study, when: str) -> Plan:
+    """Plan to have a study searched anew, or a chore done, at the times that were typed.
+
+    Raises:
+        Nothing: nothing was typed.
+    """
+    words = when.strip().lower()
+    if not words:
+        raise Nothing(f"{study.id} stays as it was: type a time, or off to take it off")
+    return Plan(
+        f"{study.id}: {words}", (), (s.ScheduleJob(study.id, words, ORIGIN),), Kind.SAFE, f"schedule {study.id}"
+    )
 
 
 def told_by(attached: bool, since: int, now: int) -> str:

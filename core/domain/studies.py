@@ -227,7 +227,19 @@ class StopStudy(Command, frozen=True):
     ts: Nanoseconds = 0
 
 
-FOR_RESEARCHER = (PromoteTrial, RollBackConfig, StartStudy, StopStudy)
+class ScheduleJob(Command, frozen=True):
+    """Have a study searched anew, or a chore done, by itself.
+
+    ``when`` is a time in words (``mon 02:00``, ``daily 03:00``, ``hourly``), ``off``, ``pause``, ``resume`` or ``now``.
+    """
+
+    job: str
+    when: str
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
+FOR_RESEARCHER = (PromoteTrial, RollBackConfig, StartStudy, StopStudy, ScheduleJob)
 """Commands that the engine hands on and does not carry out."""
 
 

@@ -26,7 +26,7 @@ _WORDS = 32
 _TEXT_AT, _TEXT_SIZE = 512, 480
 _OWNER_AT = 1024
 _STATES = tuple(TradingState)
-_MAGIC, _PHASE, _STAMP, _PID, _RUN, _SEQUENCE, _STATE, _RECONCILED, _LOOKED = range(9)
+_MAGIC, _PHASE, _STAMP, _PID, _RUN, _SEQUENCE, _STATE, _RECONCILED, _LOOKED, _LATE = range(10)
 _SENTINEL_PHASE, _SENTINEL_STAMP, _SENTINEL_PID, _LEASE = 16, 17, 18, 24
 
 
@@ -56,7 +56,8 @@ class Phase(IntEnum):
 
 
 class Beat(msgspec.Struct, frozen=True):
-    """The engine's last heartbeat; ``looked`` is when its guardian last judged the timer."""
+    """The engine's last heartbeat; ``looked`` is when its guardian last judged the timer, ``late`` how late its loop
+    has been (ns): the worst, which fades within a second or two."""
 
     phase: EnginePhase
     stamp: Boottime
@@ -66,6 +67,7 @@ class Beat(msgspec.Struct, frozen=True):
     state: TradingState
     reconciled: bool
     looked: Boottime
+    late: int = 0
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -124,6 +126,7 @@ class Pulse:
         words, now = self._words, boottime()
         words[_PID], words[_RUN], words[_RECONCILED] = self.pid, run, 0
         words[_STAMP] = words[_LOOKED] = now
+        words[_LATE] = 0
         words[_PHASE] = EnginePhase.STARTING
 
     def beat(self, run: int, sequence: int, state: TradingState, looked: Boottime, *, reconciled: bool) -> None:
@@ -133,6 +136,10 @@ class Pulse:
         words[_RECONCILED], words[_LOOKED] = reconciled, looked
         words[_STAMP] = boottime()
         words[_PHASE] = EnginePhase.RUNNING
+
+    def late(self, late: int) -> None:
+        """Say how late the engine's loop has been (ns)."""
+        self._words[_LATE] = late
 
     def end(self) -> None:
         """Say that the engine ends in order."""
@@ -148,7 +155,7 @@ class Pulse:
         w = self._words
         phase = EnginePhase(w[_PHASE]) if w[_PHASE] <= EnginePhase.ENDED else EnginePhase.NONE
         state = _STATES[w[_STATE] % len(_STATES)]
-        return Beat(phase, w[_STAMP], w[_PID], w[_RUN], w[_SEQUENCE], state, bool(w[_RECONCILED]), w[_LOOKED])
+        return Beat(phase, w[_STAMP], w[_PID], w[_RUN], w[_SEQUENCE], state, bool(w[_RECONCILED]), w[_LOOKED], w[_LATE])
 
     # --- the sentinel's side ------------------------------------------------------------------------------------------
 

@@ -20,6 +20,11 @@ def attach(home: Path | None = None) -> None:
 
         for role in bring_up(place, None):
             output.say(f"{role} started")
+    else:
+        from desk.launch import bring_researcher
+
+        for role in bring_researcher(place):
+            output.say(f"{role} started")
     from desk.wiring import run_terminal
 
     run_terminal(place, "the engine keeps running; tradedeck opens the screen again, tradedeck stop ends it")

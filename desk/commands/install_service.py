@@ -14,7 +14,7 @@ def install_service(
     run_as: Annotated[str, typer.Option("--run-as", help="With --system: the user that the roles run as.")] = "",
     home: HomeOption = None,
 ) -> None:
-    """Write the units of market, engine, sentinel and recorder, and say what to do with them."""
+    """Write the units of market, engine, sentinel, recorder and researcher, and say what to do with them."""
     from desk import output
     from desk.installing import install
     from desk.paths import home_at

@@ -1,4 +1,4 @@
-"""``tradedeck stop``: end engine, recorder and market."""
+"""``tradedeck stop``: end engine, researcher, recorder and market."""
 
 from typing import Annotated
 

@@ -58,20 +58,29 @@ def run(
             "--storage", help="PostgreSQL for the trials, postgresql://user@host/database.", show_default="the study's"
         ),
     ] = None,
+    here: Annotated[bool, typer.Option("--here", help="In this process; Ctrl-C stops it.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a study to its end, or go on where it was cut short; Ctrl-C stops after the batches under way."""
+    """Run a study to its end, or go on where it was cut short.
+
+    Where an engine or a researcher runs, the researcher does it, in the background: Ctrl-C leaves it running. Elsewhere
+    it runs here, and Ctrl-C stops it after the batches under way.
+    """
     import asyncio
 
     from core.domain.studies import StudyState
     from core.errors import ResearchError
-    from desk import studying
+    from desk import handing, studying
     from desk.output import write_json
 
     place = _place(home)
     folder = studying.folder_for(place, what)
-    ended = asyncio.run(studying.run(place, folder, quiet=as_json, cluster=cluster, storage=storage))
+    alone = here or cluster is not None or storage is not None
+    if alone or not handing.has_researcher(place):
+        ended = asyncio.run(studying.run(place, folder, quiet=as_json, cluster=cluster, storage=storage))
+    else:
+        ended = handing.hand_over(place, folder, quiet=as_json)
     if ended.state is StudyState.FAILED:
         raise ResearchError(f"{ended.id} failed: {ended.reason}")
     if as_json:
@@ -142,17 +151,14 @@ def report(
 
 @app.command()
 def stop(study: Name, home: HomeOption = None) -> None:
-    """Stop a running study after the batches under way; what its trials found stays."""
-    from desk import studying
+    """Stop a running study after the batches under way, or take it from the queue; what its trials found stays."""
+    from desk import reporting
     from desk.output import write
-    from research.running import is_held
 
-    folder = studying.folder_of(_place(home), study)
-    if not is_held(folder):
-        write(f"{study} is not running")
-        return
-    (folder / "stop").touch()
-    write(f"{study} stops after the batches under way; resume it: tradedeck study run {study}")
+    try:
+        write(reporting.stop(_place(home), study))
+    except reporting.NotRunning as error:
+        write(str(error))
 
 
 def _named(struct: object) -> dict[str, object]:

@@ -49,6 +49,21 @@ async def test_the_beat_comes_out_of_the_loop_and_tells_where_the_engine_stands(
     assert beat.sequence == desk.journal.last > 0
 
 
+def test_how_late_the_loop_was_stands_on_the_page_and_fades(tmp_path: Path) -> None:
+    beating, page = Beating(Desk(None, MemoryJournal()).runtime), Pulse(tmp_path / "late")
+    beating.late(1_000_000)  # without a page nobody is told
+    beating.use(page, "t0")
+    beating.late(50_000_000)
+    assert page.engine().late == 50_000_000
+    beating.late(3_000_000)
+    assert page.engine().late == 40_000_000
+    for _ in range(10):
+        beating.late(0)
+    assert 0 < page.engine().late < 5_000_000
+    page.begin()
+    assert page.engine().late == 0
+
+
 async def test_a_restarted_engine_does_not_say_reconciled_for_the_run_before(
     desk: Desk, page: Pulse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.config import AlertSettings, GuardianSettings, RiskSettings, ScenarioSettings, Settings, TargetSettings
-from core.config_file import descriptions, line_numbers, load, load_or_create, parse, render, sections
+from core.config_file import line_numbers, load, load_or_create, parse
+from core.config_writing import descriptions, render, sections
 from core.errors import ConfigError
 
 WHOLE = render(Settings())

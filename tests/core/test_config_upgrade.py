@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.config import Settings
-from core.config_file import parse, render
+from core.config_file import parse
 from core.config_upgrade import upgrade, upgraded
+from core.config_writing import render
 from core.errors import ConfigError
 
 NEW = ("max_daily_loss_frac", "drawdown_steps", "max_exits_per_second", "sentinel_grace_ms")

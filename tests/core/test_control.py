@@ -15,7 +15,7 @@ from core.domain.approval import TradingState
 from core.domain.differences import Resolution, ResolveDifference
 from core.domain.identifiers import ClientOrderId
 from core.domain.order import Order, Side
-from core.domain.studies import PromoteTrial, RollBackConfig
+from core.domain.studies import PromoteTrial, RollBackConfig, ScheduleJob
 from core.wire import COMMANDS
 from tests.core.kit import BTC_PERP, order
 from tests.core.test_session import Desk, until
@@ -151,10 +151,11 @@ def test_every_command_is_judged() -> None:
     assert not harmless(c.StopEngine(), TradingState.ACTIVE)
     assert not harmless(PromoteTrial("s", 1), TradingState.ACTIVE)
     assert not harmless(RollBackConfig("s", 1), TradingState.ACTIVE)
+    assert harmless(ScheduleJob("s", "mon 02:00"), TradingState.ACTIVE)  # it searches; it promotes nothing
     assert not harmless(ResolveDifference(1, Resolution.KEPT), TradingState.ACTIVE)  # it lets entries through again
     assert {kind.__name__ for kind in COMMANDS} == {
         "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten", "SetTradingState", "StopEngine",
         SetAlert.__name__, "RemoveAlert", "AcknowledgeAlert", MuteAlerts.__name__,
-        "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy",
-        "ResolveDifference", "AdoptOrder", "DeclareFlat", "SaveStrategyState", "AdoptConfig",
+        "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy", "ScheduleJob", "AdoptConfig",
+        "ResolveDifference", "AdoptOrder", "DeclareFlat", "SaveStrategyState",
     }  # fmt: skip

@@ -4,7 +4,8 @@ import pytest
 
 from core import layouts
 from core.config import Settings
-from core.config_file import parse, render
+from core.config_file import parse
+from core.config_writing import render
 from core.errors import ConfigError
 from core.layouts import Place, column_flaws, name_flaw, place_of
 

@@ -134,12 +134,44 @@ async def test_without_a_researcher_everything_says_so(desk: Desk) -> None:
     client = await Client.connect(desk.server.path, "me")
     for command in (
         s.PromoteTrial("a", 1), s.RollBackConfig("a", 1), s.StartStudy("a.toml"), s.StopStudy("a"),
+        s.ScheduleJob("a", "off"),
     ):  # fmt: skip
         outcome = await client.send(command)
         assert (outcome.ok, outcome.reason) == (False, NO_RESEARCHER)
     with pytest.raises(ClientError, match="no researcher is running: start one with `tradedeck study run FILE`"):
         await client.ask(AskTrials("a"))
     await client.close()
+
+
+async def test_a_command_has_one_started_and_waits_until_it_is_here(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, summoned, refused = Lab(), list[Researcher](), ["the extra is not installed"]
+    client = await Client.connect(desk.server.path, "me")
+
+    async def summon() -> str:
+        if not refused[0]:
+            summoned.append(await Researcher.attach(desk.server.path, "lab", lab.answer))
+        return refused[0]
+
+    desk.server.research.summon = summon
+    assert (await client.send(s.PromoteTrial("a", 1))).reason == "the extra is not installed"
+    with pytest.raises(ClientError, match="no researcher is running"):
+        await client.ask(AskTrials("a"))  # who only looks starts nothing
+    refused[0] = ""
+    both = await asyncio.gather(client.send(s.PromoteTrial("a", 1)), client.send(s.PromoteTrial("a", 2)))
+    assert all(outcome.ok for outcome in both)
+    assert len(summoned) == 1, "two commands at once start one"
+    await summoned[0].close()
+    await until(lambda: not client.state.studies.attached and not desk.engine.state.studies.attached)
+    monkeypatch.setattr(research, "COMES_S", 0.05)
+    desk.server.research.summon = _nobody_comes
+    assert "did not come within 0.05 s; try again" in (await client.send(s.PromoteTrial("a", 1))).reason
+    await client.close()
+
+
+async def _nobody_comes() -> str:
+    return ""
 
 
 async def test_a_researcher_that_goes_or_is_slow_leaves_nobody_waiting(

@@ -28,7 +28,7 @@ TEXT = "tok-9f3a77"
 def with_targets(home: Home, first: int, second: int) -> None:
     """Write settings with two targets, and the secret of one."""
     from core.config import Settings
-    from core.config_file import render
+    from core.config_writing import render
 
     home.create()
     home.config.write_text(render(Settings()) + TARGETS.format(first=first, second=second))

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from desk import services
-from desk.paths import Role
+from desk.paths import ALWAYS
 from tests.desk.conftest import Desk
 
 
@@ -42,6 +42,6 @@ def test_attach_starts_what_is_missing_becomes_the_screen_and_leaves_the_engine_
         os.write(fd, b"y")
         assert b"tradedeck stop ends it" in read_until(fd, b"tradedeck stop ends it", 60)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        assert all(services.running(desk.home, role) is not None for role in Role)
+        assert all(services.running(desk.home, role) is not None for role in ALWAYS)
     finally:
         os.close(fd)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from typer.testing import CliRunner, Result
 
 from core.config import ConfigsSettings, Settings
-from core.config_file import render
+from core.config_writing import render
 from core.domain import studies as s
 from core.errors import ConfigError, StoreAway
 from core.protocol import Outcome

@@ -87,7 +87,7 @@ def test_a_role_that_does_not_end_is_named(home: Home) -> None:
 
 
 def test_a_recorder_that_gets_no_turn_is_ended_all_the_same(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "RECORDER_SECONDS", 0.1)
+    monkeypatch.setattr(services, "IDLE_SECONDS", 0.1)
     holder = hold(home, "RECORDER")
     freeze(holder)
     assert services.stop(home, Role.RECORDER)

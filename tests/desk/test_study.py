@@ -17,6 +17,7 @@ from desk import studying
 from desk.cli import app
 from desk.paths import Home
 from research import running
+from research.standing import read_state
 from tests.core.test_session import Desk, until
 from tests.research.test_running import FILE, inline
 
@@ -120,7 +121,7 @@ async def test_an_engine_hears_of_it_and_asks(home: Home, endless: Path, monkeyp
     try:
         await until(lambda: "one" in client.state.studies.studies)
         folder = home.root / "studies" / "one"
-        await until(lambda: (running.read_state(folder) or s.Study("", "", s.StudyState.QUEUED)).trials_done >= 8)
+        await until(lambda: (read_state(folder) or s.Study("", "", s.StudyState.QUEUED)).trials_done >= 8)
         trials = await client.ask(AskTrials("one"))
         assert trials.total >= 4
         report = await client.ask(AskTrial("one", trials.trials[0].number))

@@ -111,7 +111,11 @@ def test_engine_and_sentinel_are_watched_and_the_recorder_waits_for_idle_time(ho
         assert "Type=notify" in text(home, role)
         assert "WatchdogSec=10" in text(home, role)
     assert "Type=exec" in text(home, Role.RECORDER)
-    assert "CPUSchedulingPolicy=idle" in text(home, Role.RECORDER)
+    for role in (Role.RECORDER, Role.RESEARCHER):
+        for line in ("CPUSchedulingPolicy=idle", "Nice=19", "IOSchedulingClass=idle"):
+            assert line in text(home, role)
+    assert "MemoryMax=2560M" in text(home, Role.RESEARCHER)
+    assert "OOMPolicy=continue" in text(home, Role.RESEARCHER), "a worker that grows too large is not its end"
     assert "CPUSchedulingPolicy" not in text(home, Role.ENGINE)
 
 
@@ -159,8 +163,13 @@ def test_they_are_written_where_systemd_looks_and_explained(
     assert not (tmp_path / "config").exists()
     install(home, "user", "", print_only=False)
     written = sorted(path.name for path in (tmp_path / "config" / "systemd" / "user").iterdir())
-    assert written == [f"tradedeck-{role}.service" for role in ("engine", "market", "recorder", "sentinel")]
-    assert "systemctl --user enable --now" in capsys.readouterr().out
+    assert written == [
+        f"tradedeck-{role}.service" for role in ("engine", "market", "recorder", "researcher", "sentinel")
+    ]
+    assert "tradedeck-recorder tradedeck-researcher\n" in capsys.readouterr().out
+    monkeypatch.setattr("desk.summoning.find_spec", lambda _: None)
+    install(home, "user", "", print_only=False)
+    assert "tradedeck-recorder\n" in capsys.readouterr().out, "without the extra it is written and not enabled"
 
 
 def test_roles_are_not_given_to_root(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

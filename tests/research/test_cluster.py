@@ -16,7 +16,8 @@ from research import database, worker
 from research.cluster import cluster
 from research.findings import Findings
 from research.provenance import code_version
-from research.running import Runner, read_state
+from research.running import Runner
+from research.standing import read_state
 from research.worker import Job, counted, work
 from store.postgres import PostgresServer
 from tests.research.test_running import filled, inline

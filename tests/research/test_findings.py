@@ -57,7 +57,7 @@ def test_a_report_has_every_gate_with_its_own_evidence(ran: tuple[Runner, Findin
     assert report.equity_in[-1] == pytest.approx(evaluator.cash * (1 + (best.total_return or 0.0)))
     assert 200 < len(report.equity_in) + len(report.equity_out) <= 500
     assert (report.instruments, report.margin_mode) == ((BTC,), "isolated")
-    assert (report.data_from, report.data_to) == (window.train.start, window.test.stop)
+    assert (report.data_from, report.data_to) == (evaluator.span.start, evaluator.span.stop)
     assert report.code_version == code_version()
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from bench.screen import Screen
+from desk.configs import opened, settings_of
 from desk.paths import Role
 from tests.scenarios.house import House
 
@@ -49,15 +50,20 @@ def frozen_terminal(house: House) -> Iterator[None]:
         os.waitpid(screen.pid, 0)
 
 
+def config_store(house: House) -> None:
+    """Make the PostgreSQL of a home, so that its engine listens to it."""
+    opened(house.home, settings_of(house.home), create=True).close()
+
+
 @contextlib.contextmanager
 def databases_down(house: House) -> Iterator[None]:
-    """Take DuckDB and PostgreSQL away: the recorder is killed, what it wrote is damaged, no server is left running."""
+    """Take DuckDB and PostgreSQL away: both are killed under a running engine, and neither can be started again."""
     house.start(Role.RECORDER)
     time.sleep(1.0)
     house.kill(Role.RECORDER)
     for path in house.home.ticks.rglob("*.duckdb"):
         path.write_bytes(b"no database\n")
-    for path in house.home.root.rglob("postmaster.pid"):
-        with contextlib.suppress(ProcessLookupError, ValueError):
-            os.kill(int(path.read_text(encoding="ascii").split()[0]), signal.SIGKILL)
+    (house.home.postgres / "PG_VERSION").write_bytes(b"no version\n")
+    server = int((house.home.postgres / "postmaster.pid").read_text(encoding="ascii").split()[0])
+    os.kill(server, signal.SIGKILL)
     yield

@@ -25,6 +25,8 @@ GRACE: Nanoseconds = 3 * S
 HEALTHY: Nanoseconds = 1_500 * MS
 """An engine whose last beat is younger than this cannot be called silent."""
 LOOK: Nanoseconds = 200 * MS
+NEVER: Nanoseconds = 1 << 62
+"""No fill is as late: a snapshot since then has none."""
 DURABLE_WITHIN: Nanoseconds = 600 * MS
 RUSH: Nanoseconds = 2_500 * MS
 SLOW: Nanoseconds = 6 * S
@@ -175,8 +177,7 @@ class Guarding:
         self._written()
         if not self._fair():
             self.unfair = now + LOOK
-        flat = not any(self._risk(exchange) for exchange in self.world.exchanges.values())
-        if flat or not self._missed():
+        if not self._missed() or not any(map(self._risk, self.world.exchanges.values())):
             self.missed = 0
         elif now >= self.unfair:
             self.missed += LOOK
@@ -203,7 +204,7 @@ class Guarding:
         return SILENT + GRACE + END_NS + closing + (LATE_ANSWERS if plan.slow_answers else 0)
 
     def _risk(self, exchange: "Exchange") -> list[object]:
-        snapshot = exchange.matching.snapshot(0)
+        snapshot = exchange.matching.snapshot(NEVER)
         found: list[object] = [*held(exchange.instruments, snapshot)]
         return found + _ours(snapshot)
 

@@ -309,6 +309,6 @@ BUGS = (
         "id_ in self._confirmed",
         seed=131,
     ),
-    Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=668),
-    Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=873),
+    Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=454),
+    Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=3551),
 )

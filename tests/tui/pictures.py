@@ -413,6 +413,15 @@ async def _ask(_: TerminalApp, pilot: Pilot[int]) -> None:
     await pilot.pause(0.2)
 
 
+async def _schedule(app: TerminalApp, pilot: Pilot[int]) -> None:
+    """Ask when the weekly study is searched anew."""
+    app.action_screen("studies")
+    await pilot.pause(0.2)
+    await _report(app, pilot)
+    await pilot.press("j", "j", "e")
+    await pilot.pause(0.2)
+
+
 async def _report(app: TerminalApp, pilot: Pilot[int]) -> None:
     """Wait until the chosen trial stands on the studies screen."""
     screen = app.deck["studies"]
@@ -436,8 +445,8 @@ async def _fill_in(_: TerminalApp, pilot: Pilot[int]) -> None:
     await pilot.pause(0.5)
 
 
-OPENED = {"ticket": _fill_in, "finder": _find, "watchlists": _list, "alert": _ask}
-"""What is drawn over the trade screen."""
+OPENED = {"ticket": _fill_in, "finder": _find, "watchlists": _list, "alert": _ask, "schedule": _schedule}
+"""What is drawn over the trade screen, or another."""
 
 
 def main(folder: Path) -> None:

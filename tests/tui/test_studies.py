@@ -15,6 +15,7 @@ from tests.tui.pictures import NOW, draw
 from tests.tui.research import CONFIGS, GATES, T0, TRIALS, Lab, report, studies
 from tui import plots, studying
 from tui.app import TerminalApp
+from tui.confirm import AskText
 from tui.lines import plain
 from tui.screens.configs import provenance_lines
 from tui.screens.report import (
@@ -26,6 +27,7 @@ from tui.screens.report import (
     price_lines,
     report_lines,
 )
+from tui.screens.studies import NO_STUDIES
 from tui.trading import Nothing
 from tui.viewer import Viewer
 
@@ -47,9 +49,9 @@ async def test_the_narrow_studies_screen_is_the_drawing() -> None:
 
 
 async def test_without_a_researcher_both_screens_say_how_to_start_one() -> None:
-    for name in ("studies", "configs"):
+    for name, words in (("studies", NO_STUDIES), ("configs", NONE)):
         for size in ((80, 24), (200, 50)):
-            assert NONE in (await draw(*size, name, "empty"))[1]
+            assert words in (await draw(*size, name, "empty"))[1]
     _, gone = await draw(80, 24, "studies", "stale")
     assert "studies  the researcher has gone 12m ago" in gone
     assert "~rsi-ema 4×1h        running     1 240/4 000      3/8        1.22           –" in gone
@@ -63,7 +65,7 @@ async def test_a_researcher_fills_the_screens_and_a_trial_is_promoted(house: Hou
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
         await pilot.press("6")
-        await until(pilot, lambda: NONE in picture(app))
+        await until(pilot, lambda: NO_STUDIES in picture(app))
         researcher = await lab.open(house.socket)
         await until(pilot, lambda: "in +44.2%  out +17.4%" in picture(app))
         assert lab.asked == [AskTrials("rsi-ema 4×1h"), AskTrial("rsi-ema 4×1h", 812)]
@@ -130,6 +132,7 @@ async def test_studies_are_started_stopped_and_read(house: House) -> None:
         assert "1 240/4 000 trials done; what they found stays" in picture(app)
         await pilot.press("y")
         await until(pilot, lambda: lab.asked[-1] == s.StopStudy("rsi-ema 4×1h", "terminal"))
+        await _schedule(app, pilot, lab)
         await pilot.press("tab", "enter")
         await until(pilot, lambda: isinstance(app.screen, Reading) and "out-of-sample" in picture(app))
         for words in ("score 1.22  calmar 2.44", "✗ deflated Sharpe", "rsi_window 28 · ema_long 100", "0%┤"):
@@ -144,6 +147,23 @@ async def test_studies_are_started_stopped_and_read(house: House) -> None:
         await researcher.close()
 
 
+async def _schedule(app: TerminalApp, pilot: Pilot[int], lab: Lab) -> None:
+    """Set when a study is searched anew; what the researcher refuses, and an empty line, change nothing."""
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(app.screen, AskText) and "off · pause · resume · now" in picture(app))
+    assert "rsi-ema 4×1h by itself: when" in picture(app)
+    await pilot.press("enter")
+    await until(pilot, lambda: "stays as it was" in screen_lines(app)[-1])
+    before = len(lab.asked)
+    await pilot.press("e", *"Tue 03", "colon", *"00", "enter")
+    await until(pilot, lambda: len(lab.asked) > before)
+    assert lab.asked[-1] == s.ScheduleJob("rsi-ema 4×1h", "tue 03:00", "terminal")
+    lab.refuses = "tue 03:00 is no time"
+    await pilot.press("e", "x", "enter")
+    await until(pilot, lambda: "rsi-ema 4×1h: x: tue 03:00 is no time" in screen_lines(app)[-1])
+    lab.refuses = ""
+
+
 async def test_a_view_only_terminal_reads_and_sends_nothing(house: House) -> None:
     app, lab = Viewer(house.socket, view_only=True), Lab()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -151,7 +171,7 @@ async def test_a_view_only_terminal_reads_and_sends_nothing(house: House) -> Non
         await pilot.press("6")
         await until(pilot, lambda: "in +44.2%" in picture(app))
         before = len(lab.asked)
-        await pilot.press("x", "n", "tab", "p", "d")
+        await pilot.press("x", "n", "e", "tab", "p", "d")
         await until(pilot, lambda: isinstance(app.screen, Reading))
         assert len(lab.asked) == before
         await researcher.close()
@@ -195,6 +215,8 @@ def test_studies_that_are_over_are_not_stopped_and_nothing_is_started_without_a_
             studying.stop(study)
     with pytest.raises(Nothing):
         studying.start("  ")
+    with pytest.raises(Nothing, match="stays as it was"):
+        studying.schedule(running, " ")
 
 
 def test_rows_say_what_is_not_known() -> None:

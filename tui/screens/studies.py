@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 
 from core.domain import studies as s
-from core.domain.studies import NO_RESEARCHER
 from core.errors import ClientError
 from core.frames import AskTrial, AskTrials
 from tui import plots, studying
@@ -29,6 +28,7 @@ from tui.screens.report import (
 from tui.widgets.plot import PlotPane
 from tui.widgets.studies import StudyGrid, Wanted
 
+NO_STUDIES = "no researcher is running: n starts a study, and one with it"
 TRIALS_S = 2.0
 """How often the trials of a study that goes on are asked for."""
 REST_S = 0.15
@@ -63,8 +63,8 @@ class StudiesScreen(DeckScreen):
         self.studies = StudyGrid(
             studying.STUDY_COLUMNS,
             "studies",
-            "{studies.new} new · {studies.stop} stop",
-            empty=NO_RESEARCHER,
+            "{studies.new} new · {studies.stop} stop · {studies.schedule} schedule",
+            empty=NO_STUDIES,
             id="studies",
         )
         self.trials = StudyGrid(
@@ -98,7 +98,7 @@ class StudiesScreen(DeckScreen):
         book = self.feed.state.studies
         absent = studying.told_by(book.attached, book.since, now)
         self.studies.set_rows(studying.study_row(study, now, stale=bool(absent)) for study in book.studies.values())
-        self.studies.empty = "no study yet: n starts one" if book.attached else NO_RESEARCHER
+        self.studies.empty = "no study yet: n starts one" if book.attached else NO_STUDIES
         running = sum(study.state is s.StudyState.RUNNING for study in book.studies.values())
         said = absent or (f"{running} running" if running else "")
         self.studies.set_title(f"studies  {said}".rstrip())

@@ -10,7 +10,7 @@ from tui.grid import Grid
 
 
 class Wanted(Message):
-    """A key asks for something: ``promote``, ``diff``, ``report``, ``new``, ``stop``, ``rollback``."""
+    """A key asks for something: ``promote``, ``diff``, ``report``, ``new``, ``stop``, ``schedule``, ``rollback``."""
 
     def __init__(self, what: str, grid: Grid) -> None:
         super().__init__()
@@ -42,6 +42,10 @@ class StudyGrid(Grid):
     def action_stop_study(self) -> None:
         """Ask to stop the study."""
         self.post_message(Wanted("stop", self))
+
+    def action_schedule(self) -> None:
+        """Ask when the study is searched anew, or the chore done."""
+        self.post_message(Wanted("schedule", self))
 
 
 class ConfigGrid(Grid):

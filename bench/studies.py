@@ -151,10 +151,10 @@ def our_worker(mode: str) -> None:
 
     with tempfile.TemporaryDirectory(prefix="bench-worker-", dir=os.environ.get("BENCH_TMP")) as name:
         folder = Path(name)
-        _write_candles(folder / "data")
+        span = _write_candles(folder / "data")
         text = REAL.format(trials=WORKER_TRIALS, path=folder / "data", mode=mode)
         (folder / "study.toml").write_text(text, encoding="utf-8")
-        done = work(Job(str(folder), text, 0, {0: WORKER_TRIALS}))
+        done = work(Job(str(folder), text, 0, {0: WORKER_TRIALS}, span))
         common.emit(
             "J5",
             "tradedeck",
@@ -165,25 +165,29 @@ def our_worker(mode: str) -> None:
         )
 
 
-def _write_candles(folder: Path) -> None:
+def _write_candles(folder: Path) -> tuple[int, int]:
     """Write the seeded bars as imported candles, in a process that ends: what DuckDB takes is not the worker's."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(write_candles, str(folder)).result()
+        return pool.submit(write_candles, str(folder)).result()
 
 
-def write_candles(folder: str) -> None:
-    """Write the seeded bars of all symbols into a candle store."""
+def write_candles(folder: str) -> tuple[int, int]:
+    """Write the seeded bars of all symbols into a candle store, and return the time that they share (ns)."""
     from store.candles import CandleKind, CandleStore, Series, SeriesName
 
-    store = CandleStore(Path(folder))
+    store, starts, stops = CandleStore(Path(folder)), list[int](), list[int]()
     for symbol in ("BTC", "ETH", "XRP", "LTC"):
         with np.load(bars_folder() / f"bars_{symbol}.npz") as file:
             columns = {name: file[name] for name in ("open", "high", "low", "close", "volume")}
             name = SeriesName("BINANCE-FUTURES", f"{symbol}USDT", CandleKind.CANDLES, "15m")
-            store.write(Series(name, file["ts"] * 1_000_000, columns))
+            ts = file["ts"] * 1_000_000
+            store.write(Series(name, ts, columns))
+            starts.append(int(ts[0]))
+            stops.append(int(2 * ts[-1] - ts[-2]))
+    return max(starts), min(stops)
 
 
 def main(what: str, *arguments: str) -> None:

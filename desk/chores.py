@@ -129,7 +129,7 @@ def search_anew(home: Home, name: str, since: Nanoseconds) -> Did:
     """
     from research.evaluator import factory
     from research.standing import is_held
-    from research.storage import storage_at
+    from research.storage import storage_of
     from research.study import load as load_study
     from research.study import parse
     from research.worker import begun_on
@@ -143,7 +143,7 @@ def search_anew(home: Home, name: str, since: Nanoseconds) -> Did:
         return Did(True, f"{newest.name} is still under way; not begun anew")
     file = load_study(folder / "study.toml")
     there = factory(file.study.evaluator)(file).span
-    begun = begun_on(storage_at(newest / "trials.sqlite"), load_study(newest / "study.toml"))
+    begun = begun_on(storage_of(newest), load_study(newest / "study.toml"))
     if begun is not None and there.stop <= begun.stop:
         return Did(True, f"no data since {begun.words[-10:]}, up to which {newest.name} has searched")
     due = datetime.fromtimestamp(since / 1e9, UTC).strftime("%Y%m%d.%H%M")

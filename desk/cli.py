@@ -41,6 +41,7 @@ PLAIN = (
     "orders",
     "fills",
     "positions",
+    "portfolio",
     "risk",
     "alerts",
     "replay",

@@ -92,6 +92,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "incoming"
 
     @property
+    def reports(self) -> Path:
+        """Return the folder of written reports."""
+        return self.root / "reports"
+
+    @property
     def market(self) -> Path:
         """Return the folder in which the practice exchange keeps its books."""
         return self.root / "market"

@@ -5,7 +5,9 @@ import re
 import shutil
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,9 +20,13 @@ from core.protocol import Outcome
 from core.research import Work
 from core.researcher import Researcher
 from desk.easing import ease
-from desk.output import say, table, write
+from desk.output import say, table, write, write_json
 from desk.paths import Home
 from desk.wanted import is_wanted
+
+if TYPE_CHECKING:
+    from research.findings import Case
+    from research.running import Pool
 
 UNDER_WAY = (s.StudyState.RUNNING, s.StudyState.PAUSED)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -75,11 +81,28 @@ def standings(home: Home) -> list[s.Study]:
     return found
 
 
-async def run(home: Home, folder: Path, *, quiet: bool) -> s.Study:
-    """Run a study to its end, telling the shell and, where one runs, the engine."""
+async def run(
+    home: Home, folder: Path, *, quiet: bool, cluster: str | None = None, storage: str | None = None
+) -> s.Study:
+    """Run a study to its end, telling the shell and, where one runs, the engine.
+
+    ``cluster`` is the address of a scheduler whose workers do it, ``storage`` that of the database of its trials.
+    """
+    from research import database
+    from research.cluster import cluster as workers_of
+
+    if storage is not None:
+        database.settle(folder, storage)
+    if cluster is None:
+        return await _run(home, folder, None, quiet=quiet)
+    with workers_of(cluster) as pool:
+        return await _run(home, folder, pool, quiet=quiet)
+
+
+async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) -> s.Study:
     from research.running import Runner
 
-    runner = Runner(folder)
+    runner = Runner(folder, pool, lasting=pool is not None)
     loop, newest = asyncio.get_running_loop(), list[s.Study]()
     easing = asyncio.ensure_future(ease(home, settings_of(home).pause_late_ms))
     desk = await _Desk.attached(home, folder)
@@ -241,6 +264,29 @@ def show_report(report: s.TrialReport) -> None:
     write()
     rows = [("passed" if one.passed else "FAILED", one.name, one.value, one.bound) for one in report.gates]
     table(("", "gate", "figure", "needed"), rows, left=2)
+    _draw(report)
+
+
+def _draw(report: s.TrialReport) -> None:
+    """Draw what the studies screen draws of a trial, as text."""
+    from tui.lines import plain
+    from tui.screens.report import pictures
+
+    write()
+    for line in pictures(report, min(120, shutil.get_terminal_size().columns), 36):
+        write(plain(line).rstrip())
+
+
+def write_report(home: Home, case: "Case", *, as_json: bool) -> None:
+    """Write a trial's page and its JSON, and say where they are."""
+    from research.report import write as write_files
+
+    page, data = write_files(case, home.reports, time.time_ns())
+    if as_json:
+        write_json({"page": str(page), "data": str(data)})
+    else:
+        write(f"{page} written; open it in a browser, it needs no network")
+        write(f"{data} has every trade")
 
 
 def _figure(value: float | None) -> str:

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from research.study import StudyFile
 from research.walkforward import Span
+
+if TYPE_CHECKING:
+    from research.history import Played
 
 Parameters = Mapping[str, Parameter]
 
@@ -35,6 +39,14 @@ class Evaluator(Protocol):
 
     def profits(self, parameters: Parameters, span: Span) -> NDArray[np.float64]:
         """Return what each trade of one set brought after costs (quote asset), by the time it closed."""
+        ...
+
+    def play(self, parameters: Parameters, span: Span) -> "list[Played]":
+        """Return one set's back-test with every trade, an entry for each instrument."""
+        ...
+
+    def liquidation(self, runs: NDArray[np.void], span: Span) -> tuple[Nanoseconds, InstrumentId]:
+        """Return when one set's records were liquidated first, and in what; 0 and nothing where they never were."""
         ...
 
 

@@ -1,9 +1,8 @@
 """What a study found: its trials, and one trial whole, with the evidence its gates ask for."""
 
 import itertools
-from importlib import metadata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,39 +11,78 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from core.domain import studies as s
+from core.domain.identifiers import InstrumentId
 from core.domain.studies import Parameter
 from core.errors import ResearchError
-from research import validate
+from research import around, validate
 from research.evaluator import Evaluator, Parameters, factory
 from research.gates import Evidence, gates
+from research.history import Curve, Played, RoundTrip, curve, months
 from research.metrics import Figures, from_runs
-from research.running import COUNTED
-from research.storage import storage_at
-from research.study import Range, StudyFile, load
-from research.walkforward import Span, windows
-from research.worker import INSIDE, OUTSIDE, span_of, window_study
+from research.provenance import code_version
+from research.running import searches_of
+from research.storage import is_begun, storage_of
+from research.study import StudyFile, load
+from research.walkforward import Span, Window
+from research.worker import COUNTED, INSIDE, OUTSIDE, span_of
 
 BLOCKS = 16
 MOST_TRIALS = 200
 """So many trials, spread over all, are judged for overfitting: their blocks are back-tested anew."""
-_POINTS = 250
-_STEP = 0.05
-"""A neighbour is at least this fraction of the range away."""
+_POINTS = 480
+"""Steps of both equity series together."""
+_HELD = 200
+"""Trades on the price that a terminal draws."""
+_SAME = 1e-6
+"""A total return that differs by more than this came of other data or other code."""
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What one trial of the window came to in-sample; without a score it was discarded."""
+
+    number: int
+    parameters: dict[str, s.Parameter]
+    score: float | None
+    liquidated: bool
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """A trial's back-test over one span: its figures, every trade, and the equity at each bar."""
+
+    span: Span
+    figures: Figures
+    played: tuple[Played, ...]
+    curve: Curve
+
+    def round_trips(self) -> list[RoundTrip]:
+        """Return the trades of all instruments, by the time they opened."""
+        found = [one for part in self.played for one in part.round_trips()]
+        return sorted(found, key=lambda one: (one.opened, one.closed, one.instrument))
+
+
+class Case(msgspec.Struct, frozen=True):
+    """All that is known of one trial: what the terminal is told, and what a page shows beside it."""
+
+    report: s.TrialReport
+    inside: Stretch
+    outside: Stretch
+    slices: tuple[around.Slice, ...]
+    tried: tuple[Tried, ...]
+    timeframe: str
 
 
 class Findings:
     """A study as its folder holds it, running or not. Trials are those of the newest window that has any."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "trials.sqlite").exists():
+        if not is_begun(folder):
             raise ResearchError(f"{folder.name} has no trials yet; run it: tradedeck study run {folder.name}")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.file = load(folder / "study.toml")
         self.evaluator: Evaluator = factory(self.file.study.evaluator)(self.file)
-        storage = storage_at(folder / "trials.sqlite")
+        storage = storage_of(folder)
         self.span = span_of(storage, self.file, self.evaluator)
-        self.windows = windows(self.span, self.file.windows)
-        self._searches = [window_study(storage, self.file, number, -1) for number in range(len(self.windows))]
+        self.windows, self._searches = searches_of(storage, self.file, self.evaluator)
 
     def trials(self, limit: int = 200) -> s.Trials:
         """Return the best trials, the best first, those without a score last."""
@@ -56,17 +94,28 @@ class Findings:
         """Return one trial with its gates; takes some back-tests.
 
         Raises:
-            ResearchError: there is no such trial.
+            ResearchError: there is no such trial, or it does not come to the same again.
+        """
+        return self.case(number).report
+
+    def case(self, number: int) -> Case:
+        """Return all there is to know of one trial; takes some back-tests.
+
+        Raises:
+            ResearchError: there is no such trial, or it does not come to the same again.
         """
         newest = self._newest()
         trial = next((one for one in self._counted(newest) if one.number == number), None)
         if trial is None:
             raise ResearchError(f"{self.file.study.name} has no trial {number} in its newest window")
         window, parameters = self.windows[newest], {**self.file.fixed, **trial.params}
-        evidence = self._evidence(trial, newest)
+        inside = self._stretch(parameters, window.train, _kept(trial, INSIDE))
+        outside = self._stretch(parameters, window.test, _kept(trial, OUTSIDE))
+        self._refuse_other(trial, parameters, window)
+        found = tuple(around.slices(self.file.space, trial.params, self._scorer(window)))
+        names = [one.name for one in found]
+        evidence = self._evidence(trial, newest, inside)
         passed = gates(evidence, self.file.gates)
-        inside = self._equity(parameters, window.train, self.evaluator.cash)
-        outside = self._equity(parameters, window.test, inside[-1])
         row = msgspec.structs.replace(
             self._row(trial),
             dsr=evidence.dsr,
@@ -74,21 +123,27 @@ class Findings:
             gates_passed=sum(gate.passed for gate in passed),
             gates_total=len(passed),
         )
-        return s.TrialReport(
+        before, after, _ = _sampled(inside.curve, outside.curve)
+        report = s.TrialReport(
             study=self.file.study.name,
             strategy_id=self.file.study.strategy,
             trial=row,
             gates=passed,
             parameters=run_by(self.file, parameters),
-            equity_in=tuple(inside),
-            equity_out=tuple(outside),
+            equity_in=before,
+            equity_out=after,
+            plateau=around.plateau(self.file.space, trial.params, names, self._scorer(window)),
             instruments=self.evaluator.instruments,
             margin_mode=self.file.account.margin_mode,
             max_position_size=self.file.account.max_position_size or None,
             data_from=self.span.start,
             data_to=self.span.stop,
-            code_version=version(),
+            code_version=code_version(),
+            months=(*months(inside.curve), *months(outside.curve)),
         )
+        report = _priced(report, inside, outside)
+        tried = tuple(_tried(one) for one in self._counted(newest))
+        return Case(report, inside, outside, found, tried, self.file.data.timeframe)
 
     def refuse_another(self) -> None:
         """Refuse where the file says something else by now than the trials were run by.
@@ -144,14 +199,17 @@ class Findings:
             efficiency=validate.efficiency(
                 inside.total_return or 0.0, inside.days, outside.total_return or 0.0, outside.days
             ),
+            liquidated=inside.liquidated_at or outside.liquidated_at,
+            liquidated_in=InstrumentId(inside.liquidated_in or outside.liquidated_in),
         )
 
-    def _evidence(self, trial: FrozenTrial, newest: int) -> Evidence:
+    def _evidence(self, trial: FrozenTrial, newest: int, stretch: Stretch) -> Evidence:
         window, parameters = self.windows[newest], {**self.file.fixed, **trial.params}
         inside, outside = _kept(trial, INSIDE), _kept(trial, OUTSIDE)
         blocks = self._blocks(newest, window.train)
         stressed = self._figures([parameters], window.train, slippage=2.0)[0]
-        neighbours = self._figures(self._neighbours(trial.params), window.train)
+        scores = self._scorer(window)(around.neighbours(self.file.space, trial.params))
+        wallets = self._wallets(parameters, window.train)
         enough = blocks is not None and blocks.shape[1] > 1
         return Evidence(
             liquidated=inside.liquidated or outside.liquidated,
@@ -159,9 +217,11 @@ class Findings:
             efficiency=self.walk_forward_efficiency(),
             dsr=self._deflated(inside, newest, blocks),
             pbo=validate.overfitting(blocks, BLOCKS).pbo if blocks is not None and enough else None,
-            plateau=validate.plateau(trial.value or 0.0, [one.score for one in neighbours]),
+            plateau=validate.plateau(trial.value or 0.0, list(scores)),
             stressed_return=None if stressed.liquidated else stressed.total_return,
-            bootstrap=validate.bootstrap(self.evaluator.profits(parameters, window.train), self.evaluator.cash),
+            bootstrap=validate.bootstrap(
+                self.evaluator.profits(parameters, window.train) / wallets, self.evaluator.cash
+            ),
         )
 
     def _deflated(self, inside: Figures, newest: int, blocks: NDArray[np.float64] | None) -> float | None:
@@ -191,23 +251,66 @@ class Findings:
         runs = self.evaluator.evaluate(sets, span, slippage=slippage)
         return [from_runs(row, self.evaluator.cash, span.days, self.file.objective) for row in runs]
 
-    def _neighbours(self, found: dict[str, Any]) -> list[Parameters]:
-        """Return the sets a step away in one number each."""
-        made: list[Parameters] = []
-        for name, one in self.file.space.items():
-            if one.choices:
-                continue
-            for side in (-1, 1):
-                value = _moved(found[name], one, side)
-                if one.low <= value <= one.high:
-                    made.append({**self.file.fixed, **found, name: value})
-        return made
+    def _scorer(self, window: Window) -> around.Score:
+        def score(sets: around.Sets) -> Sequence[float | None]:
+            return [one.score for one in self._figures([{**self.file.fixed, **one} for one in sets], window.train)]
 
-    def _equity(self, parameters: Parameters, span: Span, begin: float) -> list[float]:
-        """Return the equity after each trade, as from ``begin``; thinned."""
-        curve = 1.0 + np.concatenate([[0.0], np.cumsum(self.evaluator.profits(parameters, span))]) / self.evaluator.cash
-        kept = np.unique(np.linspace(0, curve.size - 1, min(_POINTS, curve.size)).astype(int))
-        return [float(value) for value in begin * curve[kept]]
+        return score
+
+    def _wallets(self, parameters: Parameters, span: Span) -> int:
+        """Return how many wallets a back-test has: each begins with the study's cash."""
+        return int(self.evaluator.evaluate([parameters], span).shape[1])
+
+    def _stretch(self, parameters: Parameters, span: Span, figures: Figures) -> Stretch:
+        played = tuple(self.evaluator.play(parameters, span))
+        wallets = self._wallets(parameters, span)
+        return Stretch(span, figures, played, curve(played, self.evaluator.cash, wallets))
+
+    def _refuse_other(self, trial: FrozenTrial, parameters: Parameters, window: Window) -> None:
+        """Refuse a trial that comes to something else than when it was searched."""
+        for which, span in ((INSIDE, window.train), (OUTSIDE, window.test)):
+            was, now = _kept(trial, which).total_return, self._figures([parameters], span)[0].total_return
+            if was is not None and (now is None or abs(now - was) > _SAME * max(1.0, abs(was))):
+                again = "nothing" if now is None else f"{100 * now:.3f} %"
+                raise ResearchError(
+                    f"trial {trial.number} of {self.file.study.name} came to {100 * was:.3f} % {which} of its sample "
+                    f"when it was searched and comes to {again} now: its data or the program changed since; run "
+                    "the study again under another name"
+                )
+
+
+def _sampled(inside: Curve, outside: Curve) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Return both series by one step, and the step (ns); the second goes on with what the first came to."""
+    bars = [np.diff(one.ts) for one in (inside, outside) if one.ts.size > 1]
+    if not bars:
+        return (inside.begin, *inside.equity), (outside.begin, *outside.equity), 1
+    bar = min(int(one.min()) for one in bars)
+    length = sum(int(one.ts[-1] - one.ts[0]) + bar for one in (inside, outside) if one.ts.size)
+    step = -(-length // (_POINTS * bar)) * bar
+    before = inside.sampled(step)
+    scale = before[-1] / outside.begin
+    return tuple(before), (before[-1], *(scale * value for value in outside.sampled(step)[1:])), step
+
+
+def _priced(report: s.TrialReport, inside: Stretch, outside: Stretch) -> s.TrialReport:
+    """Return the report with the first instrument's price on the points of its equity, and its trades on that."""
+    step = _sampled(inside.curve, outside.curve)[2]
+    prices, held = list[float](), list[s.Held]()
+    for stretch in (inside, outside):
+        market, first = stretch.played[0].market, len(prices)
+        close, ts = market.close(), stretch.curve.ts
+        own = np.searchsorted(market.ts, ts, "right") - 1
+        shown = np.where(own >= 0, close[np.maximum(own, 0)], np.nan)
+        prices += Curve(ts, shown, float(shown[0]) if shown.size else np.nan).sampled(step)
+        last = len(prices) - 1
+        for trip in stretch.played[0].round_trips():
+            start, end = (min(last, first + round((at - int(ts[0])) / step)) for at in (trip.opened, trip.closed))
+            held.append(s.Held(start, end, trip.entry, trip.exit, trip.profit))
+    return msgspec.structs.replace(report, prices=tuple(prices), held=tuple(held[-_HELD:]))
+
+
+def _tried(trial: FrozenTrial) -> Tried:
+    return Tried(trial.number, trial.params, trial.value, _kept(trial, INSIDE).liquidated)
 
 
 def run_by(file: StudyFile, parameters: Parameters) -> dict[str, Parameter]:
@@ -216,25 +319,5 @@ def run_by(file: StudyFile, parameters: Parameters) -> dict[str, Parameter]:
     return {**account, **parameters}
 
 
-def version() -> str:
-    """Return the version of the code that judges a trial; ``0`` for a bare checkout."""
-    try:
-        return metadata.version("tradedeck")
-    except metadata.PackageNotFoundError:
-        return "0"
-
-
 def _kept(trial: FrozenTrial, which: str) -> Figures:
     return msgspec.convert(trial.user_attrs[which], Figures)
-
-
-def _moved(value: float, one: Range, side: int) -> float:
-    """Return the next value worth trying on one side: a step, and at least a twentieth of the range."""
-    if one.log:
-        moved = float(value * (one.high / one.low) ** (_STEP * side))
-        if isinstance(value, int):
-            return max(round(moved), value + 1) if side > 0 else min(round(moved), value - 1)
-        return moved
-    step = one.step or (1 if isinstance(value, int) else _STEP * (one.high - one.low))
-    steps = max(1, round(_STEP * (one.high - one.low) / step))
-    return value + side * steps * step

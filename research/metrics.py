@@ -71,6 +71,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     moments: Moments | None = None
     why: str = ""
     """Why there is no score; or what was put in the place of a figure."""
+    liquidated_at: int = 0
+    """When it was liquidated first (ns, UTC: the bar's open), and in what; 0 where it never was."""
+    liquidated_in: str = ""
 
 
 # --- moments ----------------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ _FIGURES = (
     "gates_passed",
     "gates_total",
 )
+_MONEY = frozenset({"notional", "max_size"})
+"""Parameters that are amounts of money."""
 _POSITION = SIZES | {"slippage"}
 """Parameters that say what a position is, and are none of a strategy's own."""
 
@@ -39,6 +41,26 @@ class Candidate(msgspec.Struct, frozen=True):
     def failed(self) -> list[Gate]:
         """Return the gates that it did not pass."""
         return [gate for gate in self.report.gates if not gate.passed]
+
+    def funded(self, capital: float) -> "Candidate":
+        """Return it with so much capital in all: equal parts for its instruments, and every bound in money grows along.
+
+        Raises:
+            PromotionRefused: it is no money.
+        """
+        if not (math.isfinite(capital) and capital > 0.0):
+            raise PromotionRefused(f"a strategy begins with capital above 0 (got {capital:g})")
+        made = self.config
+        each = capital / max(1, len(made.instruments))
+        times = each / made.capital
+        bounds = {name: float(value) * times for name, value in made.parameters.items() if name in _MONEY}
+        changed = msgspec.structs.replace(
+            made,
+            capital=each,
+            max_position_size=made.max_position_size * times,
+            parameters={**made.parameters, **bounds},
+        )
+        return msgspec.structs.replace(self, config=changed)
 
     def allow(self, *, despite_gates: bool = False) -> None:
         """Let a trial pass that passed every gate, or any but one with ``despite_gates``: a liquidated one never.

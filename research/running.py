@@ -2,27 +2,29 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from pathlib import Path
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
-from research.evaluator import factory
+from research import database
+from research.evaluator import Evaluator, factory
 from research.idling import processes
 from research.memory import shortage
 from research.pause import why_paused
+from research.provenance import code_version
 from research.standing import held, write_state
-from research.storage import storage_at
+from research.storage import storage_of
 from research.study import StudyFile, load
-from research.walkforward import windows
-from research.worker import Done, Job, span_of, window_study, work
+from research.walkforward import Window, windows
+from research.worker import STOP, Done, Job, counted, span_of, window_study, work
 
-COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
-"""What is over: scored, or discarded and counted."""
 _ROUND_S = 0.5
 _BREAKS = 3
 """So many broken pools in a row without one trial more are a failure."""
@@ -33,19 +35,29 @@ Pool = Callable[[int], Executor]
 class Runner:
     """One study in its folder: ``study.toml``, ``trials.sqlite`` and ``state.json``, held by one process at a time.
 
+    ``pool`` makes the executor of a round. ``lasting``: its processes outlive their job, on a cluster, say; their
+    memory is then not ours to bound. Trials lie where ``research.database`` says, else in the folder.
+
     Raises:
         ResearchError: the file is refused, or the study was begun with another one.
     """
 
-    def __init__(self, folder: Path, pool: Pool | None = None) -> None:
+    def __init__(self, folder: Path, pool: Pool | None = None, *, lasting: bool = False) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.folder, self.pool = folder, pool or processes
+        self.folder, self.pool, self.lasting = folder, pool or processes, lasting
+        self.address = database.named(folder)
+        if lasting and not self.address:
+            raise ResearchError(
+                f"{folder.name} on a cluster needs a storage that every machine reaches: give --storage"
+            )
         self.file: StudyFile = load(folder / "study.toml")
         evaluator = factory(self.file.study.evaluator)(self.file)
-        self.storage = storage_at(folder / "trials.sqlite")
-        self.windows = windows(span_of(self.storage, self.file, evaluator), self.file.windows)
-        self.searches = [window_study(self.storage, self.file, number, -1) for number in range(len(self.windows))]
+        windows(evaluator.span, self.file.windows)  # refused before anything is written
+        self.storage = storage_of(folder)
+        self.span = span_of(self.storage, self.file, evaluator)
+        self.windows, self.searches = searches_of(self.storage, self.file, evaluator)
         self._refuse_another()
+        self._stop_passed_on = True  # what a run before left behind is taken back
         self._started, self._began_with = time.time(), sum(self._counts())
 
     def run(self, tell: Tell = lambda _: None) -> Study:
@@ -54,12 +66,18 @@ class Runner:
         Raises:
             ResearchError: another process runs this study.
         """
-        with held(self.folder):
+        with ExitStack() as holding:
+            holding.enter_context(held(self.folder))
+            if self.address:
+                holding.enter_context(database.held(self.address, self.file.study.name))
             (self.folder / "stop").unlink(missing_ok=True)
+            self._pass_on_stop()
             try:
                 state, reason = self._rounds(tell)
             except ResearchError as error:
                 state, reason = StudyState.FAILED, str(error)
+            except CancelledError:
+                state, reason = StudyState.FAILED, "the scheduler of the cluster has gone; run it again to resume"
             except Exception as error:  # task boundary: a worker's failure must reach the trader
                 state, reason = StudyState.FAILED, f"a worker failed: {error!r}"
             return self._say(tell, state, reason)
@@ -120,16 +138,28 @@ class Runner:
         reasons = set[str]()
         with self.pool(workers) as pool:
             jobs: set[Future[Done]] = {
-                pool.submit(work, Job(str(self.folder), text, number, _share(left, number, workers)))
-                for number in range(workers)
+                pool.submit(work, self._job(text, number, _share(left, number, workers))) for number in range(workers)
             }
             while jobs:
                 over, jobs = wait(jobs, _ROUND_S, FIRST_COMPLETED)
                 reasons |= {job.result().reason for job in over}
+                self._pass_on_stop()
                 waits = why_paused(self.folder.parent) or shortage()
                 ends = "stops after the batches under way" if (self.folder / "stop").exists() else ""
                 self._say(tell, StudyState.PAUSED if waits else StudyState.RUNNING, ends or waits)
         return next((reason for reason in ("stopped", "memory") if reason in reasons), "")
+
+    def _job(self, text: str, number: int, quotas: dict[int, int]) -> Job:
+        span = (self.span.start, self.span.stop)
+        return Job(str(self.folder), text, number, quotas, span, self.address, self.lasting, code_version())
+
+    def _pass_on_stop(self) -> None:
+        """Tell workers that do not see the folder whether to stop."""
+        asked = (self.folder / "stop").exists()
+        if self.address and asked != self._stop_passed_on:
+            for search in self.searches:
+                search.set_user_attr(STOP, asked)
+            self._stop_passed_on = asked
 
     def _forget_lost(self) -> None:
         """Give up trials that a killed worker left behind: whoever holds the folder knows that none is under way."""
@@ -138,7 +168,7 @@ class Runner:
                 search.tell(trial.number, state=TrialState.FAIL)
 
     def _counts(self) -> list[int]:
-        return [len(search.get_trials(deepcopy=False, states=COUNTED)) for search in self.searches]
+        return [counted(search) for search in self.searches]
 
     def _best(self) -> float | None:
         """Return the best score in the newest window that has one."""
@@ -164,6 +194,16 @@ class Runner:
         write_state(self.folder, study)
         tell(study)
         return study
+
+
+def searches_of(storage: BaseStorage, file: StudyFile, evaluator: Evaluator) -> tuple[list[Window], list[optuna.Study]]:
+    """Return a study's windows, over the time with which it began, and the search of each.
+
+    Raises:
+        ResearchError: the data no longer have that time, or it is too short for the windows.
+    """
+    found = windows(span_of(storage, file, evaluator), file.windows)
+    return found, [window_study(storage, file, number, -1) for number in range(len(found))]
 
 
 def _share(left: list[int], number: int, workers: int) -> dict[int, int]:

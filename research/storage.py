@@ -8,13 +8,17 @@ Optuna's own SQLite storage takes some 12 ms of CPU a trial, this some 2 (docs/d
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.storages.journal._storage import JournalOperation
+
+from core.errors import ResearchError
+from research import database
 
 WAIT_S = 60.0
 _TELL = int(JournalOperation.SET_TRIAL_STATE_VALUES)
@@ -32,18 +36,20 @@ class SqliteJournal(BaseJournalBackend):
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         """Return the entries from a number on."""
-        rows = self._connection().execute("SELECT entry FROM journal WHERE id > ? ORDER BY id", (log_number_from,))
-        return [json.loads(entry) for (entry,) in rows]
+        with self._guarded():
+            rows = self._connection().execute("SELECT entry FROM journal WHERE id > ? ORDER BY id", (log_number_from,))
+            return [json.loads(entry) for (entry,) in rows]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append entries, all or none."""
         entries = [(json.dumps(log, separators=(",", ":")),) for log in logs]
-        connection = self._connection()
         told = any(log.get("op_code") == _TELL for log in logs)
-        connection.execute(f"PRAGMA synchronous={'FULL' if told else 'NORMAL'}")
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO journal(entry) VALUES (?)", entries)
+        with self._guarded():
+            connection = self._connection()
+            connection.execute(f"PRAGMA synchronous={'FULL' if told else 'NORMAL'}")
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("INSERT INTO journal(entry) VALUES (?)", entries)
 
     def close(self) -> None:
         """Close the file in this process."""
@@ -60,7 +66,46 @@ class SqliteJournal(BaseJournalBackend):
             self._opened = (os.getpid(), made)
         return self._opened[1]
 
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be opened: it is whole
+            raise ResearchError(f"{self.path} cannot be used: {error}") from error
+        except (sqlite3.DatabaseError, ValueError) as error:
+            raise ResearchError(
+                f"{self.path} is damaged ({error}): put a copy back, or move it away and run the study again from its "
+                "first trial"
+            ) from error
+
 
 def storage_at(path: Path) -> JournalStorage:
-    """Open the storage of a study; the file is made where there is none."""
-    return JournalStorage(SqliteJournal(path))
+    """Open the storage of a study in a file; it is made where there is none.
+
+    Raises:
+        ResearchError: it is damaged, or cannot be used.
+    """
+    journal = SqliteJournal(path)
+    try:
+        return JournalStorage(journal)
+    except ResearchError:
+        raise
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:  # entries that are none of Optuna's
+        raise ResearchError(
+            f"{path} holds what is no study ({error!r}): move it away and run the study again"
+        ) from error
+
+
+def storage_of(folder: Path) -> BaseStorage:
+    """Open the storage of a study: the database that its folder names, else the file in it.
+
+    Raises:
+        ResearchError: it is damaged, or cannot be used, or nobody answers.
+    """
+    address = database.named(folder)
+    return database.opened(address) if address else storage_at(folder / "trials.sqlite")
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether a study has a storage."""
+    return bool(database.named(folder)) or (folder / "trials.sqlite").exists()

@@ -1,25 +1,29 @@
 """The library's strategies as evaluators of a study: imported candles in, back-tests with margin out."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.errors import ConfigError, ResearchError
-from core.strategy.library import MODELS, Model, checked
+from core.strategy.library import MODELS, Model, Parameter, checked
 from core.strategy.signals import Indicators
+from research.checks import moment
 from research.dataset import Joined, across, contract_of, joined
 from research.evaluator import Parameters
 from research.features import SIZES, Batch, batches
+from research.history import Played
 from research.records import RUN, TRADE
 from research.shared import Basket, simulate_shared
 from research.simulator import Account, Market, Sets, simulate
-from research.study import StudyFile, nanoseconds
+from research.study import Range, StudyFile, nanoseconds
 from research.tariffs import account_tariff
-from research.walkforward import Span
+from research.walkforward import Span, windows
 from store.candles import CandleKind, CandleStore, SeriesName, interval_ns
 
 
@@ -36,7 +40,7 @@ KEPT_SPANS = 2
 INDICATOR_BYTES = 150e6
 """What indicators of all symbols may take: a search asks for hundreds of periods, 1.4 MB each for five years of 15m."""
 Outcome = tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.void]]
-"""Which sets, what each came to, and their trades, which closed at times (ns, UTC)."""
+"""Which sets, what each came to, and their trades, which opened and closed at times (ns, UTC)."""
 
 
 class Library:
@@ -56,8 +60,7 @@ class Library:
             max(int(part.bars.ts[0]) for part in self.parts),
             min(int(part.bars.ts[-1]) + step for part, step in zip(self.parts, steps, strict=True)),
         )
-        if self.span.start >= self.span.stop:
-            raise ResearchError(f"{', '.join(file.data.symbols)} have no time in common: study them apart")
+        self._refuse_short()
         most = INDICATOR_BYTES / len(self.parts)
         together = Indicators(across(self.parts), INDICATOR_BYTES) if self.model.across else None
         self._indicators = [together or Indicators(part.bars, most) for part in self.parts]
@@ -77,13 +80,54 @@ class Library:
 
     def profits(self, parameters: Parameters, span: Span) -> NDArray[np.float64]:
         """Return what each trade of one set brought after costs (quote asset), by the time it closed."""
+        played = self.play(parameters, span)
+        closed = np.concatenate([one.market.ts[one.trades["closed"]] for one in played])
+        profits = np.concatenate([one.trades["profit"] for one in played])
+        ordered: NDArray[np.float64] = profits[np.argsort(closed, kind="stable")]
+        return ordered
+
+    def play(self, parameters: Parameters, span: Span) -> list[Played]:
+        """Return one set's back-test with every trade, an entry for each instrument."""
         rules, sizes, _ = self._split([parameters])
-        made = [np.zeros(0, TRADE)]
-        for wallet in self.wallets if rules else ():
-            made += [log for *_, log in self._simulated(wallet, rules, sizes, span, self._account(1.0), trades=True)]
-        every = np.concatenate(made)
-        profits: NDArray[np.float64] = every["profit"][np.argsort(every["closed"], kind="stable")]
-        return profits
+        found = []
+        for wallet in self.wallets:
+            log = np.zeros(0, TRADE)
+            if rules:
+                ((_, _, log),) = self._simulated(wallet, rules, sizes, span, self._account(1.0), trades=True)
+            for place, symbol in enumerate(wallet):
+                market = self._market(symbol, self._bars(symbol, span))
+                trades = log[log["symbol"] == place].copy() if len(wallet) > 1 else log.copy()
+                for name in ("opened", "closed"):  # in a shared wallet another's bar may be the last
+                    trades[name] = np.minimum(np.searchsorted(market.ts, trades[name]), market.size - 1)
+                found.append(Played(self.instruments[symbol], market, trades))
+        return found
+
+    def liquidation(self, runs: NDArray[np.void], span: Span) -> tuple[Nanoseconds, InstrumentId]:
+        """Return when one set's records were liquidated first, and in what; 0 and nothing where they never were.
+
+        A shared wallet is liquidated as a whole, in nothing by name.
+        """
+        found = [
+            (
+                int(self._market_of(wallet, span).ts[bar]),
+                self.instruments[wallet[0]] if len(wallet) == 1 else InstrumentId(""),
+            )
+            for wallet, bar in zip(self.wallets, runs["liquidated"], strict=True)
+            if bar >= 0
+        ]
+        return min(found, default=(0, InstrumentId("")))
+
+    def _refuse_short(self) -> None:
+        """Refuse data whose time in common is none, or too short for the windows, and say what each symbol has."""
+        spans = ", ".join(
+            f"{part.name.symbol} {moment(part.bars.ts[0])} to {moment(part.bars.ts[-1])}" for part in self.parts
+        )
+        if self.span.start >= self.span.stop:
+            raise ResearchError(f"the symbols have no time in common: {spans}; study them apart")
+        try:
+            windows(self.span, self.file.windows)
+        except ResearchError as error:
+            raise ResearchError(f"{error}; there is {spans}") from None
 
     def _simulated(
         self,
@@ -104,7 +148,8 @@ class Library:
             else:
                 runs, log = simulate(market, account, sets[0], trades=trades)
             log = log.copy()
-            log["closed"] = market.ts[log["closed"]]
+            for name in ("opened", "closed"):
+                log[name] = market.ts[log[name]]
             yield batch[0].numbers, runs, log
 
     def _batches(
@@ -179,21 +224,40 @@ def _model(file: StudyFile) -> Model:
     model = MODELS.get(file.study.strategy)
     if model is None:
         raise ResearchError(f'no strategy "{file.study.strategy}" in the library; it has {", ".join(sorted(MODELS))}')
-    known = {parameter.name for parameter in model.parameters} | SIZES
-    named: Mapping[str, object] = {**file.space, **file.fixed}
-    for name in named:
-        if name not in known:
-            raise ResearchError(f'{model.name} has no parameter "{name}"; it has {", ".join(sorted(known))}')
+    own = {parameter.name: parameter for parameter in model.parameters}
+    known = own.keys() | SIZES
+    for section, part in (("space", file.space), ("fixed", file.fixed)):
+        for name, value in part.items():
+            if name not in known:
+                raise ResearchError(f'{model.name} has no parameter "{name}"; it has {", ".join(sorted(known))}')
+            _refuse_value(f"[{section}] {name}", value, own.get(name))
     return model
 
 
+def _refuse_value(where: str, value: Range | object, own: Parameter | None) -> None:
+    """Refuse what is no number, and a parameter of which the strategy takes no value that is searched."""
+    values = (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
+    for one in values:
+        if not isinstance(one, int | float):
+            raise ResearchError(f'{where}: expected numbers (got "{one}"); strategies of the library take nothing else')
+    if own is None:
+        return
+    least, most = min(map(float, values)), max(map(float, values))  # type: ignore[arg-type]  # they are numbers
+    if most < own.low or least > own.high:
+        raise ResearchError(f"{where}: the strategy takes {own.low:g} to {own.high:g} ({own.meaning}), none of these")
+
+
 def _symbols(file: StudyFile) -> list[str]:
-    if not file.data.symbols:
+    symbols = file.data.symbols
+    if not symbols:
         raise ResearchError("[data] symbols is empty: name at least one, such as BTCUSDT")
-    strange = sorted(file.account.tiers.keys() - set(file.data.symbols))
+    for symbol in symbols:
+        if symbols.count(symbol) > 1:
+            raise ResearchError(f"[data] symbols names {symbol} twice: each has a wallet of its own once")
+    strange = sorted(file.account.tiers.keys() - set(symbols))
     if strange:
-        raise ResearchError(f"[account] tiers of {strange[0]}: the study has {', '.join(file.data.symbols)}")
-    return file.data.symbols
+        raise ResearchError(f"[account] tiers of {strange[0]}: the study has {', '.join(symbols)}")
+    return symbols
 
 
 def _part(file: StudyFile, symbol: str) -> Joined:

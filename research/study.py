@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -135,6 +136,7 @@ def parse(text: str, name: str = "study.toml") -> StudyFile:
         raise ResearchError(f"{name}: {error}; expected TOML: [section] and key = value lines") from error
     lines = line_numbers(text)
     _refuse_unknown(tree, name, lines)
+    _refuse_endless(tree, name, lines)
     space = {key: _range(key, value, name, lines) for key, value in tree.pop("space", {}).items()}
     if not space:
         raise ResearchError(f"{name}: nothing to search; add a [space] with lines as: fast = {{ low = 5, high = 50 }}")
@@ -145,6 +147,7 @@ def parse(text: str, name: str = "study.toml") -> StudyFile:
         head = msgspec.convert({**tree, "space": {}}, StudyFile)
     except msgspec.ValidationError as error:
         raise ResearchError(_complaint(str(error), tree, name, lines)) from error
+    _refuse_days(head.data, name, lines)
     return msgspec.structs.replace(head, space=space)
 
 
@@ -172,6 +175,29 @@ def _refuse_unknown(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]
             if known and key not in known:
                 place = _at(name, lines, f"{section}.{key}")
                 raise ResearchError(f"{place} [{section}] no key {key}{_hint(key, known)}")
+
+
+def _refuse_days(data: DataPart, name: str, lines: Mapping[str, int]) -> None:
+    for key in ("start", "end"):
+        day = getattr(data, key)
+        try:
+            nanoseconds(day)
+        except ValueError:
+            place = _at(name, lines, f"data.{key}")
+            raise ResearchError(f'{place} [data] {key}: "{day}" is no day of the calendar') from None
+    if data.start and data.end and data.end <= data.start:
+        place = _at(name, lines, "data.end")
+        raise ResearchError(f"{place} [data] end: {data.end} is not after start {data.start}")
+
+
+def _refuse_endless(tree: Mapping[str, Any], name: str, lines: Mapping[str, int], path: str = "") -> None:
+    """Refuse nan and inf: no comparison with them means anything."""
+    for key, value in tree.items():
+        inner = f"{path}.{key}" if path else key
+        if isinstance(value, Mapping):
+            _refuse_endless(value, name, lines, inner)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ResearchError(f"{_at(name, lines, inner)} {inner}: must be a number (got {value})")
 
 
 def _range(key: str, value: Any, name: str, lines: Mapping[str, int]) -> Range:

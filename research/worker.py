@@ -1,5 +1,6 @@
 """A study's worker: a process at idle priority that asks for parameter sets, back-tests them in batches and tells."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,30 +17,46 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
 from core.errors import ResearchError
+from research import database
 from research.evaluator import Evaluator, factory
 from research.memory import FREE_MB, free_mb, resident_mb, room_mb
 from research.metrics import Figures, from_runs
 from research.pause import why_paused
+from research.provenance import code_version
 from research.storage import storage_at
 from research.study import Range, StudyFile, parse
 from research.walkforward import Span, Window, windows
 
 INSIDE, OUTSIDE = "inside", "outside"
 """A trial's figures in-sample and out-of-sample, as its attributes are called."""
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""What is over: scored, or discarded and counted."""
+STOP = "stop"
+"""The attribute of a search by which workers elsewhere hear that they are to stop."""
 _PAUSE_S = 0.5
 SPAN = "span"
 """The time that a study searches, as its first window keeps it."""
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What one worker has to do: ``quotas`` are trials by window."""
+    """What one worker has to do: ``quotas`` are trials by window.
+
+    ``span``: the time (ns) that is cut into windows. ``address``: the database of the trials, empty where they lie in
+    the folder. ``lasting``: the process is not ours and outlives the job. ``code``: by which code it is to be done.
+    """
 
     folder: str
     text: str
     number: int
     quotas: dict[int, int]
+    span: tuple[int, int]
+    address: str = ""
+    lasting: bool = False
+    code: str = ""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -52,20 +69,26 @@ class Done(msgspec.Struct, frozen=True):
 def work(job: Job) -> Done:
     """Do a job; returns early when told to stop, or when the process has grown too large."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    file, folder = parse(job.text), Path(job.folder)
+    _refuse_other_code(job.code)
+    file = parse(job.text)
     evaluator = factory(file.study.evaluator)(file)
-    storage = storage_at(folder / "trials.sqlite")
+    _refuse_other_data(job, evaluator)
+    storage = database.opened(job.address, made=True) if job.address else storage_at(Path(job.folder) / "trials.sqlite")
     told = 0
-    for number, window in enumerate(windows(span_of(storage, file, evaluator), file.windows)):
+    for number, window in enumerate(windows(Span(*job.span), file.windows)):
         left = job.quotas.get(number, 0)
         if not left:
             continue
         study = window_study(storage, file, number, job.number)
         batch = file.study.batch
         while left:
-            reason = _why_end(folder, file)
+            reason = _why_end(job, file, study)
             if reason:
                 return Done(reason, told)
+            if job.lasting:  # a scheduler gives the job of a lost worker to another one, from its beginning
+                left = min(left, file.study.trials - counted(study))
+                if left <= 0:
+                    break
             try:
                 size = min(batch, left)
                 run_batch(study, file, evaluator, window, size)
@@ -87,6 +110,11 @@ def window_study(storage: BaseStorage, file: StudyFile, window: int, worker: int
     begun = len(study.get_trials(deepcopy=False))
     study.sampler = _sampler(file, hash((file.study.seed, window, worker, begun)) & 0x7FFFFFFF)
     return study
+
+
+def counted(study: optuna.Study) -> int:
+    """Return how many trials of a search are over."""
+    return len(study.get_trials(deepcopy=False, states=COUNTED))
 
 
 def begun_on(storage: BaseStorage, file: StudyFile) -> Span | None:
@@ -144,7 +172,12 @@ def _figures(
     # Out-of-sample figures are looked at, not searched by: a short test need not bring many trades.
     objective = msgspec.structs.replace(file.objective, least_trades=0) if test else file.objective
     runs = evaluator.evaluate(sets, span)
-    return [from_runs(row, evaluator.cash, span.days, objective) for row in runs]
+    found = [from_runs(row, evaluator.cash, span.days, objective) for row in runs]
+    return [_dated(one, *evaluator.liquidation(row, span)) for one, row in zip(found, runs, strict=True)]
+
+
+def _dated(figures: Figures, at: Nanoseconds, instrument: InstrumentId) -> Figures:
+    return msgspec.structs.replace(figures, liquidated_at=at, liquidated_in=instrument) if at else figures
 
 
 def distributions(space: Mapping[str, Range]) -> dict[str, BaseDistribution]:
@@ -168,14 +201,30 @@ def _sampler(file: StudyFile, seed: int) -> BaseSampler:
     return TPESampler(seed=seed, constant_liar=True)
 
 
-def _why_end(folder: Path, file: StudyFile) -> str:
+def _refuse_other_code(wanted: str) -> None:
+    if wanted and wanted != code_version():
+        raise ResearchError(
+            f"the worker on {os.uname().nodename} has tradedeck {code_version()}, and the study {wanted}: install the "
+            "same version there and start the worker again"
+        )
+
+
+def _refuse_other_data(job: Job, evaluator: Evaluator) -> None:
+    if not evaluator.span.start <= job.span[0] < job.span[1] <= evaluator.span.stop:
+        raise ResearchError(
+            f"the worker on {os.uname().nodename} has other data than the study was begun with: bring the same "
+            "files there"
+        )
+
+
+def _why_end(job: Job, file: StudyFile, study: optuna.Study) -> str:
     """Return why a worker should take no more trials, "" where it may; waits while the machine is short of memory."""
     while True:
-        if (folder / "stop").exists():
+        if study.user_attrs.get(STOP, False) if job.address else (Path(job.folder) / "stop").exists():
             return "stopped"
         # What this process alone has taken a fresh one does not have: waiting would not give it back.
-        if resident_mb() > file.study.memory_mb or room_mb() < FREE_MB:
+        if not job.lasting and (resident_mb() > file.study.memory_mb or room_mb() < FREE_MB):
             return "memory"
-        if free_mb() >= FREE_MB and not why_paused(folder.parent):
+        if free_mb() >= FREE_MB and not why_paused(Path(job.folder).parent):
             return ""
         time.sleep(_PAUSE_S)

@@ -130,7 +130,8 @@ class CandleStore:
                 query = base.execute(f"SELECT ts, {columns} FROM read_parquet('{quoted(str(path))}') ORDER BY ts")
                 found: dict[str, Any] = query.fetchnumpy()
         except duckdb.Error as error:
-            raise StoreError(f"{path} cannot be read: {error}; delete it and import the series again") from error
+            why = str(error).splitlines()[0]
+            raise StoreError(f"{path} cannot be read: {why}; delete it and import the series again") from error
         ts = np.asarray(found.pop("ts"), np.int64)
         return Series(name, ts, {key: np.asarray(values, np.float64) for key, values in found.items()})
 

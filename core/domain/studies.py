@@ -100,6 +100,16 @@ class Plateau(msgspec.Struct, frozen=True, gc=False):
     scores: tuple[tuple[float | None, ...], ...]
 
 
+class Held(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One trade on the picture of a price: the points at which it began and ended, at which prices, what it earned."""
+
+    opened: int
+    closed: int
+    entry: float
+    exit: float
+    profit: float
+
+
 class TrialReport(msgspec.Struct, frozen=True):
     """One trial whole. The two equity series are of the same step and follow each other; at most some 500 points."""
 
@@ -117,6 +127,12 @@ class TrialReport(msgspec.Struct, frozen=True):
     data_from: Nanoseconds = 0
     data_to: Nanoseconds = 0
     code_version: str = ""
+    prices: tuple[float, ...] = ()
+    """Closes of the first instrument at the points of both equity series; NaN before it had any."""
+    held: tuple[Held, ...] = ()
+    """Its trades on them, the newest 200."""
+    months: tuple[tuple[str, float], ...] = ()
+    """What each month brought (``2024-03``, a fraction); a month of both stretches stands twice."""
 
 
 class ConfigStatus(StrEnum):

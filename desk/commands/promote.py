@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from desk.options import HomeOption, JsonOption
+from desk.options import HomeOption, JsonOption, figure
 
 if TYPE_CHECKING:
     from core.domain.studies import Config
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 def promote(
     study: Annotated[str, typer.Argument(help="The study's name.", metavar="STUDY")],
     trial: Annotated[int | None, typer.Option("--trial", help="Its number.", show_default="the best")] = None,
+    capital: Annotated[
+        float | None,
+        typer.Option(
+            "--capital", help="Money for all its instruments.", parser=figure("--capital"), show_default="the study's"
+        ),
+    ] = None,
     despite_gates: Annotated[
         bool, typer.Option("--despite-gates", help="Also a trial that failed gates; a liquidated one never.")
     ] = False,
@@ -22,6 +28,8 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a trial would change and how it passed the gates, ask, and make it its strategy's active config."""
+    from msgspec.structs import replace
+
     from desk import configs, output, promoting
     from desk.asking import agreed
     from desk.paths import home_at, name_for_workers
@@ -29,6 +37,8 @@ def promote(
     place = home_at(home)
     name_for_workers(place)
     offer = promoting.offer(place, study, trial)
+    if capital is not None:
+        offer = replace(offer, candidate=offer.candidate.funded(capital))
     offer.candidate.allow(despite_gates=despite_gates)
     if not as_json:
         _show(offer)

@@ -49,6 +49,15 @@ def new(
 @app.command()
 def run(
     what: Annotated[str, typer.Argument(help="A study's file, or the name of one to resume.", metavar="WHAT")],
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Scheduler of dask workers, tcp://host:8786.", show_default=False)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            "--storage", help="PostgreSQL for the trials, postgresql://user@host/database.", show_default="the study's"
+        ),
+    ] = None,
     here: Annotated[bool, typer.Option("--here", help="In this process; Ctrl-C stops it.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -67,8 +76,9 @@ def run(
 
     place = _place(home)
     folder = studying.folder_for(place, what)
-    if here or not handing.has_researcher(place):
-        ended = asyncio.run(studying.run(place, folder, quiet=as_json))
+    alone = here or cluster is not None or storage is not None
+    if alone or not handing.has_researcher(place):
+        ended = asyncio.run(studying.run(place, folder, quiet=as_json, cluster=cluster, storage=storage))
     else:
         ended = handing.hand_over(place, folder, quiet=as_json)
     if ended.state is StudyState.FAILED:
@@ -115,20 +125,26 @@ def show(
 def report(
     study: Name,
     trial: Annotated[int | None, typer.Option("--trial", help="Its number.", show_default="the best")] = None,
+    html: Annotated[bool, typer.Option("--html", help="Write a page and its trades as JSON to reports/.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one trial whole: parameters, figures and every gate before promotion."""
+    """Show one trial whole: parameters, figures and every gate before promotion; --html writes it as a page."""
     import msgspec
 
     from desk import studying
     from desk.output import write_json
     from research.findings import Findings
 
-    findings = Findings(studying.folder_of(_place(home), study))
-    made = findings.report(findings.trials(1).trials[0].number if trial is None else trial)
-    if as_json:
-        write_json({**msgspec.structs.asdict(made), "trial": _named(made.trial), "gates": [*map(_named, made.gates)]})
+    place = _place(home)
+    findings = Findings(studying.folder_of(place, study))
+    case = findings.case(findings.trials(1).trials[0].number if trial is None else trial)
+    made = case.report
+    if html:
+        studying.write_report(place, case, as_json=as_json)
+    elif as_json:
+        named = {"trial": _named(made.trial), "gates": [*map(_named, made.gates)], "held": [*map(_named, made.held)]}
+        write_json({**msgspec.structs.asdict(made), **named})
     else:
         studying.show_report(made)
 

@@ -129,6 +129,15 @@ def test_a_trial_is_looked_at_asked_about_and_promoted(shell: Shell, store: Conf
     assert store.active_version("donchian") == 2
 
 
+def test_a_part_of_the_capital_is_promoted(shell: Shell, store: ConfigStore) -> None:
+    said = json.loads(shell("promote", "good", "--capital", "2500", "--yes", "--json").stdout)
+    assert said["promoted"]
+    assert said["config"]["capital"] == 2500.0
+    kept = store.active("donchian")
+    assert kept is not None
+    assert kept.capital == 2500.0
+
+
 def test_json_shows_and_promotes_only_when_told_to(shell: Shell, store: ConfigStore) -> None:
     store.promote(config(strategy_id="donchian", leverage=9.0), 0, "me")
     shown = json.loads(shell("promote", "good", "--json").stdout)

@@ -64,6 +64,10 @@ def test_from_the_file_to_the_report(shell: Shell, file: Path) -> None:
     report = json.loads(shell("report", "one", "--json").stdout)
     assert report["trial"]["number"] == trials[0]["number"]
     assert len(report["gates"]) == report["trial"]["gates_total"] == 8
+    written = json.loads(shell("report", "one", "--html", "--json").stdout)
+    assert "Content-Security-Policy" in Path(written["page"]).read_text()
+    assert json.loads(Path(written["data"]).read_text())["trial"] == trials[0]["number"]
+    assert Path(written["page"]).parent.name == "reports"
     words = shell("report", "one", "--trial", trials[1]["number"]).stdout
     assert "walk-forward efficiency" in words
     assert "FAILED" in words
@@ -78,6 +82,8 @@ def test_what_is_refused_says_what_to_do(shell: Shell, file: Path) -> None:
         (("show", "two"), "no study two"),
         (("show", "../one"), "no study"),
         (("report", "one", "--trial", "99"), "no trial 99"),
+        (("run", "one", "--storage", "sqlite:///x"), "is no address of PostgreSQL"),
+        (("run", "one", "--storage", "postgresql://db/x"), "was begun in"),
     ):
         error = shell(*words).exception
         assert isinstance(error, ResearchError)

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.errors import ResearchError
 from research import validate
-from research.findings import BLOCKS, Findings, _moved
+from research.findings import BLOCKS, Findings
+from research.history import months
+from research.provenance import code_version
 from research.running import Runner
-from research.study import Range
 from research.worker import INSIDE, OUTSIDE
+from tests.research.crossing import BTC
 from tests.research.test_running import filled, inline
 
 
@@ -51,8 +54,11 @@ def test_a_report_has_every_gate_with_its_own_evidence(ran: tuple[Runner, Findin
     assert figures["backtest overfitting"] == f"{validate.overfitting(blocks).pbo:.2f}"
     assert report.equity_in[0] == evaluator.cash
     assert report.equity_out[0] == report.equity_in[-1]
-    profits = evaluator.profits(trial.params, window.train)
-    assert report.equity_in[-1] == pytest.approx(evaluator.cash + profits.sum())
+    assert report.equity_in[-1] == pytest.approx(evaluator.cash * (1 + (best.total_return or 0.0)))
+    assert 200 < len(report.equity_in) + len(report.equity_out) <= 500
+    assert (report.instruments, report.margin_mode) == ((BTC,), "isolated")
+    assert (report.data_from, report.data_to) == (evaluator.span.start, evaluator.span.stop)
+    assert report.code_version == code_version()
 
 
 def test_the_walk_forward_judges_the_best_of_each_window_by_its_test(ran: tuple[Runner, Findings]) -> None:
@@ -65,17 +71,44 @@ def test_the_walk_forward_judges_the_best_of_each_window_by_its_test(ran: tuple[
     assert findings.walk_forward_efficiency() == pytest.approx((outside / days_out) / (inside / days_in))
 
 
-def test_neighbours_are_a_step_away_and_within_the_range(ran: tuple[Runner, Findings]) -> None:
-    made = ran[1]._neighbours({"fast": 2, "slow": 100, "leverage": 20.0})
-    assert made == [
-        {"fast": 3, "slow": 100, "leverage": 20.0},
-        {"fast": 2, "slow": 96, "leverage": 20.0},
-        {"fast": 2, "slow": 104, "leverage": 20.0},
-        {"fast": 2, "slow": 100, "leverage": 19.0},
-    ]
-    assert _moved(0.1, Range(low=0.01, high=1.0, log=True), 1) == pytest.approx(0.1 * 100**0.05)
-    assert _moved(2, Range(low=1, high=100, log=True), -1) == 1
-    assert _moved(0.5, Range(low=0.0, high=1.0), 1) == pytest.approx(0.55)
+def test_a_trial_that_does_not_come_to_the_same_again_is_refused(
+    ran: tuple[Runner, Findings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = Findings(ran[0].folder)
+    best = findings.trials(1).trials[0].number
+    corrected = findings.evaluator.close.copy()  # type: ignore[attr-defined]  # of the tests' own evaluator
+    corrected[-2000:] *= np.linspace(1.0, 1.02, 2000)
+    monkeypatch.setattr(findings.evaluator, "close", corrected)
+    with pytest.raises(ResearchError, match=r"when it was searched and comes to .* under another name"):
+        findings.report(best)
+
+
+def test_the_plateau_has_the_trial_in_it(ran: tuple[Runner, Findings]) -> None:
+    findings = ran[1]
+    case = findings.case(findings.trials(1).trials[0].number)
+    plateau, trial = case.report.plateau, case.report.trial
+    assert plateau is not None
+    assert {plateau.x, plateau.y} == {one.name for one in case.slices[:2]}
+    x, y = (float(case.report.parameters[name]) for name in (plateau.x, plateau.y))
+    assert plateau.scores[plateau.ys.index(y)][plateau.xs.index(x)] == pytest.approx(trial.score)
+    for one in case.slices:
+        assert one.scores[one.values.index(float(case.report.parameters[one.name]))] == pytest.approx(trial.score)
+    assert [one.number for one in case.tried] == list(range(30))
+
+
+def test_the_terminal_gets_the_price_with_its_trades_and_the_months(ran: tuple[Runner, Findings]) -> None:
+    findings = ran[1]
+    case = findings.case(findings.trials(1).trials[0].number)
+    report = case.report
+    assert len(report.prices) == len(report.equity_in) + len(report.equity_out)
+    trips = [*case.inside.round_trips(), *case.outside.round_trips()]
+    assert [one.profit for one in report.held] == [one.profit for one in trips[-200:]]
+    assert all(0 <= one.opened <= one.closed < len(report.prices) for one in report.held)
+    apart = [abs(report.prices[one.opened] / one.entry - 1) for one in report.held]
+    assert np.median(apart) < 0.02  # a point is some hours wide
+    assert report.prices[-1] == findings.evaluator.play(report.parameters, case.outside.span)[0].market.close()[-1]
+    inside = [part for month, part in report.months[: len(months(case.inside.curve))]]
+    assert np.prod([1 + part for part in inside]) == pytest.approx(1 + (report.trial.total_return or 0.0))
 
 
 def test_what_is_not_there_is_said(ran: tuple[Runner, Findings], tmp_path: Path) -> None:

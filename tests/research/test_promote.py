@@ -48,6 +48,18 @@ def report(*gates: s.Gate, **changes: Any) -> s.TrialReport:
     return replace(made, **changes)
 
 
+def test_capital_is_shared_by_the_instruments_and_bounds_in_money_grow_along() -> None:
+    two = report(PASSED, parameters={**PARAMETERS, "max_size": 900.0}, instruments=(BTC, BTC))
+    made = Candidate(config_of(parse(STUDY), two), two)
+    found = made.funded(40_000.0).config
+    assert (found.capital, found.max_position_size) == (20_000.0, 3_600.0)  # four times what the study had
+    assert found.parameters == {**PARAMETERS, "max_size": 3_600.0}
+    assert replace(found, capital=5_000.0, max_position_size=900.0, parameters=made.config.parameters) == made.config
+    for capital in (0.0, -1.0, float("nan")):
+        with pytest.raises(PromotionRefused, match="begins with capital above 0"):
+            made.funded(capital)
+
+
 def test_a_config_is_what_the_trial_ran_by() -> None:
     made = config_of(parse(STUDY), report(PASSED))
     assert made == s.Config(

@@ -19,10 +19,12 @@ from optuna.trial import TrialState
 from core.domain.studies import Study, StudyState
 from core.errors import ResearchError
 from research import memory, worker
-from research.running import COUNTED, Runner
+from research.running import Runner
 from research.standing import is_held, read_state, write_state
 from research.storage import SqliteJournal, storage_at
 from research.study import parse
+from research.walkforward import Span
+from research.worker import COUNTED
 from tests.conftest import ROOT
 from tests.research import crossing
 
@@ -171,6 +173,39 @@ def test_another_file_under_the_same_name_is_refused(folder: Path) -> None:
         Runner(folder, inline)
 
 
+def test_newer_data_move_no_window(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Runner(folder, inline)
+    first.run()
+    made = crossing.Crossing.__init__
+
+    def longer(self: crossing.Crossing, file: Any) -> None:
+        made(self, file)
+        more = np.arange(1, 301, dtype=np.int64) * crossing.HOUR_NS
+        self.ts = np.append(self.ts, self.ts[-1] + more)
+        self.close = np.append(self.close, np.full(300, self.close[-1]))
+        self.span = Span(self.span.start, int(self.ts[-1]) + crossing.HOUR_NS)
+
+    def shorter(self: crossing.Crossing, file: Any) -> None:
+        made(self, file)
+        self.span = Span(self.span.start, self.span.stop - crossing.HOUR_NS)
+
+    monkeypatch.setattr(crossing.Crossing, "__init__", longer)
+    again = Runner(folder, inline)
+    assert again.windows == first.windows
+    assert again.run().trials_done == 24
+    monkeypatch.setattr(crossing.Crossing, "__init__", shorter)
+    with pytest.raises(ResearchError, match=r"was begun on data of .* bring back what is missing"):
+        Runner(folder, inline)
+
+
+def test_windows_that_do_not_fit_are_refused_before_anything_is_written(folder: Path) -> None:
+    path = folder / "study.toml"
+    path.write_text(path.read_text().replace("train_days = 60.0", "train_days = 600.0"))
+    with pytest.raises(ResearchError, match="fewer than one window takes"):
+        Runner(folder, inline)
+    assert not (folder / "trials.sqlite").exists()
+
+
 def test_one_process_at_a_time(folder: Path) -> None:
     runner = Runner(folder, inline)
 
@@ -268,6 +303,34 @@ def test_the_journal_orders_writers_and_starts_where_asked(tmp_path: Path) -> No
     two.close()
 
 
+@pytest.mark.parametrize("damage", ["text", "page", "entry", "foreign"])
+def test_a_damaged_journal_is_said_with_its_place(folder: Path, damage: str) -> None:
+    path = folder / "trials.sqlite"
+    if damage != "text":
+        Runner(folder, inline).run()
+        with sqlite3.connect(path) as base:
+            base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if damage in {"entry", "foreign"}:
+                entry = "{half" if damage == "entry" else '{"worker_id": 1}'
+                base.execute("UPDATE journal SET entry = ? WHERE id = 3", (entry,))
+        base.close()
+    if damage in {"text", "page"}:
+        for name in ("-wal", "-shm"):
+            (folder / f"trials.sqlite{name}").unlink(missing_ok=True)
+        whole = path.read_bytes() if damage == "page" else b""
+        path.write_bytes(whole[:4096] + b"junk" * 5000)
+    with pytest.raises(ResearchError, match=r"trials\.sqlite (is damaged|holds what is no study) .*move it away"):
+        Runner(folder, inline)
+
+
+def test_a_damaged_state_is_no_end(folder: Path) -> None:
+    Runner(folder, inline).run()
+    (folder / "state.json").write_text("{half")
+    assert read_state(folder) is None
+    assert Runner(folder, inline).run().trials_done == 24
+    assert read_state(folder) is not None
+
+
 # --- real processes ---------------------------------------------------------------------------------------------------
 
 
@@ -329,10 +392,12 @@ def test_a_worker_that_grows_ends_before_its_limit(folder: Path, memory_mb: int,
         "from pathlib import Path\n"
         "from research import memory\n"
         "from research.worker import Job, work\n"
+        "from tests.research import crossing\n"
         "used = int(memory._amounts(Path('/proc/self/status'))['VmData'] / 1024)\n"
         f"resource.setrlimit(resource.RLIMIT_DATA, (({limit}),) * 2)\n"
         "text = Path(sys.argv[1], 'study.toml').read_text()\n"
-        "done = work(Job(sys.argv[1], text, 0, {0: 200, 1: 200}))\n"
+        "span = (crossing.FIRST_NS, crossing.FIRST_NS + 4000 * crossing.HOUR_NS)\n"
+        "done = work(Job(sys.argv[1], text, 0, {0: 200, 1: 200}, span))\n"
         "print(done.reason, done.trials)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CROSSING_LEAK_MB": "20"}

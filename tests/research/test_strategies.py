@@ -32,6 +32,9 @@ path = "{path}"
 symbols = ["BTCUSDT", "ETHUSDT"]
 [account]
 fee = 0.0004
+[windows]
+train_days = 30
+test_days = 10
 [space]
 {name} = {{ low = 2, high = 9 }}
 """
@@ -101,7 +104,9 @@ def test_the_span_is_what_all_symbols_have(folder: Path) -> None:
 
 @pytest.mark.parametrize("strategy", sorted(MODELS))
 def test_every_strategy_of_the_library_is_evaluated(folder: Path, strategy: str) -> None:
-    library = evaluator(study(folder, strategy, MODELS[strategy].parameters[0].name))
+    first = MODELS[strategy].parameters[0]
+    text = STUDY.format(strategy=strategy, path=folder, name=first.name)
+    library = evaluator(parse(text.replace("low = 2, high = 9", f"low = {first.low:g}, high = {first.high:g}")))
     runs = library.evaluate([{}, {"leverage": 2.0}], library.span)
     assert runs.shape == (2, 2)
     assert np.isfinite(runs["equity"]).all()
@@ -125,6 +130,15 @@ def test_a_set_that_is_none_earns_nothing_and_ends_no_study(folder: Path) -> Non
         (("rsi_ema", "nothing_such"), 'no strategy "nothing_such" in the library; it has bollinger'),
         (("fast =", "fats ="), 'rsi_ema has no parameter "fats"'),
         (('["BTCUSDT", "ETHUSDT"]', "[]"), "symbols is empty"),
+        (('"ETHUSDT"', '"BTCUSDT"'), "names BTCUSDT twice"),
+        (
+            ("low = 2, high = 9", "low = 500, high = 900"),
+            r"\[space\] fast: the strategy takes 2 to 100 .*, none of these",
+        ),
+        (("{ low = 2, high = 9 }", '{ choices = ["a", "b"] }'), r'\[space\] fast: expected numbers \(got "a"\)'),
+        (("low = 2, high = 9 }", 'low = 2, high = 9 }\n[fixed]\nslow = "x"'), r"\[fixed\] slow: expected numbers"),
+        (("low = 2, high = 9 }", "low = 2, high = 9 }\n[fixed]\nrsi_window = 90"), r"\[fixed\] rsi_window: .* 2 to 60"),
+        (("train_days = 30", "train_days = 90"), "there is BTCUSDT 2024-01-01 00:00:00 to"),
         (('"ETHUSDT"', '"XRPUSDT"'), "nobody has imported 1h candles of XRPUSDT"),
         (('["BTC', "x"), "expected TOML"),
     ],
@@ -133,6 +147,17 @@ def test_what_cannot_be_studied_is_refused_in_words(folder: Path, change: tuple[
     text = STUDY.format(strategy="rsi_ema", path=folder, name="fast").replace(*change)
     with pytest.raises(ResearchError, match=words):
         evaluator(parse(text))
+
+
+def test_symbols_without_common_time_are_told_with_what_each_has(folder: Path, tmp_path: Path) -> None:
+    store = CandleStore(tmp_path)
+    for symbol, part in (("BTCUSDT", slice(0, 100)), ("ETHUSDT", slice(800, 900))):
+        kept = CandleStore(folder).read(SeriesName("BINANCE-FUTURES", symbol, CandleKind.CANDLES, "1h"))
+        store.write(Series(kept.name, kept.ts[part], {name: values[part] for name, values in kept.columns.items()}))
+    with pytest.raises(
+        ResearchError, match="no time in common: BTCUSDT 2024-01-01 00:00:00 to 2024-01-05 03:00:00, ETH"
+    ):
+        evaluator(study(tmp_path))
 
 
 def test_without_a_folder_the_home_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -68,6 +68,21 @@ def test_what_is_wrong_is_refused_with_its_line(before: str, after: str, wanted:
         parse(SMALL.replace(before, after, 1), "s.toml")
 
 
+def test_numbers_without_end_are_refused() -> None:
+    for section, key, value in (("windows", "train_days", "nan"), ("account", "cash", "inf"), ("fixed", "x", "-inf")):
+        with pytest.raises(ResearchError, match=rf"s\.toml:\d+ {section}\.{key}: must be a number"):
+            parse(f"{SMALL}[{section}]\n{key} = {value}\n", "s.toml")
+    with pytest.raises(ResearchError, match=r"s\.toml:6 space\.fast\.low: must be a number \(got nan\)"):
+        parse(SMALL.replace("low = 2", "low = nan"), "s.toml")
+
+
+def test_days_that_are_none_are_refused() -> None:
+    with pytest.raises(ResearchError, match=r's\.toml:\d+ \[data\] start: "2024-02-31" is no day'):
+        parse(f'{SMALL}[data]\nstart = "2024-02-31"\n', "s.toml")
+    with pytest.raises(ResearchError, match=r"s\.toml:\d+ \[data\] end: 2024-01-05 is not after start 2024-01-05"):
+        parse(f'{SMALL}[data]\nstart = "2024-01-05"\nend = "2024-01-05"\n', "s.toml")
+
+
 def test_nothing_to_search_is_refused() -> None:
     with pytest.raises(ResearchError, match="nothing to search"):
         parse(SMALL.partition("[space]")[0])

@@ -18,7 +18,15 @@ from tui.app import TerminalApp
 from tui.confirm import AskText
 from tui.lines import plain
 from tui.screens.configs import provenance_lines
-from tui.screens.report import Reading, drawdowns, equity_lines, report_lines
+from tui.screens.report import (
+    Reading,
+    drawdowns,
+    equity_lines,
+    month_lines,
+    pictures,
+    price_lines,
+    report_lines,
+)
 from tui.screens.studies import NO_STUDIES
 from tui.trading import Nothing
 from tui.viewer import Viewer
@@ -248,3 +256,39 @@ def test_a_config_says_first_what_runs_of_its_strategy() -> None:
     assert lines[0].split() == ["now", "ema", "v6", "runs", "since", "noon"]
     assert lines[1].split() == ["flat"]
     assert "parameters" in lines[2]
+
+
+def test_a_price_has_its_trades_where_they_were() -> None:
+    whole = report("x", 812)
+    points = len(whole.equity_in) + len(whole.equity_out)
+    prices = tuple(100.0 + 50 * math.sin(i / 20) for i in range(points))
+    held = (s.Held(10, 40, prices[10], prices[40], 5.0), s.Held(50, 60, prices[50], prices[60], -2.0))
+    priced = replace(whole, prices=prices, held=held)
+    lines = price_lines(priced, 100, 12)
+    assert plain(lines[0]).strip() == "BTC-USDT.P: 2 trades"
+    assert len(lines) == 12
+    styles = {style for line in lines for text, style in line if text.strip()}
+    assert {"gain", "loss", "dim"} <= styles
+    assert price_lines(whole, 100, 12) == []
+
+
+def test_months_stand_in_a_line_a_year() -> None:
+    months = (("2024-11", 0.1), ("2024-12", -0.05), ("2024-12", 0.1), ("2025-01", 0.02))
+    lines = [plain(line) for line in month_lines(replace(report("x", 812), months=months), 120)]
+    assert [line.split() for line in lines] == [["2024", "+10.0", "+4.5"], ["2025", "+2.0"]]
+    assert lines[0].index("+10.0") > lines[1].index("+2.0")
+    assert month_lines(replace(report("x", 812), months=months), 80) == []
+
+
+def test_a_tall_report_has_everything_and_keeps_its_height() -> None:
+    whole = report("x", 812)
+    points = len(whole.equity_in) + len(whole.equity_out)
+    full = replace(whole, prices=tuple(map(float, range(1, points + 1))), months=(("2024-11", 0.1),))
+    for height in (24, 37, 38, 46):
+        lines = report_lines(full, 196, height)
+        text = "\n".join(map(plain, lines))
+        assert ("BTC-USDT.P: 0 trades" in text) == ("+10.0" in text) == (height >= 38)
+        assert len(lines) <= height
+    drawn = "\n".join(map(plain, pictures(full, 120, 36)))
+    for words in ("in-sample", "BTC-USDT.P: 0 trades", "◆", "+10.0"):
+        assert words in drawn

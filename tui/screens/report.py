@@ -13,9 +13,12 @@ from tui import plots
 from tui.confirm import Modal
 from tui.format import fit, gain_class, number, percent, signed
 from tui.lines import Line, Pane, line_width
-from tui.studying import end_of, parameter_words
+from tui.studying import end_of, parameter_words, symbol
 from tui.widgets.plot import PlotPane
 
+_TALL = 38
+"""From so many lines on there is room for the price and the months."""
+_YEAR_WIDE = 104
 RIGHT = 38
 """The cells of what stands at the right of a curve."""
 
@@ -70,6 +73,38 @@ def drawdown_lines(report: s.TrialReport, width: int, height: int) -> list[Line]
     return plots.plot_lines(below, width, height, x=(0, len(values)), y=(worst * 1.04, 0.0), y_ticks=marks)
 
 
+def price_lines(report: s.TrialReport, width: int, height: int) -> list[Line]:
+    """Draw the first instrument's price, and every trade on it from its entry to its exit."""
+    y = plots.bounds(report.prices)
+    if y is None or len(report.prices) < 2:
+        return []
+    series = [plots.Series(range(len(report.prices)), report.prices, "dim")]
+    for one in report.held:
+        style = "gain" if one.profit > 0 else "loss"
+        series.append(plots.Series((one.opened, max(one.closed, one.opened)), (one.entry, one.exit), style))
+    ticks = plots.value_ticks(*y, max(2, height // 3))
+    title = f" {symbol(report.instruments[0])}: {len(report.held)} trades" if report.instruments else ""
+    drawn = plots.plot_lines(series, width, height - 1, x=(0, len(report.prices)), y=y, y_ticks=ticks)
+    return [((fit(title, width), "head"),), *drawn]
+
+
+def month_lines(report: s.TrialReport, width: int) -> list[Line]:
+    """Write what each month brought, a line a year; a month of both stretches is both together."""
+    if width < _YEAR_WIDE:
+        return []
+    earned: dict[str, float] = {}
+    for month, part in report.months:
+        earned[month] = (1 + earned.get(month, 0.0)) * (1 + part) - 1
+    lines: list[Line] = []
+    for year in sorted({month[:4] for month in earned}):
+        cells = [(f" {year} ", "dim")]
+        for number_ in range(1, 13):
+            value = earned.get(f"{year}-{number_:02}")
+            cells.append((("" if value is None else signed(100 * value, 1)).rjust(8), gain_class(value)))
+        lines.append(tuple(cells))
+    return lines
+
+
 def figure_lines(report: s.TrialReport, width: int) -> list[Line]:
     """Write a trial's figures on two lines, and where it was liquidated."""
     trial = report.trial
@@ -106,7 +141,10 @@ def report_lines(report: s.TrialReport, width: int, height: int) -> list[Line]:
     head = figure_lines(report, width)
     below = max(len(report.gates), len(report.plateau.ys) + 1 if report.plateau else 1)
     below = min(below, max(4, height // 3))
-    room = max(0, height - len(head) - below - 1)
+    by_month = month_lines(report, width) if height >= _TALL else []
+    room = max(0, height - len(head) - below - 1 - len(by_month))
+    priced = price_lines(report, width, room // 3) if height >= _TALL else []
+    room -= len(priced)
     deep = room // 3 if room >= 9 else 0
     half = width // 2
     right = plots.plateau_lines(report.plateau, report.parameters, width - half, below)
@@ -114,8 +152,22 @@ def report_lines(report: s.TrialReport, width: int, height: int) -> list[Line]:
         *head,
         *equity_lines(report, width, room - deep, axes=True),
         *(drawdown_lines(report, width, deep) if deep else ()),
+        *priced,
+        *by_month,
         *beside(gate_lines(report.gates, half - 1), right, half, below),
         ((fit(f" {parameter_words(report.parameters)}", width), "dim"),),
+    ]
+
+
+def pictures(report: s.TrialReport, width: int, height: int) -> list[Line]:
+    """Draw equity, drawdown, price and plateau below each other, and write the months."""
+    part = height // 4
+    return [
+        *equity_lines(report, width, part + 2, axes=True),
+        *drawdown_lines(report, width, part),
+        *price_lines(report, width, part),
+        *plots.plateau_lines(report.plateau, report.parameters, width, part + 2),
+        *month_lines(report, width),
     ]
 
 

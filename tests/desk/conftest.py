@@ -36,7 +36,7 @@ class Desk:
         }
         self.started: list[subprocess.Popen[str]] = []
 
-    def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, stdin: str = "", cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end; it waits long for an answer, for a machine may stand still for a second."""
         if words[0] in ANSWERED and "--wait" not in words:
             words = (words[0], "--wait", "60", *words[1:])
@@ -44,6 +44,7 @@ class Desk:
             [sys.executable, "-m", "desk", *words],
             env=self.environment,
             input=stdin,
+            cwd=cwd,
             capture_output=True,
             text=True,
             timeout=300,

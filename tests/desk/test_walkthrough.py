@@ -16,8 +16,8 @@ import pytest
 from core.domain.order import Side
 from desk import services
 from desk.paths import Role
-from research.study import load, nanoseconds
 from research.strategies import evaluator
+from research.study import load, nanoseconds
 from research.walkforward import Span
 from store.postgres import PostgresServer
 from tests.conftest import ROOT

@@ -182,7 +182,7 @@ def _refuse_days(data: DataPart, name: str, lines: Mapping[str, int]) -> None:
         day = getattr(data, key)
         try:
             nanoseconds(day)
-        except ValueError:
+        except ResearchError:
             place = _at(name, lines, f"data.{key}")
             raise ResearchError(f'{place} [data] {key}: "{day}" is no day of the calendar') from None
     if data.start and data.end and data.end <= data.start:

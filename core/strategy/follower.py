@@ -31,6 +31,11 @@ class Follower:
         self._end = 0
 
     @property
+    def known(self) -> int:
+        """Return how many bars it knows."""
+        return self._end
+
+    @property
     def missing(self) -> int:
         """Return how many bars are wanted before there can be a signal."""
         return max(self.warm_up - self._end, 0)

@@ -71,6 +71,9 @@ class Group:
                 by_start.setdefault(bar.start, {})[bar.instrument] = bar
         self._past.clear()
         starts = sorted(by_start)
+        if self.follower.missing and len(starts) <= self.follower.known:  # what was heard meanwhile is more
+            self._note_missing(state)
+            return
         if len(starts) < self.follower.warm_up and not self.follower.missing:
             self.ready = True  # it has heard more by itself
             return
@@ -79,13 +82,16 @@ class Group:
             for row, hand in enumerate(self.hands):
                 values[:, row, place] = _values(by_start[start].get(hand.id))
         found = self.follower.load(np.array(starts, np.int64), values)
-        missing = self.follower.missing
         for hand, signals in zip(self.hands, found, strict=True):
             told = zip(starts, signals, strict=True)
             self._catch_up(hand, [(by_start[start].get(hand.id), int(signal)) for start, signal in told], state)
-            text = f"waits for bars: {missing} more of {self.follower.warm_up}" if missing else ""
-            hand.note(state, text)
-        self.ready = not missing
+        self._note_missing(state)
+        self.ready = not self.follower.missing
+
+    def _note_missing(self, state: State) -> None:
+        missing = self.follower.missing
+        for hand in self.hands:
+            hand.note(state, f"waits for bars: {missing} more of {self.follower.warm_up}" if missing else "")
 
     @staticmethod
     def _catch_up(hand: Hand, bars: list[tuple[Bar | None, int]], state: State) -> None:

@@ -35,6 +35,7 @@ name = "{name}"
 strategy = "donchian"
 trials = 6
 sampler = "random"
+memory_mb = 8000
 [data]
 symbols = ["BTCUSDT"]
 [space]
@@ -79,7 +80,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / "studies" / study
             folder.mkdir(parents=True)
             (folder / "study.toml").write_text(STUDY.format(name=study, gates=gates))
-            Runner(folder, inline).run()
+            assert Runner(folder, inline).run().trials_done == 6
     return root
 
 

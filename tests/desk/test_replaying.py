@@ -10,7 +10,7 @@ import pytest
 
 from core.config_file import load_or_create
 from desk.output import UsageFault
-from desk.replaying import read_config
+from desk.replay_input import read_config, span_of
 from tests.desk.conftest import Desk
 from tests.generate.tapes import Generated, generate
 
@@ -229,3 +229,39 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageFault, match="cannot be read"):
         read_config(tmp_path / "none.json")
     assert read_config(Path(written(tmp_path / "ema.json"))).key == "ema v4"
+
+
+def test_days_are_played_whole_and_senseless_ones_refused(desk: Desk, tmp_path: Path) -> None:
+    day = 86_400_000_000_000
+    first = 1_704_067_200_000_000_000
+    assert span_of("2024-01-01..2024-01-02") == (first, first + 2 * day)
+    assert span_of("2024-01-02..")[0] == first + day
+    assert span_of("..2024-01-01") == (0, first + day)
+    for wrong in ("2024-01-01", "2024-02-31..", "a..b"):
+        with pytest.raises(UsageFault, match="--days must be such as"):
+            span_of(wrong)
+    with pytest.raises(UsageFault, match="its end is before its beginning"):
+        span_of("2024-01-03..2024-01-01")
+    tape = str(waves(tmp_path / "LTCUSDT-perp-1h.parquet"))
+    answer = desk.json("replay", tape, "--days", "2024-01-02..2024-01-02")
+    assert (answer["first_ts_ns"], answer["last_ts_ns"] // day) == (first + day, (first + day) // day)
+    assert "no config is promoted in this home" in desk.run("replay", tape, "--strategies").stderr
+
+
+def test_a_fall_within_a_bar_is_no_gap(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "LTCUSDT-perp-1h.parquet"
+    with duckdb.connect() as base:
+        base.execute(
+            f"""copy (select timestamptz '2024-01-01 00:00:00+00' + to_hours(i::int) as date, o as open, greatest(o, c)
+            as high, least(o, c) as low, c as close, 1000.0 as volume from
+            (values (0, 100.0, 100.0), (1, 100.0, 80.0), (2, 80.0, 80.0)) t(i, o, c)) to '{path}' (format parquet)"""
+        )
+    first = 1_704_067_200_000_000_000
+    bought = {"ts_ns": first + 1, "action": "submit", "client_order_id": "in", "instrument": LTC, "side": "BUY",
+              "quantity": "10", "type": "MARKET"}  # fmt: skip
+    stop = {"ts_ns": first + 10**9, "action": "submit", "client_order_id": "out", "instrument": LTC, "side": "SELL",
+            "quantity": "10", "type": "STOP", "stop": "95", "reduce_only": True}  # fmt: skip
+    answer = desk.json("replay", str(path), "--orders", str(write_orders(tmp_path / "orders.jsonl", bought, stop)))
+    sold = [Decimal(fill["price"]) for fill in answer["fills"] if fill["side"] == "SELL"]
+    assert sold, "the stop was filled"
+    assert min(sold) > Decimal("94"), "within a step of its trigger, not at the bar's low"

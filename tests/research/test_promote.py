@@ -49,8 +49,9 @@ def report(*gates: s.Gate, **changes: Any) -> s.TrialReport:
 
 
 def test_capital_is_shared_by_the_instruments_and_bounds_in_money_grow_along() -> None:
-    two = report(PASSED, parameters={**PARAMETERS, "max_size": 900.0}, instruments=(BTC, BTC))
-    made = Candidate(config_of(parse(STUDY), two), two)
+    more = {**PARAMETERS, "max_size": 900.0}
+    two = report(PASSED, parameters=more, instruments=(BTC, BTC))
+    made = Candidate(config_of(parse(STUDY.replace('"cross"', '"isolated"')), two), two)
     found = made.funded(40_000.0).config
     assert (found.capital, found.max_position_size) == (20_000.0, 3_600.0)  # four times what the study had
     assert found.parameters == {**PARAMETERS, "max_size": 3_600.0}

@@ -2,9 +2,9 @@
 
 The path of a rising bar is open, low, high, close; of a falling one open, high, low, close: the move against the bar's
 direction comes first, so that a stop is met before a target. The spread is two ticks around the printed price. A price
-stands until the next point, at most for a bar's length: where bars are missing, the feed is stale. Between two points
-that are far apart the price is quoted in steps of at most 0.5 %: a fall within a bar is no gap, and a stop on the way
-can be filled there.
+stands until the next point, at most for a bar's length: where bars are missing, the feed is stale. To a point that is
+far away the price goes in steps of at most 0.5 %, 50 ms each, right before it: a fall within a bar is no gap, and a
+stop on the way can be filled there.
 """
 
 import math
@@ -24,6 +24,7 @@ _NAME = re.compile(r"(?P<symbol>[A-Z0-9]+)-(?P<market>perp|spot)-(?P<interval>1m
 _COLUMNS = ("date", "open", "high", "low", "close", "volume")
 _BATCH = 4096
 STEP_FRAC = 0.005
+STEP_NS: Nanoseconds = 50_000_000
 _POINTS = (0.0, 0.33, 0.67, 0.999)
 """Where in a bar its four prices print, as fractions of its length."""
 
@@ -67,11 +68,11 @@ class CandleTape:
             if not (0 < low <= min(first, close) and max(first, close) <= high < float("inf") and volume >= 0):
                 raise TapeError(self.path, row, f"open {first}, high {high}, low {low}, close {close} are not a bar")
             path = (first, low, high, close) if close >= first else (first, high, low, close)
-            before, since = first, start
+            before = first
             for price, fraction in zip(path, _POINTS, strict=True):
                 ts = start + int(self.length * fraction)
-                yield from self._way(before, price, since, ts, volume / 4)
-                before, since = price, ts
+                yield from self._way(before, price, ts, volume / 4)
+                before = price
                 yield self._quote(price, volume / 4, ts)
                 trade_id += 1
                 if volume > 0:
@@ -79,13 +80,13 @@ class CandleTape:
                     stats.count(trade)
                     yield trade
 
-    def _way(self, here: float, there: float, since: Nanoseconds, until: Nanoseconds, size: float) -> Iterator[Quote]:
-        """Quote the prices between two points, neither of them among these."""
+    def _way(self, here: float, there: float, until: Nanoseconds, size: float) -> Iterator[Quote]:
+        """Quote the prices on the way to a point, which is reached at ``until`` and not among these."""
         steps = math.ceil(abs(there / here - 1.0) / STEP_FRAC)
         for step in range(1, steps):
             price = here + (there - here) * step / steps
             on_tick = round(price / self._tick) * self._tick if self._tick else price
-            yield self._quote(on_tick, size, since + (until - since) * step // steps)
+            yield self._quote(on_tick, size, until - (steps - step) * STEP_NS)
 
     def _quote(self, price: float, size: float, ts: Nanoseconds) -> Quote:
         tick = self._tick or price * 1e-4

@@ -47,6 +47,13 @@ def order_text(order: Order) -> str:
     return f"{order.side.value} {quantity} {symbol_of(order.instrument)} {order.type.value}{at}{flags}"
 
 
+def _settings_text(event: e.GuardianSettingsChanged) -> str:
+    """Write every limit that is otherwise than before, the looser ones first."""
+    told = sorted(event.changes, key=lambda one: not one.loosens)
+    parts = (f"{one.key} {f'{one.old} → ' if one.old else ''}{one.new or 'gone'}" for one in told)
+    return f"by {event.who}, {event.origin}: {', '.join(parts)}"
+
+
 _TEXTS: dict[type, Callable[[Any], str]] = {
     e.EngineStarted: lambda event: f"run {event.run}, version {event.version}, {event.mode}",
     e.EngineStopped: lambda event: f"run {event.run}: {event.reason}",
@@ -58,6 +65,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.OrderTriggered: lambda event: f"its price was met at {event.price}",
     e.BalanceSet: lambda event: f"{event.total:f} {event.asset}: {event.reason}",
     e.FundingPaid: lambda event: f"{event.amount:f} {event.asset} at rate {event.rate}",
+    e.GuardianSettingsChanged: _settings_text,
     e.DayStarted: lambda event: f"equity {number(event.equity)}",
     e.PeakRaised: lambda event: f"equity {number(event.equity)}",
     e.EquityNoted: lambda event: f"equity {number(event.equity)}, deepest drawdown of the hour {event.drawdown:.2%}",

@@ -9,12 +9,12 @@ from core.domain.alerts import AcknowledgeAlert, AlertRule, MuteAlerts, RemoveAl
 from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
 from core.domain.message import Command
-from core.domain.order import OrderRecord
+from core.domain.order import OrderRecord, OrderType
 from core.protocol import ControlChanged
 from core.state import State
 from tui.actions import Kind
 from tui.format import number, signed
-from tui.views import open_positions, order_price, order_words
+from tui.views import STOPS, open_positions, order_price, order_words
 
 ORIGIN = "terminal"
 
@@ -39,6 +39,14 @@ def _words(state: State, records: Sequence[OrderRecord]) -> tuple[str, ...]:
     return tuple(order_words(record, state.markets.get(record.order.instrument), state.brackets) for record in records)
 
 
+def _bared(state: State, records: Sequence[OrderRecord]) -> tuple[str, ...]:
+    """Say what stands without its stop once these orders are cancelled: a cancelled stop is not placed again."""
+    held = {position.instrument for position, _ in open_positions(state)}
+    kinds = (*STOPS, OrderType.STOP_LIMIT)
+    stops = {r.order.instrument: None for r in records if r.order.reduce_only and r.order.type in kinds}
+    return tuple(f"the position in {symbol_of(id_)} then loses this stop" for id_ in stops if id_ in held)
+
+
 def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:
     """Plan to cancel the named orders.
 
@@ -52,7 +60,8 @@ def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:
         )
     commands = tuple(c.CancelOrder(record.order.client_order_id, ORIGIN) for record in records)
     title = "Cancel this order" if len(records) == 1 else f"Cancel these {len(records)} orders"
-    return Plan(title, _words(state, records), commands, target="cancel " + " ".join(ids))
+    lines = (*_words(state, records), *_bared(state, records))
+    return Plan(title, lines, commands, target="cancel " + " ".join(ids))
 
 
 def cancel_all(state: State, instrument: InstrumentId | None) -> Plan:
@@ -66,7 +75,8 @@ def cancel_all(state: State, instrument: InstrumentId | None) -> Plan:
     if not records:
         raise Nothing(f"no open orders {where}")
     title = f"Cancel {'the one order' if len(records) == 1 else f'all {len(records)} orders'} {where}"
-    return Plan(title, _words(state, records), (c.CancelAll(instrument, ORIGIN),), target=f"cancel {instrument}")
+    lines = (*_words(state, records), *_bared(state, records))
+    return Plan(title, lines, (c.CancelAll(instrument, ORIGIN),), target=f"cancel {instrument}")
 
 
 def flatten(state: State, instrument: InstrumentId | None) -> Plan:
@@ -145,22 +155,25 @@ def take_control(now: ControlChanged | None) -> Plan:
 
 
 def move_orders(state: State, instrument: InstrumentId, sources: Collection[float], target: float) -> Plan:
-    """Plan to move the own orders at some prices to another.
+    """Plan to move the own orders at some prices to another: a limit by its price, a stop by its trigger.
 
     Raises:
-        Nothing: no resting limit order stands there any more.
+        Nothing: no order waits there any more, or one that follows the price by itself.
     """
     market = state.markets.get(instrument)
-    records = [
-        record
-        for record in state.blotter.of(instrument)
-        if record.order.price is not None and float(record.order.price) in sources
-    ]
+    records = orders_at(state, instrument, sources)
     if market is None or not records:
-        raise Nothing("no limit order of yours stands at that price any more")
+        raise Nothing("no order of yours stands at that price any more: {ladder.own} goes to the next one")
+    if any(record.order.type is OrderType.TRAILING_STOP for record in records):
+        raise Nothing("a trailing stop follows the price by itself: {cancel} cancels it, then set another")
     price = market.instrument.quantise_price(type(market.instrument.tick_size)(repr(target)))
     lines = tuple(f"{words}  → {number(price, market.instrument.price_precision)}" for words in _words(state, records))
-    commands = tuple(c.AmendOrder(record.order.client_order_id, price=price, origin=ORIGIN) for record in records)
+    commands = tuple(
+        c.AmendOrder(record.order.client_order_id, price=price, origin=ORIGIN)
+        if record.order.price is not None
+        else c.AmendOrder(record.order.client_order_id, trigger=price, origin=ORIGIN)
+        for record in records
+    )
     return Plan("Move this order" if len(records) == 1 else "Move these orders", lines, commands, Kind.ADDS, "move")
 
 

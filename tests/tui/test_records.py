@@ -69,6 +69,18 @@ def _sample(kind: Any) -> Any:
     return kind(**{name: _sample(getattr(hint, "__supertype__", hint)) for name, hint in hints.items()})
 
 
+def test_changed_limits_are_told_in_words_the_looser_ones_first() -> None:
+    changes = (
+        e.SettingChange("max_net_frac", "", "1.0", False),
+        e.SettingChange("max_gross_frac", "2.0", "3.0", True),
+        e.SettingChange("old_limit", "5", "", False),
+    )
+    told = text_of(e.GuardianSettingsChanged(changes, "ann", "config.toml, read at the start", 1))
+    assert told == (
+        "by ann, config.toml, read at the start: max_gross_frac 2.0 → 3.0, max_net_frac 1.0, old_limit 5 → gone"
+    )
+
+
 @pytest.mark.parametrize("kind", wire.EVENTS, ids=lambda kind: kind.__name__)
 def test_no_kind_of_event_is_left_without_words(kind: type[Message]) -> None:
     event = _sample(kind)

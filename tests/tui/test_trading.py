@@ -59,7 +59,7 @@ def test_cancel_names_the_orders(state: State) -> None:
 
 def test_cancel_all_lists_all_of_one_instrument_or_of_all(state: State) -> None:
     plan = trading.cancel_all(state, BTC)
-    assert len(plan.lines) == 2
+    assert [line.split()[0] for line in plan.lines] == ["d7-1", "d7-2", "the"]
     assert "reduce-only" in plan.lines[1]
     assert plan.commands == (c.CancelAll(BTC, ORIGIN),)
     assert trading.cancel_all(state, None).commands == (c.CancelAll(None, ORIGIN),)
@@ -94,8 +94,27 @@ def test_a_move_keeps_the_tick(state: State) -> None:
     assert plan.commands == (c.AmendOrder(ONE, price=Decimal("61799.6"), origin=ORIGIN),)
     assert plan.lines[0].endswith("→ 61 799.6")
     assert plan.kind is Kind.ADDS
-    with pytest.raises(Nothing, match="no limit order"):
+    with pytest.raises(Nothing, match="no order of yours stands at that price any more"):
         trading.move_orders(state, BTC, (1.0,), 2.0)
+
+
+def test_a_stop_is_moved_by_its_trigger_and_one_that_follows_is_not_moved(state: State) -> None:
+    plan = trading.move_orders(state, BTC, {61200.0}, 61300.04)
+    assert plan.commands == (c.AmendOrder(TWO, trigger=Decimal("61300.0"), origin=ORIGIN),)
+    assert plan.lines[0].endswith("→ 61 300.0")
+    trailing = Order(
+        BTC, Side.SELL, Decimal("0.150"), OrderType.TRAILING_STOP, trigger=Decimal("61000.0"), trail=Decimal(400),
+        reduce_only=True, client_order_id=ClientOrderId("d7-3"), venue=FUTURES,
+    )  # fmt: skip
+    state.apply(e.OrderSubmitted(trailing, FUTURES, 4))
+    with pytest.raises(Nothing, match="follows the price by itself"):
+        trading.move_orders(state, BTC, {61000.0}, 61100.0)
+
+
+def test_a_cancelled_stop_says_what_it_leaves_bare(state: State) -> None:
+    assert trading.cancel(state, [TWO]).lines[1:] == ("the position in BTC-USDT.P then loses this stop",)
+    assert trading.cancel_all(state, None).lines[2:] == ("the position in BTC-USDT.P then loses this stop",)
+    assert len(trading.cancel(state, [ONE]).lines) == 1
 
 
 def test_orders_are_found_by_the_prices_they_wait_at(state: State) -> None:

@@ -139,6 +139,8 @@ class Ticket(Pane, can_focus=True):
 
     def set_armed(self, armed: bool) -> None:
         """Show whether Enter sends."""
+        if armed and self.words.startswith("not armed"):
+            self.words = ""  # what was asked for is done; any other answer, above all about a send, stays
         self.armed = armed
         self.repaint()
 

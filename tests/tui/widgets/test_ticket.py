@@ -144,9 +144,16 @@ async def test_the_ticket_restates_the_order_and_its_effect(width: int) -> None:
                       "not armed: A then Enter sends"):  # fmt: skip
             assert words in text.replace("│ │ ", ""), words
         assert text.index("24.6% over") < text.index("30.0% of")  # what is broken stands first
+        ticket.say("not armed: A arms, then Enter sends")
         ticket.set_armed(True)
         await pilot.pause()
         assert "ARMED: Enter sends" in picture(app)
+        assert "not armed" not in picture(app)
+        ticket.say("nothing was sent; the same Enter asks again")
+        ticket.set_armed(False)
+        ticket.set_armed(True)
+        await pilot.pause()
+        assert "nothing was sent" in picture(app)
 
 
 async def test_every_line_fits_and_the_first_effects_are_seen_where_room_is_short() -> None:

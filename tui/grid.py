@@ -103,8 +103,9 @@ class Grid(Pane, can_focus=True):
         self.repaint()
 
     def filter_by(self, text: str) -> None:
-        """Show only rows that contain `text` in a cell; empty shows all."""
+        """Show only rows that contain `text` in a cell, and say so in the title; empty shows all."""
         self._set.needle = text.casefold().strip()
+        self.note(f'only "{self._set.needle}"' if self._set.needle else "")
         self._set.arrange()
         self.repaint()
 

@@ -185,6 +185,12 @@ class Pane(LineView):
         super().__init__(**options)
         self._pane_title = title
         self._pane_corner = corner
+        self._pane_note = ""
+
+    def note(self, words: str) -> None:
+        """Keep words beside the title, whatever the title is: what holds for all that the pane shows."""
+        self._pane_note = words
+        self._frame()
 
     def set_title(self, title: str, corner: str | None = None) -> None:
         """Change the title and, when given, the corner."""
@@ -200,6 +206,7 @@ class Pane(LineView):
 
     def _frame(self) -> None:
         title, corner = self.keyed(self._pane_title), self.keyed(self._pane_corner)
+        title += f"  {self._pane_note}" if self._pane_note else ""
         self.border_title = framed_title(title, corner, self.outer_size.width)
 
     def on_resize(self) -> None:

@@ -152,10 +152,16 @@ async def test_the_filter_shows_matches_and_says_when_there_are_none() -> None:
         assert "no instruments" in screen_lines(app)[2]
         grid.set_rows(_rows())
         grid.filter_by("eth")
+        grid.set_title("watch  2 stale")
+        await pilot.pause()
         assert [row.key for row in grid.rows] == ["ETH-USDT"]
+        assert 'watch  2 stale  only "eth" ─' in screen_lines(app)[0]
         grid.filter_by("zzz")
         await pilot.pause()
         assert "no row matches" in screen_lines(app)[2]
+        grid.filter_by("")
+        await pilot.pause()
+        assert "only" not in screen_lines(app)[0]
 
 
 async def test_old_data_are_marked_and_dimmed() -> None:

@@ -47,6 +47,12 @@ def order_text(order: Order) -> str:
     return f"{order.side.value} {quantity} {symbol_of(order.instrument)} {order.type.value}{at}{flags}"
 
 
+def _amend_text(event: e.AmendSubmitted | e.OrderAmended) -> str:
+    """Write what was changed of an order; what stays is not told."""
+    values = (("quantity", event.quantity), ("price", event.price), ("trigger", event.trigger))
+    return ", ".join(f"{name} {value:f}" for name, value in values if value is not None) or "as it was"
+
+
 def _settings_text(event: e.GuardianSettingsChanged) -> str:
     """Write every limit that is otherwise than before, the looser ones first."""
     told = sorted(event.changes, key=lambda one: not one.loosens)
@@ -61,6 +67,8 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.OrderApproved: lambda event: f"{order_text(event.order)} waits in the engine",
     e.OrderSubmitted: lambda event: f"{order_text(event.order)} to {event.venue}",
     e.OrderAccepted: lambda event: f"the venue holds it as {event.venue_order_id}",
+    e.AmendSubmitted: _amend_text,
+    e.OrderAmended: _amend_text,
     e.CancelSubmitted: lambda _: "a cancel is on its way",
     e.OrderTriggered: lambda event: f"its price was met at {event.price}",
     e.BalanceSet: lambda event: f"{event.total:f} {event.asset}: {event.reason}",

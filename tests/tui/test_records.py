@@ -11,7 +11,7 @@ import pytest
 from core import wire
 from core.domain import events as e
 from core.domain.alerts import AlertKind, AlertRaised, Severity
-from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Message
 from core.protocol import RecordView
 from tests.tui.driving import buy, position, ready, until
@@ -79,6 +79,12 @@ def test_changed_limits_are_told_in_words_the_looser_ones_first() -> None:
     assert told == (
         "by ann, config.toml, read at the start: max_gross_frac 2.0 → 3.0, max_net_frac 1.0, old_limit 5 → gone"
     )
+
+
+def test_an_amend_tells_what_changes_and_nothing_else() -> None:
+    id_ = ClientOrderId("d7-1")
+    assert text_of(e.AmendSubmitted(id_, None, None, Decimal("93010.0"), 1)) == "trigger 93010.0"
+    assert text_of(e.AmendSubmitted(id_, Decimal(2), Decimal("0.6"), None, 1)) == "quantity 2, price 0.6"
 
 
 @pytest.mark.parametrize("kind", wire.EVENTS, ids=lambda kind: kind.__name__)

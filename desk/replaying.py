@@ -88,8 +88,14 @@ class Replayer:
         return found
 
     def run(self) -> answers.Json:
-        """Play everything and return the answer."""
+        """Play everything and return the answer.
+
+        Raises:
+            UsageFault: nothing of the tapes lies in the days that were asked for.
+        """
         self._driver.run(self._messages(), self._commands())
+        if not self._first and self._span != (0, NEVER):
+            raise UsageFault("nothing of the tapes lies in these --days: look at their times, and name others")
         self._driver.finish(self._last)
         return self._answer()
 

@@ -39,6 +39,8 @@ class Group:
         self._past: dict[InstrumentId, tuple[Bar, ...]] = {}
         self._row: Row = {}
         self._start: Nanoseconds = 0
+        self._heard: dict[Nanoseconds, tuple[Row, bool]] = {}
+        """Bars that closed and were not decided on, and whether they were heard whole."""
 
     def wanted(self, now: Nanoseconds) -> Iterator[PastWanted]:
         """Yield the questions for what it must know before it decides; again after a while where no answer came."""
@@ -70,11 +72,16 @@ class Group:
             for bar in bars:
                 by_start.setdefault(bar.start, {})[bar.instrument] = bar
         self._past.clear()
+        lacks = {start for start in self._heard if len(by_start.get(start, ())) < len(self.hands)}
+        halves = {start for start in lacks if not self._heard[start][1]}
+        for start, (heard, _) in self._heard.items():
+            by_start[start] = heard | by_start.get(start, {})  # the venue's own bar is better than what was heard
         starts = sorted(by_start)
         if self.follower.missing and len(starts) <= self.follower.known:  # what was heard meanwhile is more
             self._note_missing(state)
             return
         if len(starts) < self.follower.warm_up and not self.follower.missing:
+            self._let_pass(state)
             self.ready = True  # it has heard more by itself
             return
         values = np.empty((_FIELDS, len(self.hands), len(starts)))
@@ -83,8 +90,9 @@ class Group:
                 values[:, row, place] = _values(by_start[start].get(hand.id))
         found = self.follower.load(np.array(starts, np.int64), values)
         for hand, signals in zip(self.hands, found, strict=True):
-            told = zip(starts, signals, strict=True)
-            self._catch_up(hand, [(by_start[start].get(hand.id), int(signal)) for start, signal in told], state)
+            told = [(start, 0 if start in halves else int(one)) for start, one in zip(starts, signals, strict=True)]
+            self._catch_up(hand, [(by_start[start].get(hand.id), signal) for start, signal in told], state)
+        self._heard.clear()
         self._note_missing(state)
         self.ready = not self.follower.missing
 
@@ -138,14 +146,27 @@ class Group:
         was_missing, self.ready = not self.ready, self.ready or not self.follower.missing
         whole = self._start >= max(state.venue(hand.instrument.venue).since for hand in self.hands)
         decide = self.ready and whole
-        for hand, signal in zip(self.hands, found, strict=True):
-            bar = row.get(hand.id)
-            if bar is not None:
-                hand.on_close(bar, int(signal) if decide else 0, state, decide=decide)
-            if was_missing and self.ready:
-                hand.note(state, "")
+        if not decide:
+            self._heard[self._start] = (row, whole)
+        else:
+            self._let_pass(state)
+            for hand, signal in zip(self.hands, found, strict=True):
+                bar = row.get(hand.id)
+                if bar is not None:
+                    hand.on_close(bar, int(signal), state, decide=True)
+                if was_missing:
+                    hand.note(state, "")
         if not whole:  # it began before the venue was heard: its own bar takes the place of ours
             self.resume()
+
+    def _let_pass(self, state: State) -> None:
+        """Have the rule go on over the bars that were heard and not decided on; nobody tells what they said."""
+        for row, _ in self._heard.values():
+            for hand in self.hands:
+                bar = row.get(hand.id)
+                if bar is not None:
+                    hand.on_close(bar, 0, state, decide=False)
+        self._heard.clear()
 
     def resume(self) -> None:
         """Ask for the bars again that were not heard whole."""

@@ -245,6 +245,7 @@ def test_days_are_played_whole_and_senseless_ones_refused(desk: Desk, tmp_path: 
     tape = str(waves(tmp_path / "LTCUSDT-perp-1h.parquet"))
     answer = desk.json("replay", tape, "--days", "2024-01-02..2024-01-02")
     assert (answer["first_ts_ns"], answer["last_ts_ns"] // day) == (first + day, (first + day) // day)
+    assert "lies in these --days" in desk.run("replay", tape, "--days", "2031-01-01..").stderr
     assert "no config is promoted in this home" in desk.run("replay", tape, "--strategies").stderr
 
 

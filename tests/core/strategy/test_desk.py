@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from core import wire
@@ -372,6 +373,38 @@ def test_an_exit_that_was_missed_while_away_is_made_up_and_no_entry_is() -> None
     street.give(PastBars(PERP.id, m.Interval.M15, bars_of(bars, 0, later), street.ts))
     assert street.account.quantity == 0
     assert street.trades[-1].reason == "signal"
+
+
+@pytest.mark.parametrize("cut", ["the link is new", "a version is new"])
+def test_an_exit_of_the_bar_that_was_cut_is_made_up(cut: str) -> None:
+    """The bar whose close says "out" is not decided on; it is once the venue has told it."""
+    bars = walk(400, 3)
+    probe = Street(config())
+    probe.open(bars, FIRST)
+    probe.play(bars, FIRST, 399)
+    long = next(one for one in probe.trades if one.closed - one.opened > 3 * bars.interval_ns)
+    at = int(np.searchsorted(bars.ts, long.closed))  # the bar behind the one that it was closed in
+    street = Street(config())
+    street.open(bars, FIRST)
+    street.play(bars, FIRST, at - 2)
+    (says_out,) = bars_of(bars, at - 2, at - 1)
+    assert street.account.quantity
+    if cut == "the link is new":
+        street.ts = says_out.start + 100 * S
+        street.driver._process(m.VenueStatus(PERP.venue, True, "back", street.ts), street.ts)
+        street.driver._process(e.VenueReconciled(PERP.venue, 0, street.ts), street.ts)
+    street.walk(says_out)
+    if cut == "a version is new":
+        street.adopt(config(version=2))
+    street.ts = int(bars.ts[at - 1]) + S
+    street.print(float(bars.open[at - 1]))
+    street.driver.finish(street.ts + 1)
+    assert street.account.quantity
+    street.give(PastBars(PERP.id, m.Interval.M15, bars_of(bars, 0, at - 1), street.ts))
+    assert street.account.quantity == 0
+    assert street.trades[-1].reason == "signal"
+    street.play(bars, at - 1, 399)
+    assert street.engine.state.configs.compared[PERP.id].matched > 3
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

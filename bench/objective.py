@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.domain.identifiers import InstrumentId
+from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
 from research.evaluator import Parameters
 from research.records import RUN
@@ -27,6 +30,7 @@ class Objective:
     def __init__(self, file: StudyFile) -> None:
         self.cash = file.account.cash
         self.span = Span(0, 400 * DAY_NS)
+        self.instruments: tuple[InstrumentId, ...] = ()
 
     def evaluate(self, parameters: Sequence[Parameters], span: Span, *, slippage: float = 1.0) -> NDArray[np.void]:
         """Return a record a set whose score is the negative value: equity 1 - value / 1000, drawdown and leverage 1."""
@@ -38,6 +42,14 @@ class Objective:
                 pass
             row["equity"] = self.cash * (1.0 - value(one) / 1000.0)
         return found
+
+    def liquidation(self, runs: NDArray[np.void], span: Span) -> tuple[Nanoseconds, InstrumentId]:
+        """Return that nothing was liquidated."""
+        return 0, InstrumentId("")
+
+    def play(self, parameters: Parameters, span: Span) -> list[Any]:
+        """Return no trades: a value has none."""
+        return []
 
     def profits(self, parameters: Parameters, span: Span) -> NDArray[np.float64]:
         """Return nothing: no gate is asked."""

@@ -14,7 +14,6 @@ import numpy as np
 from bench import common, peer
 from bench.figure import Figure, Pair, same
 from bench.setup import INSTRUMENT, VENUE, contract, raised_guardian, ready_engine
-from core import wire
 from core.domain.approval import Approved
 from core.domain.commands import SubmitOrder
 from core.domain.events import OrderFilled
@@ -24,7 +23,8 @@ from core.domain.message import Command, Event, Message
 from core.domain.order import Order, Side
 from core.engine import Engine
 from core.outbox import Effect
-from core.state import State
+from core.session import wire
+from core.state.state import State
 from venues.matching.matching import Matching
 from venues.matching.settings import MatchingSettings
 

@@ -15,9 +15,9 @@ from core.domain.identifiers import VenueId
 from core.domain.instrument import MarginBracket
 from core.strategy.library import MODELS, checked, signals
 from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bars, Indicators
-from research.features import Batch, batches
-from research.shared import Basket, simulate_shared
-from research.simulator import Account, Market, Sets, Tariff, simulate
+from research.simulator.features import Batch, batches
+from research.simulator.shared import Basket, simulate_shared
+from research.simulator.simulator import Account, Market, Sets, Tariff, simulate
 from venues.contracts_table import contracts
 
 SYMBOLS = ("BTC", "ETH", "XRP", "LTC")

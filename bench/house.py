@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.config_file import load_or_create
-from desk import services
-from desk.launch import bring_up, take_down
+from core.config.file import load_or_create
 from desk.paths import Home, Role
+from desk.roles import services
+from desk.roles.launch import bring_up, take_down
 
 
 def set_key(home: Home, section: str, key: str, value: str) -> None:

@@ -22,7 +22,7 @@ from bench.peers.sqlite_journal import read_back, write_one_by_one
 from core.domain.events import OrderSubmitted
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.order import Order, OrderType, Side
-from core.wire import encode
+from core.session.wire import encode
 from store.journal.journal import SqliteJournal
 
 WINDOWS = (1, 16, 64, 256)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.studies import Parameter
-from research.evaluator import Parameters
-from research.records import RUN
-from research.study import StudyFile
-from research.walkforward import DAY_NS, Span
+from research.simulator.records import RUN
+from research.study.evaluator import Parameters
+from research.study.study import StudyFile
+from research.study.walkforward import DAY_NS, Span
 
 BURN_S = 0.005
 TRAIN_DAYS = 300.0

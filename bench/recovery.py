@@ -21,7 +21,6 @@ from bench.engine_latency import START_NS, Road, quotes
 from bench.figure import DifferentValues, Figure, at_most, plain
 from bench.peer import ours
 from bench.setup import INSTRUMENT, raised_guardian, ready_engine
-from core import wire
 from core.clock import LiveClock
 from core.domain.approval import Approved
 from core.domain.commands import SubmitOrder
@@ -31,7 +30,8 @@ from core.domain.order import Order, Side
 from core.engine import Engine
 from core.outbox import Effect
 from core.runtime import CHECKPOINT_EVERY, Runtime
-from core.state import State
+from core.session import wire
+from core.state.state import State
 from store.journal.journal import SqliteJournal
 from store.journal.tools import check
 from store.memory import MemoryTickStore

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from core.config import AlertSettings, GuardianSettings
+from core.config.settings import AlertSettings, GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, VenueId

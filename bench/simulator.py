@@ -20,8 +20,8 @@ import numpy as np
 from bench import common, peer
 from bench.figure import DifferentValues, Figure, Pair, Unavailable, at_most, same, short
 from bench.history import SYMBOLS, History
-from research.memory import free_mb
-from research.simulator import Account
+from research.simulator.simulator import Account
+from research.study.memory import free_mb
 
 SETS, WALLETS = 200, 10
 ROUNDS = 2

@@ -19,7 +19,7 @@ import msgspec
 from bench.figure import Figure, plain
 from bench.house import house
 from bench.screen import Screen
-from core.config import MarketSettings
+from core.config.settings import MarketSettings
 from core.domain.market import Interval
 from desk.paths import Home
 

@@ -129,7 +129,7 @@ def figures() -> list[Figure]:
 def our_trials(sampler: str, count: str, trials: str) -> None:
     """Run a study with real workers; print its trials a second and how many values are not their parameters'."""
     from bench.objective import value
-    from research.running import Runner
+    from research.study.running import Runner
 
     with tempfile.TemporaryDirectory(prefix="bench-study-", dir=os.environ.get("BENCH_TMP")) as name:
         folder = Path(name)
@@ -147,7 +147,7 @@ def our_trials(sampler: str, count: str, trials: str) -> None:
 
 def our_worker(mode: str) -> None:
     """Do a worker's job on the seeded bars in this process; print the most memory that it had."""
-    from research.worker import Job, work
+    from research.study.worker import Job, work
 
     with tempfile.TemporaryDirectory(prefix="bench-worker-", dir=os.environ.get("BENCH_TMP")) as name:
         folder = Path(name)

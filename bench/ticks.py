@@ -21,7 +21,7 @@ import numpy as np
 from bench.figure import DifferentValues, Figure, Pair, at_most, plain, short
 from bench.peer import need_pyarrow
 from bench.process import memory_mb
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from core.domain.identifiers import InstrumentId
 from core.domain.market import BookDelta, Quote, Trade
 from core.domain.message import Message
@@ -178,7 +178,7 @@ def drain(ticks: Ticks, folder: Path) -> tuple[Path, Figure]:
 RECORDER = """
 import sys
 from pathlib import Path
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from store.recorder import run
 run(Path(sys.argv[1]), TicksSettings(keep_days=0))
 """

@@ -12,7 +12,7 @@ from core.engine import Engine
 from core.guardian.closing import sentinel_prefix
 from core.guardian.pulse import Boottime, Phase, Pulse, Watch, boottime
 from core.ports import Clock, Journal
-from core.state import State
+from core.state.state import State
 
 log = structlog.get_logger()
 S = 1_000_000_000

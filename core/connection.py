@@ -6,10 +6,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from core import protocol as p
 from core.beating import Beating
-from core.config import ReconcileSettings
-from core.contact import VenueView
+from core.config.settings import ReconcileSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -20,12 +18,14 @@ from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
 from core.exit_times import ExitTimes
-from core.looks import Looks
-from core.markets import KEPT_BARS
-from core.meeting import Meeting
 from core.ports import Clock, Venue
-from core.reconcile import foreign_fill, is_foreign
-from core.state import State
+from core.reconcile.looks import Looks
+from core.reconcile.meeting import Meeting
+from core.reconcile.reconcile import foreign_fill, is_foreign
+from core.session import protocol as p
+from core.state.contact import VenueView
+from core.state.markets import KEPT_BARS
+from core.state.state import State
 
 log = structlog.get_logger()
 _OF_ORDERS = (e.OrderAccepted, e.OrderFilled, e.OrderCancelled, e.OrderExpired)

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 
-from core import wire
 from core.domain.approval import Approved
 from core.domain.message import Message
 from core.outbox import Effect
+from core.session import wire
 
 
 class Digest:

@@ -4,14 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from core.account import count_capital, flaw, mark_account, set_balance
-from core.adoption import Adoption
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
-from core.bars import BarBuilder
-from core.blotter import fill_key
-from core.book import Sync
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
@@ -24,16 +19,21 @@ from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.guard import Guard
 from core.execution.orders import Orders
-from core.feeds import FeedDesk
 from core.guardian.guardian import Guardian
 from core.outbox import Effect, Outbox
 from core.ports import Abilities
-from core.state import State, StateImage
+from core.reconcile.adoption import Adoption
+from core.session.wire import EVENTS
+from core.state.account import count_capital, flaw, mark_account, set_balance
+from core.state.bars import BarBuilder
+from core.state.blotter import fill_key
+from core.state.book import Sync
+from core.state.feeds import FeedDesk
+from core.state.state import State, StateImage
 from core.strategy.base import Strategy
 from core.strategy.desk import StrategyDesk
 from core.strategy.memory import keep
 from core.strategy.past import PastBars
-from core.wire import EVENTS
 
 NOTHING: tuple[Effect, ...] = ()
 _TOLD = (

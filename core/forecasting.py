@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from core.config import ScenarioSettings
+from core.config.settings import ScenarioSettings
 from core.domain.message import Message, Nanoseconds
 from core.domain.risk import RiskForecast, RiskView
 from core.engine import Engine

@@ -12,7 +12,7 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.market import Interval
 from core.domain.message import Event, Message, Nanoseconds
 from core.errors import IllegalTransition
-from core.state import State
+from core.state.state import State
 
 log = structlog.get_logger()
 

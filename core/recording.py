@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from core import protocol as p
-from core import wire
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -20,7 +18,9 @@ from core.domain.message import Command, Message
 from core.engine import Engine
 from core.errors import JournalDamaged, StoreError
 from core.ports import Checkpoint, Clock, Journal
-from core.state import IMAGE_DECODER, State, StateImage
+from core.session import protocol as p
+from core.session import wire
+from core.state.state import IMAGE_DECODER, State, StateImage
 
 log = structlog.get_logger()
 STUCK_S = 5.0

@@ -9,11 +9,8 @@ from typing import Any
 
 import structlog
 
-from core import protocol as p
-from core import wire
-from core.answers import Answers
 from core.beating import Beating
-from core.config import ReconcileSettings
+from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import commands as c
 from core.domain import events as e
@@ -26,11 +23,14 @@ from core.exit_times import ExitTimes
 from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
 from core.outbox import Confirm, Effect, PastWanted, Resync
-from core.outcome import outcome_of
 from core.ports import Clock, Journal, TickStore, Venue
 from core.recording import Recording, Reply, Turn, order_id
-from core.research import Summon
-from core.server import Backend, Server
+from core.session import protocol as p
+from core.session import wire
+from core.session.answers import Answers
+from core.session.outcome import outcome_of
+from core.session.research import Summon
+from core.session.server import Backend, Server
 from core.warming import Warming
 
 log = structlog.get_logger()

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from core.client import Client
 from core.domain import alerts as a
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Command
-from core.protocol import Outcome
-from core.state import State
+from core.session.client import Client
+from core.session.protocol import Outcome
+from core.state.state import State
 from desk import answers, output, times
 from desk.commands.shown import clock
 from desk.output import UsageFault

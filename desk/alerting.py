@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from core.clock import LiveClock
-from core.config import Settings
+from core.config.secrets import find_secret
+from core.config.settings import Settings
 from core.domain.alerts import AlertKind, AlertRaised, Severity
 from core.domain.identifiers import InstrumentId
 from core.errors import TradedeckError
-from core.secrets import find_secret
-from desk.hardening import from_keyring
 from desk.paths import Home
+from desk.roles.hardening import from_keyring
 
 if TYPE_CHECKING:
     from core.notify.notifier import Notifier, Tell

@@ -6,9 +6,9 @@ from typing import Any
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderRecord
-from core.protocol import FillView
-from core.status import FeedView, PositionView, Status
-from core.strategies import StrategyView
+from core.session.protocol import FillView
+from core.session.status import FeedView, PositionView, Status
+from core.session.strategies import StrategyView
 from desk.output import money, plain
 
 MS_NS = 1_000_000

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from core.errors import TradedeckError
-from desk.hardening import excepthook
 from desk.options import HomeOption
 from desk.output import Exit, fail, say
+from desk.roles.hardening import excepthook
 
 app = typer.Typer(
     name="tradedeck",

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from core.adoption import FLAT
-from core.client import Client
 from core.domain.differences import DeclareFlat, Difference, DifferenceKind, Resolution, ResolveDifference
 from core.domain.identifiers import InstrumentId, symbol_of
-from core.state import State
+from core.reconcile.adoption import FLAT
+from core.session.client import Client
+from core.state.state import State
 from desk import output, session
 from desk.commands.shown import clock
 from desk.exits import typed_word, who

@@ -11,18 +11,19 @@ from typing import Literal
 
 import msgspec
 
-from core.config import Settings
-from core.config_file import load
+from core.config.file import load
+from core.config.settings import Settings
 from core.domain.studies import ConfigStatus
 from core.errors import ClientError, TradedeckError
-from core.protocol import AskStatus
-from core.status import Status
-from desk import alerting, services
+from core.session.protocol import AskStatus
+from core.session.status import Status
+from desk import alerting
 from desk.commands.shown import sentinel_words
-from desk.configs import in_use, opened
 from desk.paths import ALWAYS, Home, Role
+from desk.research.configs import in_use, opened
+from desk.research.summoning import waits
+from desk.roles import services
 from desk.session import talk
-from desk.summoning import waits
 from store.postgres import PostgresServer
 from tui.fit import unfit
 

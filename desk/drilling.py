@@ -16,24 +16,24 @@ from pathlib import Path
 
 import msgspec
 
-from core.client import Client
-from core.config import AlertSettings
-from core.config_file import load_or_create
-from core.config_writing import render
+from core.config.file import load_or_create
+from core.config.settings import AlertSettings
+from core.config.writing import render
 from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.instrument import Instrument
 from core.domain.order import Order, Side
 from core.errors import ClientError
 from core.guardian.pulse import Phase
-from core.protocol import AskStatus
-from desk import services
+from core.session.client import Client
+from core.session.protocol import AskStatus
 from desk.exits import WORD, held, who
 from desk.output import Refused, say
 from desk.paths import Home, Role
-from desk.pulses import open_pulse, page
+from desk.roles import services
+from desk.roles.pulses import open_pulse, page
+from desk.roles.sitter import DrillResult
 from desk.session import ORIGIN, require, talk
-from desk.sitter import DrillResult
 from desk.ticket import wake_by
 
 PATIENCE_S = 30.0

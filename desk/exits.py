@@ -6,12 +6,12 @@ import pwd
 import sys
 from typing import Any
 
-from core.client import Client
 from core.domain.approval import TradingState
 from core.domain.commands import Flatten, SetTradingState
 from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
-from core.state import State
+from core.session.client import Client
+from core.state.state import State
 from desk import answers, output
 from desk.output import Refused
 from desk.paths import Home

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from core.config import Settings
-from core.config_writing import descriptions, render, sections, toml_value
+from core.config.settings import Settings
+from core.config.writing import descriptions, render, sections, toml_value
 
 GUIDE = Path(__file__).resolve().parent.parent / "docs" / "guide"
 GENERAL = frozenset({"--help", "--install-completion", "--show-completion"})

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_DOWN, Decimal
 
-from core.config import Settings
+from core.config.settings import Settings
 from core.domain.identifiers import Asset, VenueId
 from core.domain.instrument import Instrument
 from desk.output import UsageFault

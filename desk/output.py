@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from core.config.secrets import redact
 from core.errors import DomainError, NoEngine, PromotionRefused, TradedeckError
-from core.secrets import redact
 
 MONEY_DECIMALS = 8
 

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from core.client import Client
 from core.domain.identifiers import InstrumentId, InstrumentType, parse_id, symbol_of
 from core.domain.instrument import Instrument
 from core.errors import ClientError, InvalidInstrumentId
-from core.protocol import Outcome
-from core.state import State
+from core.session.client import Client
+from core.session.protocol import Outcome
+from core.state.state import State
 from desk.output import Refused, UsageFault
 from desk.paths import Home
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from core.client import Client
 from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ONE
@@ -25,7 +24,8 @@ from core.domain.order import (
     TimeInForce,
 )
 from core.errors import ClientError
-from core.protocol import Outcome
+from core.session.client import Client
+from core.session.protocol import Outcome
 from desk import answers, output, times
 from desk.output import Refused, UsageFault
 from desk.paths import Home

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import date
 
-from core.config import TicksSettings
-from core.config_file import load
+from core.config.file import load
+from core.config.settings import TicksSettings
 from core.errors import StoreError
 from desk.output import UsageFault
 from desk.paths import Home

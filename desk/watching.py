@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from core.client import Client
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, symbol_of, venue_of
 from core.domain.message import Event, Message
 from core.errors import NoEngine
-from core.markets import Market
+from core.session.client import Client
+from core.state.markets import Market
 from desk import output
 from desk.paths import Home
 from desk.session import resolve

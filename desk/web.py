@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 from textual_serve.server import Server
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.errors import TradedeckError
 from desk import output
 from desk.paths import Home

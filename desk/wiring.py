@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
-from desk import services
-from desk.launch import MarketPlan
 from desk.paths import Home, Role
-from desk.roles import role, serve
+from desk.roles import services
+from desk.roles.launch import MarketPlan
+from desk.roles.roles import role, serve
 from desk.version import version
 
 if TYPE_CHECKING:
-    from core.config import Places, Settings
+    from core.config.settings import Places, Settings
     from core.domain.alerts import TargetStatus
     from core.domain.instrument import Instrument
     from core.domain.market import Bar
@@ -40,7 +40,7 @@ def build_engine(
     from core.engine import Engine
     from core.guardian.guardian import Guardian
     from core.runtime import Runtime
-    from core.state import State
+    from core.state.state import State
     from store.journal.journal import SqliteJournal
     from store.memory import MemoryTickStore
     from store.segments.writer import SegmentWriter
@@ -81,7 +81,7 @@ def build_engine(
 
 def imported_bars(home: Home, runtime: "Runtime") -> "Imported":
     """Return what brings strategies the candles of this home that were imported."""
-    from desk.imported import imported
+    from desk.research.imported import imported
 
     async def bring(wanted: "PastWanted") -> "Sequence[Bar]":
         market = runtime.engine.state.markets[wanted.instrument]
@@ -125,11 +125,11 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
     from desk import alerting
-    from desk.adopting import Adopting
-    from desk.pulses import open_pulse
-    from desk.sitter import Sitter
-    from desk.summoning import Summoner
-    from desk.systemd import Notify
+    from desk.research.adopting import Adopting
+    from desk.research.summoning import Summoner
+    from desk.roles.pulses import open_pulse
+    from desk.roles.sitter import Sitter
+    from desk.roles.systemd import Notify
     from store.home_lock import HomeLock
     from store.lease import held_on_disk
 
@@ -178,10 +178,10 @@ def run_sentinel(home: Home) -> None:
     """Run the sentinel until it is told to stop; it loads no more than its sessions need."""
     from core.clock import LiveClock
     from desk.alerting import Crier
-    from desk.engine_process import EngineProcess
-    from desk.pulses import open_pulse
-    from desk.systemd import Notify
-    from desk.watchdog import Watchdog
+    from desk.roles.engine_process import EngineProcess
+    from desk.roles.pulses import open_pulse
+    from desk.roles.systemd import Notify
+    from desk.roles.watchdog import Watchdog
     from store.lease import LeaseFile
     from venues.market.accounts import ALWAYS_OPEN
 
@@ -229,7 +229,7 @@ def run_sentinel(home: Home) -> None:
 def run_market(home: Home, plan: MarketPlan) -> None:
     """Run the practice exchange until it is told to stop."""
     from desk import matching
-    from desk.tapes import open_any
+    from desk.replay.tapes import open_any
     from venues.market.server import MarketServer, MarketSettings
 
     with role(home, Role.MARKET, plan.detail) as (settings, _):
@@ -274,7 +274,7 @@ def run_terminal(home: Home, last_words: str) -> NoReturn:
 
     The process is replaced: what the command line has loaded is a quarter of a terminal's memory.
     """
-    from core.config_file import load_or_create
+    from core.config.file import load_or_create
 
     settings, _ = load_or_create(home.config)
     shown = msgspec.json.encode(settings.terminal).decode()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from core.errors import ResearchError
 from research import portfolio
-from research.findings import Case
-from research.history import Curve
-from research.metrics import YEAR_DAYS
+from research.validation.findings import Case
+from research.validation.history import Curve
+from research.validation.metrics import YEAR_DAYS
 from store.candles import Series
 
 Array = NDArray[np.float64]

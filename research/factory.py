@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from core.errors import ConfigError, ResearchError
 from core.strategy.library import Model, checked, signals
 from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Indicators
-from research.dataset import Wide
-from research.features import grid
+from research.data.dataset import Wide
+from research.simulator.features import grid
 
 Flags: TypeAlias = NDArray[np.bool_]
 INPUTS = ("open", "high", "low", "close", "volume")

@@ -8,11 +8,11 @@ import msgspec
 from core.domain.studies import Config, ConfigStatus, Gate, TrialReport
 from core.errors import ConfigError, PromotionRefused
 from core.strategy.library import MODELS, checked
-from research.features import SIZES
-from research.findings import Findings
-from research.gates import NO_LIQUIDATION
-from research.strategies import evaluator
-from research.study import StudyFile
+from research.simulator.features import SIZES
+from research.study.strategies import evaluator
+from research.study.study import StudyFile
+from research.validation.findings import Findings
+from research.validation.gates import NO_LIQUIDATION
 
 _FIGURES = (
     "calmar",

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DECIDING = ("core/strategy", "research")
 """The folders whose code decides: signals, and how they are simulated."""
-_FROM = "research/strategies.py"
+_FROM = "research/study/strategies.py"
 
 
 @lru_cache

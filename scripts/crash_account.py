@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain import watch as w
 from core.domain.approval import TradingState
@@ -23,7 +23,7 @@ from core.domain.message import Command, Message, Nanoseconds
 from core.domain.order import Order, Side
 from core.engine import Engine
 from core.guardian.guardian import Guardian
-from core.state import State
+from core.state.state import State
 from scripts.crash_path import Day, gaps, quotes
 from venues.matching.matching import Matching
 from venues.matching.settings import SECOND, TYPICAL_LATENCY, MatchingSettings

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from bench.figure import Figure
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from scripts.crash_account import EQUITY, LEVERAGE, Kind, Outcome, Watched, unwatched
 from scripts.crash_path import COINS, Day, read_days, worst
 from scripts.report import table, write

@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from core.book import Book
 from core.domain.market import BookDelta, BookSnapshot, Quote, Trade
+from core.state.book import Book
 from venues.market.opening import open_tape
 
 COINS = ("BTC", "ETH", "XRP", "LTC")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figure import Figure
-from desk.pulses import page
+from desk.roles.pulses import page
 from scripts.report import table, write
 from scripts.tally import code_hash, keep, load, tally_file
 from tests.scenarios.house import QUICK, House

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 
+from core.config.secrets import Secret
 from core.domain.studies import Config, ConfigStatus
 from core.errors import ConfigDamaged, ConfigError, DiskFull, PromotionRefused, StoreAway, StoreError
-from core.secrets import Secret
 from store.config_hash import content_hash, flaw, verified
 from store.config_rows import COLUMNS, Row, values
 from store.config_schema import CHANNEL, MIGRATIONS

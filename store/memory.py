@@ -8,7 +8,7 @@ from core.domain.market import BookDelta, BookSnapshot, Quote, Trade
 from core.domain.message import Message
 from core.errors import StoreError
 from core.ports import Checkpoint, Done, Record
-from core.wire import event_time
+from core.session.wire import event_time
 
 _TICKS = (Quote, Trade, BookDelta, BookSnapshot)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import structlog
 
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from core.errors import HomeLocked, StoreError, TradedeckError
 from store.lake import Lake
 from store.segments.format import SUFFIX, Kind

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from tui.start import attach
 
 

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from core.domain.alerts import AlertKind, AlertRule
 from core.domain.identifiers import InstrumentId, symbol_of
-from core.markets import Market
+from core.state.markets import Market
 from tui.confirm import Dialog, Modal
 from tui.format import number, percent
 from tui.views import price_of

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 from textual.timer import Timer
 
-from core import protocol as p
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.domain.commands import SubmitOrder
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Command
 from core.domain.order import Order, Side
 from core.errors import ClientError
+from core.session import protocol as p
 from tui import trading
 from tui.actions import Kind, bindings, with_keys
 from tui.closing import Closing

@@ -1,13 +1,13 @@
 """Ask and command the engine over the session there is now, or say that there is none."""
 
-from core import protocol as p
-from core.client import Client
-from core.curve import EquityPoint
 from core.domain.message import Command
 from core.domain.risk import RiskView
 from core.domain.studies import TrialReport, Trials
 from core.errors import NoEngine
-from core.frames import AskEquity, AskRisk, AskTrial, AskTrials
+from core.session import protocol as p
+from core.session.client import Client
+from core.session.frames import AskEquity, AskRisk, AskTrial, AskTrials
+from core.state.curve import EquityPoint
 
 
 class Asking:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.errors import ConfigError
 from tui import keymaps
 from tui.actions import keymap
@@ -78,7 +78,7 @@ class Choosing(Looking):
         if self.config_file is None:
             self.tell("this terminal was given no config.toml to read again", "warn")
             return
-        from core.config_file import load
+        from core.config.file import load
 
         try:
             settings = load(self.config_file)[0].terminal

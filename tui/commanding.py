@@ -5,9 +5,9 @@ from typing import Any
 
 from textual import events
 
-from core import protocol as p
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.errors import ClientError
+from core.session import protocol as p
 from tui import trading
 from tui.actions import Kind
 from tui.arming import Arming

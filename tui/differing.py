@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from core.domain.differences import Difference, DifferenceKind, Resolution, ResolveDifference
 from core.domain.identifiers import symbol_of
-from core.state import State
+from core.state.state import State
 from tui.actions import Kind
 from tui.alarms import AlertKeys
 from tui.confirm import Confirm, Dialog

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core import protocol as p
-from core.client import Client
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.alerts import AlertRaised
@@ -21,8 +19,10 @@ from core.domain.identifiers import InstrumentId
 from core.domain.message import Event, Message
 from core.domain.studies import ConfigChanged, ResearcherStatus, StudyChanged
 from core.errors import ClientError
-from core.state import State
-from core.status import Status
+from core.session import protocol as p
+from core.session.client import Client
+from core.session.status import Status
+from core.state.state import State
 from tui.asking import Asking
 
 RETRY_S = (0.2, 0.5, 1.0, 2.0)

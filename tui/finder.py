@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from core.domain.identifiers import InstrumentId, InstrumentType, parse_id
 from core.errors import InvalidInstrumentId
-from core.markets import Market, Markets
+from core.state.markets import Market, Markets
 from tui.actions import bindings, key_hints
 from tui.confirm import Dialog, Modal
 from tui.format import arrow, gain_class, number

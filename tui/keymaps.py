@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.config import BASE_KEYMAP, Places, TerminalSettings
+from core.config.settings import BASE_KEYMAP, Places, TerminalSettings
 from core.errors import ConfigError
 from tui.actions import KeyClash, rebind, shown_key
 
@@ -45,7 +45,7 @@ def check(settings: TerminalSettings, config: Path | None) -> None:
 
 
 def _places(config: Path | None) -> Places:
-    from core.config_file import line_numbers
+    from core.config.file import line_numbers
 
     try:
         return Places() if config is None else Places(config.name, line_numbers(config.read_text(encoding="utf-8")))

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.domain.identifiers import InstrumentId
-from core.markets import Markets
+from core.state.markets import Markets
 from tui import watchlists as w
 from tui.actions import Kind, bindings, key_hints
 from tui.confirm import AskText, Confirm, Dialog, Modal

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.domain.identifiers import InstrumentId
 from tui.actions import Kind, find_action
 from tui.confirm import Choose, palette_choices

@@ -12,8 +12,8 @@ from textual.geometry import NULL_OFFSET, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
-from core.config import LayoutSettings
-from core.layouts import MIN_COLUMN, MIN_ROWS, Place, place_of
+from core.config.layouts import MIN_COLUMN, MIN_ROWS, Place, place_of
+from core.config.settings import LayoutSettings
 
 TICKET_ROWS = 22
 CLOSED_ROWS = 3

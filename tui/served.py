@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from textual.drivers.web_driver import WebDriver
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from tui.app import TerminalApp
 from tui.feed import Feed
 from tui.viewer import Viewer

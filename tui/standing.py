@@ -3,7 +3,7 @@
 from core.domain.alerts import Severity
 from core.domain.market import Health
 from core.domain.studies import StudyState
-from core.state import State
+from core.state.state import State
 from tui.feed import Feed
 from tui.format import clock, percent
 from tui.views import open_risk

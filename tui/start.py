@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.errors import ConfigError
 
 _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}

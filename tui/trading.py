@@ -10,8 +10,8 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
 from core.domain.message import Command
 from core.domain.order import OrderRecord, OrderType
-from core.protocol import ControlChanged
-from core.state import State
+from core.session.protocol import ControlChanged
+from core.state.state import State
 from tui.actions import Kind
 from tui.format import number, signed
 from tui.views import STOPS, open_positions, order_price, order_words

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 from textual.events import Resize
 
-from core import protocol as p
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.domain.alerts import Severity
+from core.session import protocol as p
 from tui import keymaps
 from tui.actions import Kind, bindings, keymap
 from tui.choosing import Choosing

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from core.brackets import Brackets
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.order import OrderRecord, OrderStatus, OrderType
 from core.domain.position import Position
-from core.markets import Market, Markets
-from core.protocol import FillView
-from core.state import State
+from core.session.protocol import FillView
+from core.state.brackets import Brackets
+from core.state.markets import Market, Markets
+from core.state.state import State
 from tui.format import age, arrow, fit, gain_class, number, percent, signed
 from tui.grid import Cell, Column, Row
 from tui.lines import Line

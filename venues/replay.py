@@ -17,8 +17,8 @@ from core.domain.message import Command, Event, Message, Nanoseconds
 from core.errors import DomainError
 from core.outbox import Confirm, PastWanted
 from core.ports import Clock, Emit
-from core.reconcile import reconcile, reported
-from core.state import State
+from core.reconcile.reconcile import reconcile, reported
+from core.state.state import State
 from venues.matching.matching import Matching
 from venues.matching.settings import SECOND, MatchingSettings
 from venues.matching.venue import MatchedVenue, opening_balances

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from core import views
 from core.alerts.words import Finding, joined
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain.alerts import AlertKind, AlertRule, Severity
 from core.domain.identifiers import InstrumentId, VenueId, symbol_of
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.guardian import Guardian
-from core.markets import Market
-from core.state import State
+from core.session import views
+from core.state.markets import Market
+from core.state.state import State
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 EASE = 0.9

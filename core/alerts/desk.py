@@ -9,7 +9,7 @@ from core.domain import alerts as a
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId
 from core.outbox import Outbox
-from core.state import State
+from core.state.state import State
 
 MAX_RULES = 500
 MAX_NOTE = 200

@@ -5,7 +5,7 @@ import structlog
 from core.alerts import words
 from core.alerts.conditions import PRICE_EASE, SECOND_NS, Conditions, beyond, blind, eased, rule_met
 from core.alerts.words import Finding
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import alerts as a
 from core.domain.identifiers import InstrumentId
 from core.domain.market import FeedReport

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import configs as d
 from core.domain import events as e
 from core.domain import watch as w
@@ -15,8 +15,8 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
 from core.domain.studies import ConfigStatus
-from core.exiting import GUARDIAN
-from core.state import State
+from core.state.exiting import GUARDIAN
+from core.state.state import State
 
 NOWHERE = InstrumentId("")
 _CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO

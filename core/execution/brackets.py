@@ -8,7 +8,6 @@ nothing: what is missing is placed, what is too much is taken away, one change o
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from core.brackets import STOP, TARGET, Bracket
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId
@@ -18,9 +17,10 @@ from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, Or
 from core.execution import triggers
 from core.execution.flatten import exit_quantity
 from core.execution.orders import BRACKET, Orders
-from core.markets import Market
 from core.outbox import Outbox
-from core.state import State
+from core.state.brackets import STOP, TARGET, Bracket
+from core.state.markets import Market
+from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
 """The least time between two tries of what was refused, so that a "no" cannot become a storm."""

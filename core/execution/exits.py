@@ -19,10 +19,10 @@ from core.domain.order import OrderType, TimeInForce
 from core.execution import flatten
 from core.execution.flatten import Pace, Way
 from core.execution.orders import GRACE_NS, Orders
-from core.exiting import GUARDIAN, Closing
-from core.markets import Market
 from core.outbox import Confirm, Outbox
-from core.state import State
+from core.state.exiting import GUARDIAN, Closing
+from core.state.markets import Market
+from core.state.state import State
 
 ESCALATE_NS: Nanoseconds = 30_000_000_000
 """An exit of the guardian's that is not confirmed by then calls a human; it goes on."""

@@ -10,9 +10,9 @@ from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
-from core.exiting import GUARDIAN, Closing
-from core.markets import Market
-from core.state import State
+from core.state.exiting import GUARDIAN, Closing
+from core.state.markets import Market
+from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
 """The least time between two exits of one instrument, so that a venue's "no" cannot become a storm."""

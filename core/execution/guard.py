@@ -17,10 +17,10 @@ from core.domain.order import Side
 from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.orders import Orders
-from core.exiting import GUARDIAN
 from core.guardian.watch.rule import ROUNDING, SECOND_NS, Act, Verdict
 from core.outbox import Confirm, Outbox
-from core.state import State
+from core.state.exiting import GUARDIAN
+from core.state.state import State
 from core.strategy.base import Strategy
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from core.execution import triggers
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
 from core.ports import Abilities
-from core.state import State
+from core.state.state import State
 
 NO_VENUE = VenueId("")
 BRACKET = "bracket"

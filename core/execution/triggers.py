@@ -3,8 +3,8 @@
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
-from core.markets import DAY_NS, Market
-from core.state import State
+from core.state.markets import DAY_NS, Market
+from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import VenueId
 from core.domain.order import CONDITIONAL, Order, OrderType, TimeInForce
 from core.guardian.limits import Breach, Rule

@@ -5,8 +5,8 @@ from decimal import Decimal
 from core import margin
 from core.domain.instrument import ZERO
 from core.margin import Backing
-from core.markets import Market
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 
 def backing_of(state: State, market: Market, wallet: Decimal) -> Backing:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from core.config import GuardianSettings, Places
+from core.config.settings import GuardianSettings, Places
 from core.domain.approval import Approved, TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SetTradingState, SubmitOrder
 from core.domain.events import ChangeDenied, OrderDenied, TradingStateChanged
@@ -23,10 +23,10 @@ from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
 from core.guardian.sizing import Sizing
 from core.guardian.watch.gate import Closing, DrawdownLimit, Unprotected
 from core.guardian.watch.watch import Watch
-from core.markets import Market
-from core.protocol import LimitChange, LimitView
 from core.risk.returns import Returns
-from core.state import State
+from core.session.protocol import LimitChange, LimitView
+from core.state.markets import Market
+from core.state.state import State
 
 _ORDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
 RESUME = "RESUME"

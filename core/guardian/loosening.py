@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.events import GuardianSettingsChanged, SettingChange
 from core.domain.message import Nanoseconds
 

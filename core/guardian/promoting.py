@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import Asset
 from core.domain.numbers import exact
 from core.guardian.limits import Breach, number
-from core.state import State
+from core.state.state import State
 from core.strategy.rule import Terms
 
 

@@ -4,8 +4,8 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderType
-from core.markets import Market
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 NOTHING = ClientOrderId("")
 NONE_OPEN = (0.0, 0.0)

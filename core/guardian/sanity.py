@@ -8,7 +8,7 @@ from core.domain.numbers import cited, exact, plain
 from core.domain.order import CONDITIONAL, Order, OrderType, Side, TakeProfit, TimeInForce
 from core.guardian.limits import Breach
 from core.guardian.proposal import reference_price
-from core.markets import Market
+from core.state.markets import Market
 
 NAME = "order"
 DIGITS = 18

@@ -1,4 +1,4 @@
-"""The sentinel's decisions: deny, restart once, flatten, release. Pure; its process is run by ``desk.watchdog``.
+"""The sentinel's decisions: deny, restart once, flatten, release. Pure; its process is run by ``desk.roles.watchdog``.
 
 An engine that is dead, or whose loop or guardian has been silent for ``engine_silent_after``, loses the lease at once:
 nothing of it leaves any more. Then its process is ended, for a stopped one could go on in the middle of a send. A new

@@ -4,14 +4,14 @@ from decimal import ROUND_DOWN, Decimal
 
 import msgspec
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import InstrumentId
 from core.domain.numbers import exact, plain
 from core.domain.order import Order
 from core.guardian.limits.base import SECOND_NS, Breach
-from core.markets import Market
 from core.risk.returns import Returns
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 REALISED = "realised"
 _ROUNDING = Decimal("1e-9")

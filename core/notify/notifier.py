@@ -12,14 +12,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 
-from core.config import AlertSettings
+from core.config.secrets import redact
+from core.config.settings import AlertSettings
 from core.domain.alerts import AlertAcknowledged, AlertCleared, AlertRaised, TargetStatus
 from core.domain.message import Event
 from core.notify.http import BadReply, Reply, post
 from core.notify.queue import Pace, Waiting
 from core.notify.targets import Notice, Target
 from core.ports import Clock
-from core.secrets import redact
 
 log = structlog.get_logger()
 REMEMBERED = 500

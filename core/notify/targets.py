@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from core.config import AlertSettings, TargetSettings
+from core.config.secrets import Secret
+from core.config.settings import AlertSettings, TargetSettings
 from core.domain.alerts import AlertKind, Severity
 from core.errors import ConfigError
 from core.notify.http import split
-from core.secrets import Secret
 
 TELEGRAM = "https://api.telegram.org/bot{secret}/sendMessage"
 LINE_CHARS = 200

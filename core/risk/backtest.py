@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import erfc, exp, log, sqrt
 
 from core.domain.risk import VarTest
-from core.forecasts import RiskDay
+from core.state.forecasts import RiskDay
 
 REJECT = 0.05
 LEAST_DAYS = 60

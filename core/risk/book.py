@@ -8,10 +8,10 @@ import msgspec
 from core.domain.identifiers import Asset, VenueId
 from core.domain.market import Bar, Interval
 from core.domain.message import Nanoseconds
-from core.ledger import STABLE
 from core.margin import Contract
-from core.markets import Market
-from core.state import State
+from core.state.ledger import STABLE
+from core.state.markets import Market
+from core.state.state import State
 
 Account = tuple[VenueId, Asset]
 """What stands behind contracts: one asset at one venue (cross margin)."""

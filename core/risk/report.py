@@ -5,15 +5,15 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
-from core.config import GuardianSettings, ScenarioSettings
+from core.config.settings import GuardianSettings, ScenarioSettings
 from core.domain.identifiers import Asset
 from core.domain.risk import RiskView, StressResult, VarFigures
-from core.forecasts import RiskDay
 from core.risk import stress, var
 from core.risk.backtest import judge
 from core.risk.book import RiskBook
 from core.risk.concentration import effective_bets, minimum_torsion_bets
 from core.risk.history import Sample, sample_of
+from core.state.forecasts import RiskDay
 
 LEVELS = (0.95, 0.99)
 HISTORICAL, CORNISH_FISHER, FILTERED = "historical", "Cornish-Fisher", "filtered (EWMA)"

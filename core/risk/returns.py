@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from core.domain.identifiers import Asset
 from core.domain.market import Bar, Interval
 from core.domain.message import Nanoseconds
-from core.state import State
+from core.state.state import State
 
 Series = NDArray[np.float64]
 LOOK_NS: Nanoseconds = 1_000_000_000

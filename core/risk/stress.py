@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from core import margin
-from core.config import GuardianSettings, ScenarioSettings
+from core.config.settings import GuardianSettings, ScenarioSettings
 from core.domain.identifiers import DERIVATIVES, Asset
 from core.domain.instrument import ZERO
 from core.risk.book import Account, Margined, RiskBook

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from core.domain.identifiers import StrategyId
 from core.domain.message import Command, Message
-from core.state import State
+from core.state.state import State
 
 
 class Strategy(Protocol):

@@ -5,7 +5,6 @@ from typing import Any
 
 import structlog
 
-from core.configs import Running
 from core.domain import configs as d
 from core.domain.approval import TradingState
 from core.domain.events import CommandRefused
@@ -19,13 +18,14 @@ from core.execution.exits import Exits
 from core.execution.orders import Orders
 from core.guardian.promoting import config_breach
 from core.outbox import Outbox
-from core.state import State
+from core.session.wire import EVENTS
+from core.state.configs import Running
+from core.state.state import State
 from core.strategy.base import Strategy
 from core.strategy.library import MODELS, checked
 from core.strategy.live import Live
 from core.strategy.past import PastBars
 from core.strategy.rule import split
-from core.wire import EVENTS
 
 log = structlog.get_logger()
 NOTHING: tuple[Command, ...] = ()

@@ -5,8 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from core.brackets import STOP
-from core.configs import Account, LiveTrade
 from core.domain.approval import TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.configs import StrategyCompared, StrategyNoted
@@ -15,8 +13,10 @@ from core.domain.instrument import ONE, ZERO, Instrument, quantise
 from core.domain.market import Bar, Interval
 from core.domain.message import Command, Event, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
-from core.markets import Market
-from core.state import State
+from core.state.brackets import STOP
+from core.state.configs import Account, LiveTrade
+from core.state.markets import Market
+from core.state.state import State
 from core.strategy.rule import CLOSE, Contract, RuleTrade, Shadow, Terms, size_of, stops, target_of, wanted
 
 FRESH_NS: Nanoseconds = 60_000_000_000

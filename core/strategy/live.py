@@ -10,7 +10,7 @@ from core.domain.market import Bar, Interval
 from core.domain.message import Command, Event, Message, Nanoseconds
 from core.domain.studies import Config
 from core.outbox import PastWanted
-from core.state import State
+from core.state.state import State
 from core.strategy.follower import Follower
 from core.strategy.hand import Hand, Mind
 from core.strategy.library import MODELS

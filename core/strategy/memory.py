@@ -8,7 +8,7 @@ from core.domain.commands import SaveStrategyState
 from core.domain.events import CommandRefused, StrategyStateSaved
 from core.domain.identifiers import ClientOrderId, StrategyId
 from core.outbox import Outbox
-from core.state import State
+from core.state.state import State
 
 MAX_BYTES = 16 * 1024
 """What one strategy may keep: each save is a record of the journal, and every checkpoint holds the last."""

@@ -1,8 +1,9 @@
 """What a study's trade is, bar by bar: the rule that a live strategy follows, and is held against.
 
-The same as the margin simulator's walk over one set (``research.walk``), which tests compare trade by trade: a signal
-of a bar's close acts at the next open; stop, target and trailing stop count from the entry's fill; in one bar the worse
-comes first: liquidation, then stop, then target; a level that the open is already beyond fills at the open.
+The same as the margin simulator's walk over one set (``research.simulator.walk``), which tests compare trade by
+trade: a signal of a bar's close acts at the next open; stop, target and trailing stop count from the entry's fill; in
+one bar the worse comes first: liquidation, then stop, then target; a level that the open is already beyond fills at
+the open.
 """
 
 from math import floor, isfinite

@@ -8,7 +8,7 @@ def attach(home: Path | None = None) -> None:
     from desk import output
     from desk.output import UsageFault
     from desk.paths import Role, home_at
-    from desk.services import running
+    from desk.roles.services import running
     from tui.fit import unfit
 
     reason = unfit()
@@ -16,12 +16,12 @@ def attach(home: Path | None = None) -> None:
         raise UsageFault(reason)
     place = home_at(home)
     if running(place, Role.ENGINE) is None or running(place, Role.MARKET) is None:
-        from desk.launch import bring_up
+        from desk.roles.launch import bring_up
 
         for role in bring_up(place, None):
             output.say(f"{role} started")
     else:
-        from desk.launch import bring_researcher
+        from desk.roles.launch import bring_researcher
 
         for role in bring_researcher(place):
             output.say(f"{role} started")

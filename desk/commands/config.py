@@ -13,7 +13,7 @@ def upgrade(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     The file as it was is kept beside it. The engine takes the new one at its next start.
     """
-    from core.config_upgrade import upgrade as add
+    from core.config.upgrade import upgrade as add
     from desk import output
     from desk.paths import home_at
 

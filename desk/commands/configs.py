@@ -22,8 +22,9 @@ def ls(
     as_json: JsonOption = False,
 ) -> None:
     """List the newest config of each strategy, or every version of one."""
-    from desk import configs, output
+    from desk import output
     from desk.paths import home_at
+    from desk.research import configs
     from store.configs import Found
 
     place = home_at(home)
@@ -49,7 +50,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one config whole: what the strategy runs by, its figures, and where it came from."""
-    from desk import configs, output
+    from desk import output
+    from desk.research import configs
 
     found = _one(home, strategy, version)
     if as_json:
@@ -67,7 +69,8 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show in what a version differs from the newest one, or from another."""
-    from desk import configs, output
+    from desk import output
+    from desk.research import configs
 
     before, after = _one(home, strategy, against), _one(home, strategy, version)
     if as_json:
@@ -86,10 +89,11 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Make an earlier version active again, as a new one, after showing what that changes."""
-    from desk import configs, output, promoting
+    from desk import output
     from desk.asking import agreed
     from desk.exits import who
     from desk.paths import home_at
+    from desk.research import configs, promoting
 
     _no_question_in_json(yes, as_json)
     place = home_at(home)
@@ -112,10 +116,11 @@ def rollback(
 @app.command()
 def retire(strategy: Strategy, yes: Yes = False, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """End a strategy: what it holds is closed, and nothing takes its place until another config is promoted."""
-    from desk import configs, output, promoting
+    from desk import output
     from desk.asking import agreed
     from desk.exits import who
     from desk.paths import home_at
+    from desk.research import configs, promoting
 
     _no_question_in_json(yes, as_json)
     place = home_at(home)
@@ -146,8 +151,8 @@ def _one(home: Path | None, strategy: str, version: int) -> "Config":
         ConfigDamaged: it is not what was promoted.
     """
     from core.errors import ConfigDamaged, PromotionRefused
-    from desk import promoting
     from desk.paths import home_at
+    from desk.research import promoting
 
     with promoting.existing(home_at(home)) as store:
         if version:

@@ -8,7 +8,7 @@ import typer
 from desk.options import HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from research.reading import Problem
+    from research.data.reading import Problem
     from store.candles import CandleStore, Series
 
 app = typer.Typer(help="Import and check candles, mark prices and funding for studies.", no_args_is_help=True)
@@ -41,9 +41,9 @@ def import_(  # noqa: PLR0917 - one parameter an option
     """Add files to the kept series; a file with a fault is left out as a whole, the others are taken."""
     from core.errors import ResearchError
     from desk import output
-    from research.dataset import bring_in
-    from research.naming import name_of
-    from research.reading import DataFault
+    from research.data.dataset import bring_in
+    from research.data.naming import name_of
+    from research.data.reading import DataFault
 
     store, failed = _store(home), False
     answers: list[dict[str, Any]] = []
@@ -90,7 +90,7 @@ def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     elif not facts:
         output.write("nothing is kept; bring data in by tradedeck data import FILE")
     else:
-        from research.checks import moment
+        from research.data.checks import moment
 
         rows = [
             (one["series"], str(one["rows"]), moment(one["first_ns"]), moment(one["last_ns"]), str(one["missing"]))
@@ -113,10 +113,10 @@ def check(
 ) -> None:
     """Report gaps, duplicates, disorder, missing volume and impossible prices, by file and line; change nothing."""
     from desk import output
-    from research.checks import problems
-    from research.dataset import judged
-    from research.naming import name_of
-    from research.reading import DataFault, read
+    from research.data.checks import problems
+    from research.data.dataset import judged
+    from research.data.naming import name_of
+    from research.data.reading import DataFault, read
     from store.candles import series_named
 
     store = _store(home)

@@ -24,8 +24,8 @@ def demo(
     plain lines, and what this command started ends with it.
     """
     from desk import output
-    from desk.launch import bring_up, plan
     from desk.paths import home_at
+    from desk.roles.launch import bring_up, plan
     from tui.fit import unfit
 
     place = home_at(home)
@@ -33,7 +33,7 @@ def demo(
     asked = plan(tape, loop, speed, seed)
     started = bring_up(place, asked)
     if headless or reason:
-        from desk.headless import run
+        from desk.roles.headless import run
 
         if reason:
             output.say(f"{reason}; the same market as plain lines:")

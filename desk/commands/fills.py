@@ -22,7 +22,7 @@ def fills(
     import csv
     import sys
 
-    from core.protocol import AskFills
+    from core.session.protocol import AskFills
     from desk import answers, output, times
     from desk.commands.shown import show_fills
     from desk.paths import home_at

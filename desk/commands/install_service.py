@@ -16,8 +16,8 @@ def install_service(
 ) -> None:
     """Write the units of market, engine, sentinel, recorder and researcher, and say what to do with them."""
     from desk import output
-    from desk.installing import install
     from desk.paths import home_at
+    from desk.roles.installing import install
 
     if system and user:
         raise output.UsageFault("--user or --system, not both")

@@ -5,9 +5,9 @@ from desk.options import HomeOption, JsonOption
 
 def instruments(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the instruments that the engine trades, with their contract data."""
-    from core.client import Client
     from core.domain.identifiers import symbol_of
     from core.domain.instrument import Instrument
+    from core.session.client import Client
     from desk import answers, output
     from desk.output import plain
     from desk.paths import home_at

@@ -11,8 +11,8 @@ def market(
     home: HomeOption = None,
 ) -> None:
     """Run the practice exchange in the foreground: the built-in market, or recorded tapes."""
-    from desk.launch import plan
     from desk.paths import home_at
+    from desk.roles.launch import plan
     from desk.wiring import run_market
 
     run_market(home_at(home), plan(tape, loop, speed, seed))

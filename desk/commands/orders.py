@@ -16,7 +16,7 @@ def orders(
     as_json: JsonOption = False,
 ) -> None:
     """List orders, newest first."""
-    from core.protocol import AskOrders
+    from core.session.protocol import AskOrders
     from desk import answers, output
     from desk.commands.shown import show_orders
     from desk.paths import home_at

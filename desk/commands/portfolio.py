@@ -43,7 +43,7 @@ def portfolio(  # noqa: PLR0917 - one parameter an option
     from typing import cast, get_args
 
     from desk import output
-    from desk.allocating import held_of, item_of, show
+    from desk.research.allocating import held_of, item_of, show
     from research.allocate import Method, allocate
 
     if method not in get_args(Method):

@@ -5,7 +5,7 @@ from desk.options import HomeOption, JsonOption
 
 def positions(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the open positions at their marks, the biggest first."""
-    from core.protocol import AskStatus
+    from core.session.protocol import AskStatus
     from desk import answers, output
     from desk.commands.shown import show_positions
     from desk.paths import home_at

@@ -8,7 +8,7 @@ from desk.options import HomeOption, JsonOption, figure
 
 if TYPE_CHECKING:
     from core.domain.studies import Config
-    from desk.promoting import Offer
+    from desk.research.promoting import Offer
 
 
 def promote(
@@ -30,9 +30,10 @@ def promote(
     """Show what a trial would change and how it passed the gates, ask, and make it its strategy's active config."""
     from msgspec.structs import replace
 
-    from desk import configs, output, promoting
+    from desk import output
     from desk.asking import agreed
     from desk.paths import home_at, name_for_workers
+    from desk.research import configs, promoting
 
     place = home_at(home)
     name_for_workers(place)
@@ -58,7 +59,8 @@ def promote(
 
 def _show(offer: "Offer") -> None:
     """Print what would change, and the gates."""
-    from desk import configs, output
+    from desk import output
+    from desk.research import configs
 
     made = offer.candidate.config
     over = f"instead of v{offer.over}" if offer.over else "which runs by nothing yet"
@@ -73,7 +75,7 @@ def _show(offer: "Offer") -> None:
 
 
 def _as_json(offer: "Offer", kept: "Config | None") -> dict[str, Any]:
-    from desk import configs
+    from desk.research import configs
 
     made = offer.candidate.config
     changes = configs.changes(offer.active, made)

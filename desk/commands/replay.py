@@ -39,8 +39,10 @@ def replay(
     Strategies warm up with the candles that were imported. Limits and latency are those of the home's config.toml where
     there is one. The same tapes, orders, configs and settings give the same digest.
     """
-    from desk import output, replay_input, replaying
+    from desk import output
     from desk.paths import home_at
+    from desk.replay import input as replay_input
+    from desk.replay import replaying
 
     place, money, span = home_at(home), replay_input.start_equity(equity), replay_input.span_of(days)
     answer = replaying.replay(place, tape, orders, money, config or (), span=span, strategies=strategies)

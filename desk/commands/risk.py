@@ -15,7 +15,7 @@ def risk(
     as_json: JsonOption = False,
 ) -> None:
     """Show value at risk, expected shortfall and what bad days would cost."""
-    from core.frames import AskRisk
+    from core.session.frames import AskRisk
     from desk import output, risks
     from desk.paths import home_at
     from desk.session import talk

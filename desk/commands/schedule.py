@@ -25,7 +25,7 @@ When = Annotated[
 def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List what is done by itself: when, when next, and how it went last."""
     from desk.output import write_json
-    from desk.scheduling import listed, show
+    from desk.research.scheduling import listed, show
 
     _, schedule = _opened(home)
     found = listed(schedule)
@@ -74,7 +74,7 @@ def run(what: What, home: HomeOption = None, as_json: JsonOption = False) -> Non
 def _opened(home: "Path | None") -> "tuple[Home, Schedule]":
     from core.errors import ResearchError
     from desk.paths import home_at
-    from desk.summoning import EXTRA, can_research
+    from desk.research.summoning import EXTRA, can_research
 
     if not can_research():
         raise ResearchError(EXTRA)
@@ -86,8 +86,8 @@ def _opened(home: "Path | None") -> "tuple[Home, Schedule]":
 
 def _change(home: "Path | None", what: str, when: str, as_json: bool, *, there: bool | None = None) -> None:
     from desk.output import write, write_json
-    from desk.scheduling import change, listed, require_there
-    from desk.summoning import bring, waits
+    from desk.research.scheduling import change, listed, require_there
+    from desk.research.summoning import bring, waits
 
     place, schedule = _opened(home)
     require_there(place, schedule, what, there)

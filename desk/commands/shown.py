@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.order import OrderRecord
-from core.protocol import FillView
-from core.status import FeedView, PositionView, Status
-from core.strategies import strategy_words
+from core.session.protocol import FillView
+from core.session.status import FeedView, PositionView, Status
+from core.session.strategies import strategy_words
 from desk.output import grouped, plain, signed, table, write
 
 SECOND_NS = 1_000_000_000

@@ -5,7 +5,7 @@ from desk.options import HomeOption, JsonOption
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the account: mode, state, equity, positions, orders and feeds."""
-    from core.protocol import AskStatus
+    from core.session.protocol import AskStatus
     from desk import answers, output
     from desk.commands.shown import show_status
     from desk.paths import home_at

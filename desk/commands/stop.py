@@ -17,8 +17,9 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """End what runs here; refused with open positions or orders unless --leave or --flatten is given."""
-    from desk import output, stopping
+    from desk import output
     from desk.paths import home_at
+    from desk.roles import stopping
 
     if leave and flatten:
         raise output.UsageFault("--leave or --flatten, not both")

@@ -35,7 +35,7 @@ def new(
 
     from core.errors import ResearchError
     from desk.output import write
-    from research.study import example, parse
+    from research.study.study import example, parse
 
     if file.exists():
         raise ResearchError(f"{file} is there already; name another")
@@ -71,8 +71,8 @@ def run(
 
     from core.domain.studies import StudyState
     from core.errors import ResearchError
-    from desk import handing, studying
     from desk.output import write_json
+    from desk.research import handing, studying
 
     place = _place(home)
     folder = studying.folder_for(place, what)
@@ -92,8 +92,8 @@ def run(
 @app.command()
 def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the studies and how they stand."""
-    from desk import studying
     from desk.output import write_json
+    from desk.research import studying
 
     found = studying.standings(_place(home))
     if as_json:
@@ -110,9 +110,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the best trials of a study's newest window."""
-    from desk import studying
     from desk.output import write_json
-    from research.findings import Findings
+    from desk.research import studying
+    from research.validation.findings import Findings
 
     found = Findings(studying.folder_of(_place(home), study)).trials(limit)
     if as_json:
@@ -132,9 +132,9 @@ def report(
     """Show one trial whole: parameters, figures and every gate before promotion; --html writes it as a page."""
     import msgspec
 
-    from desk import studying
     from desk.output import write_json
-    from research.findings import Findings
+    from desk.research import studying
+    from research.validation.findings import Findings
 
     place = _place(home)
     findings = Findings(studying.folder_of(place, study))
@@ -152,8 +152,8 @@ def report(
 @app.command()
 def stop(study: Name, home: HomeOption = None) -> None:
     """Stop a running study after the batches under way, or take it from the queue; what its trials found stays."""
-    from desk import reporting
     from desk.output import write
+    from desk.research import reporting
 
     try:
         write(reporting.stop(_place(home), study))

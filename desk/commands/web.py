@@ -18,11 +18,11 @@ def web(
     """
     from importlib.util import find_spec
 
-    from core.config_file import load_or_create
+    from core.config.file import load_or_create
     from core.errors import NoEngine
     from desk.output import UsageFault
     from desk.paths import Role, home_at
-    from desk.services import running
+    from desk.roles.services import running
 
     if find_spec("textual_serve") is None:
         raise UsageFault("the page in a browser needs the extra `web`: pip install 'tradedeck[web]'")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from core.errors import DiskFull, JournalDamaged, JournalTooNew, StoreError
 from core.ports import Checkpoint, Record
-from core.wire import event_time
+from core.session.wire import event_time
 
 FORMAT = 1
 OLDEST = 1

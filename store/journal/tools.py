@@ -15,7 +15,7 @@ import msgspec
 
 from core.domain.message import Event
 from core.errors import JournalDamaged, StoreError
-from core.wire import decode_event, event_time
+from core.session.wire import decode_event, event_time
 from store.home_lock import HomeLock
 from store.journal.format import (
     chain_at,

@@ -5,10 +5,10 @@ from threading import Event
 
 import pytest
 
-from core import wire
 from core.domain.events import EngineStarted
 from core.errors import StoreError
 from core.ports import Checkpoint, Journal, Record
+from core.session import wire
 
 PATIENCE = 60.0
 

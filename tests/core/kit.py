@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -23,7 +23,7 @@ from core.domain.order import Liquidity, Order, OrderRecord, OrderType, Side
 from core.engine import Engine
 from core.guardian.guardian import Guardian
 from core.outbox import Effect
-from core.state import State
+from core.state.state import State
 
 T0: Nanoseconds = 1_700_000_000_000_000_000
 S: Nanoseconds = 1_000_000_000

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from core.config import AccountSettings
+from core.config.settings import AccountSettings
 from core.digest import Digest
 from core.domain import commands as c
 from core.domain import events as e
@@ -16,7 +16,7 @@ from core.engine import Engine
 from core.errors import IllegalTransition
 from core.outbox import Resync
 from core.ports import Abilities
-from core.state import State
+from core.state.state import State
 from tests.core.kit import (
     BTC_PERP,
     ETH_PERP,

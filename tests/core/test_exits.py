@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from core import protocol as p
-from core import wire
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -18,6 +16,8 @@ from core.domain.order import Order, OrderStatus, OrderType, Side
 from core.engine import Engine
 from core.errors import StoreError
 from core.guardian.guardian import Guardian
+from core.session import protocol as p
+from core.session import wire
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, held, of, opened, order, sent
 from tests.core.test_runtime import Desk, until

@@ -6,8 +6,6 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from core import views, wire
-from core.answers import AHEAD_NS, fills_of
 from core.clock import LiveClock
 from core.domain import events as e
 from core.domain import market as m
@@ -17,10 +15,12 @@ from core.domain.order import Side
 from core.engine import Engine
 from core.errors import JournalDamaged, JournalTooNew
 from core.ports import Record
-from core.protocol import AskRecords
 from core.recording import SAID
-from core.records import records_of
 from core.runtime import Runtime
+from core.session import views, wire
+from core.session.answers import AHEAD_NS, fills_of
+from core.session.protocol import AskRecords
+from core.session.records import records_of
 from store.memory import MemoryJournal, MemoryTickStore
 from tests.core.kit import BTC_PERP, MS, T0, S, fill
 

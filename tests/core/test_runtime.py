@@ -9,9 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core import wire
 from core.clock import LiveClock
-from core.config import AlertSettings, GuardianSettings
+from core.config.settings import AlertSettings, GuardianSettings
 from core.connection import RETRY_S
 from core.domain import commands as c
 from core.domain import events as e
@@ -22,9 +21,10 @@ from core.domain.order import Order, OrderStatus, Side
 from core.engine import Engine
 from core.errors import VenueError
 from core.guardian.guardian import Guardian
-from core.markets import KEPT_BARS
 from core.runtime import Runtime
-from core.state import State
+from core.session import wire
+from core.state.markets import KEPT_BARS
+from core.state.state import State
 from store.journal.format import read_records, reading
 from store.journal.journal import SqliteJournal
 from store.memory import MemoryJournal, MemoryTickStore

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from core.config_file import load_or_create
-from desk import services
+from core.config.file import load_or_create
 from desk.paths import Home, Role
+from desk.roles import services
 from store.postgres import PostgresServer
 
 START_SECONDS = 120.0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from core.config import AlertSettings, Settings, TargetSettings
+from core.config.settings import AlertSettings, Settings, TargetSettings
 from desk.alerting import Crier
 from desk.paths import Home
 from tests.core.notify.servers import Server, wait_for

@@ -6,8 +6,8 @@ import re
 import signal
 from pathlib import Path
 
-from desk import services
 from desk.paths import Home, Role
+from desk.roles import services
 from tests.core.notify.servers import Server, closed_port
 from tests.desk.conftest import Desk
 
@@ -27,8 +27,8 @@ TEXT = "tok-9f3a77"
 
 def with_targets(home: Home, first: int, second: int) -> None:
     """Write settings with two targets, and the secret of one."""
-    from core.config import Settings
-    from core.config_writing import render
+    from core.config.settings import Settings
+    from core.config.writing import render
 
     home.create()
     home.config.write_text(render(Settings()) + TARGETS.format(first=first, second=second))

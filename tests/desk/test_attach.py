@@ -11,8 +11,8 @@ import termios
 import time
 from pathlib import Path
 
-from desk import services
 from desk.paths import ALWAYS
+from desk.roles import services
 from tests.desk.conftest import Desk
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings
+from core.config.settings import Settings
 from core.domain.commands import CancelOrder
 from core.domain.identifiers import ClientOrderId
 from core.domain.market import Timer

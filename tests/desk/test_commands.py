@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from desk import services
-from desk.configs import opened, settings_of
 from desk.paths import Role
+from desk.research.configs import opened, settings_of
+from desk.roles import services
 from tests.desk.conftest import Desk
 from tests.store.configs import config
 

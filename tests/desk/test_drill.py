@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from desk import drilling, services
+from desk import drilling
 from desk.output import Refused
 from desk.paths import Home, Role
-from desk.sitter import DrillResult, last_drill
+from desk.roles import services
+from desk.roles.sitter import DrillResult, last_drill
 
 
 def test_a_drill_measures_both_ways_and_is_remembered(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import time
 from decimal import Decimal
 from pathlib import Path
 
-from desk import services
 from desk.paths import Role
+from desk.roles import services
 from tests.desk.conftest import ALWAYS, Desk
 
 PERP = "BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"

@@ -11,10 +11,10 @@ from core.errors import ResearchError, TradedeckError
 from desk.cli import app
 from desk.output import UsageFault
 from desk.paths import Home
-from research.running import Runner
+from research.study.running import Runner
 from store.candles import CandleKind, CandleStore, Series, SeriesName
 from tests.research.crossing import FIRST_NS, HOUR_NS
-from tests.research.test_running import filled, inline
+from tests.research.study.test_running import filled, inline
 
 BTC, ETH = (f"BINANCE-FUTURES/{symbol}-1h-candles" for symbol in ("BTCUSDT", "ETHUSDT"))
 

@@ -14,29 +14,30 @@ from pathlib import Path
 
 import pytest
 
-from core.client import Client
 from core.domain import studies as s
 from core.domain.approval import TradingState
 from core.errors import ClientError, ResearchError
-from core.frames import AskTrials
 from core.guardian.pulse import boottime
-from desk import handing, laboratory, reporting, services
-from desk.easing import lateness
-from desk.laboratory import Laboratory
-from desk.launch import bring_researcher
+from core.session.client import Client
+from core.session.frames import AskTrials
 from desk.paths import Home, Role
-from desk.pulses import open_pulse, page
-from desk.stopping import stop as stop_house
-from desk.studying import Progress
-from desk.summoning import Summoner, waits
-from desk.wanted import is_wanted, want
-from research import running
-from research.pause import hold, why_paused
+from desk.research import handing, laboratory, reporting
+from desk.research.easing import lateness
+from desk.research.laboratory import Laboratory
+from desk.research.studying import Progress
+from desk.research.summoning import Summoner, waits
+from desk.research.wanted import is_wanted, want
+from desk.roles import services
+from desk.roles.launch import bring_researcher
+from desk.roles.pulses import open_pulse, page
+from desk.roles.stopping import stop as stop_house
 from research.scheduler import Owed, Schedule, _write
-from research.standing import held, read_state
+from research.study import running
+from research.study.pause import hold, why_paused
+from research.study.standing import held, read_state
 from tests.conftest import ROOT
-from tests.core.test_session import Desk
-from tests.research.test_running import FILE
+from tests.core.session.test_session import Desk
+from tests.research.study.test_running import FILE
 
 STATE = s.StudyState
 
@@ -293,7 +294,7 @@ def test_only_what_waits_brings_a_researcher(home: Home) -> None:
 
 
 async def test_without_the_extra_it_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.summoning.find_spec", lambda _: None)
+    monkeypatch.setattr("desk.research.summoning.find_spec", lambda _: None)
     assert "extra research" in await Summoner(home, supervised=False)()
     assert not waits(home)
 

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from core.errors import ResearchError
-from desk import services
 from desk.cli import app
 from desk.paths import Home, Role
+from desk.roles import services
 
 Shell = Callable[..., Result]
 
@@ -64,5 +64,5 @@ def test_what_is_scheduled_is_not_added_twice(shell: Shell) -> None:
 
 
 def test_without_the_extra_it_says_so(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.summoning.find_spec", lambda _: None)
+    monkeypatch.setattr("desk.research.summoning.find_spec", lambda _: None)
     assert "extra research" in str(shell("ls").exception)

@@ -7,7 +7,7 @@ import pytest
 from core.domain.identifiers import Asset, InstrumentId
 from core.domain.instrument import Instrument
 from core.errors import InvalidInstrumentId
-from core.state import State
+from core.state.state import State
 from desk.output import UsageFault
 from desk.session import resolve
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from core.client import Client
 from core.domain import studies as s
 from core.errors import ClientError, ResearchError
-from core.frames import AskTrial, AskTrials
-from desk import studying
+from core.session.client import Client
+from core.session.frames import AskTrial, AskTrials
 from desk.cli import app
 from desk.paths import Home
-from research import running
-from research.standing import read_state
-from tests.core.test_session import Desk, until
-from tests.research.test_running import FILE, inline
+from desk.research import studying
+from research.study import running
+from research.study.standing import read_state
+from tests.core.session.test_session import Desk, until
+from tests.research.study.test_running import FILE, inline
 
 Shell = Callable[..., Result]
 

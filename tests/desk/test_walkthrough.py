@@ -15,11 +15,11 @@ import pytest
 from pyarrow import parquet
 
 from core.domain.order import Side
-from desk import services
 from desk.paths import Role
-from research.strategies import evaluator
-from research.study import load, nanoseconds
-from research.walkforward import Span
+from desk.roles import services
+from research.study.strategies import evaluator
+from research.study.study import load, nanoseconds
+from research.study.walkforward import Span
 from store.postgres import PostgresServer
 from tests.conftest import ROOT
 from tests.desk.conftest import Desk

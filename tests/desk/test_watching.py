@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from core.client import Replica
 from core.domain import alerts as a
 from core.domain import events as e
 from core.domain import market as m
@@ -14,7 +13,8 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueId, VenueOrderId
 from core.domain.message import Message
 from core.domain.order import Liquidity, Order, OrderType, Side
-from core.state import State
+from core.session.client import Replica
+from core.state.state import State
 from desk.watching import Watcher
 
 BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")

@@ -16,9 +16,9 @@ import pytest_asyncio
 from aiohttp import web
 from typer.testing import CliRunner
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.errors import TradedeckError
-from core.server import Session
+from core.session.server import Session
 from desk import web as served
 from desk.cli import app
 from desk.paths import Home

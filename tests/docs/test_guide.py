@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer
 
-from core.config_writing import sections
+from core.config.writing import sections
 from desk import guide
 from desk.cli import app
 from tui.actions import TABLE

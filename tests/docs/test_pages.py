@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.guardian.guardian import Guardian
 from core.guardian.limits import Rule
 from tests.conftest import ROOT
@@ -77,7 +77,7 @@ def test_every_page_that_source_names_is_there() -> None:
 
 
 def test_the_session_names_every_frame() -> None:
-    from core import protocol
+    from core.session import protocol
 
     session = page("architecture.md").partition("\n## A session\n")[2].partition("\n## ")[0]
     for frame in (*protocol.ClientFrame.__args__, *protocol.ServerFrame.__args__):

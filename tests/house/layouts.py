@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from core import protocol, wire
 from core.domain.message import Message
-from core.state import StateImage
+from core.session import protocol, wire
+from core.state.state import StateImage
 from store.journal.format import FORMAT
 from tests.conftest import ROOT
 
@@ -65,7 +65,7 @@ def spoken() -> Group:
 
 def current() -> dict[str, Group]:
     """Return what both numbers stand for now."""
-    return {"core.protocol.PROTOCOL": spoken(), "store.journal.format.FORMAT": journal()}
+    return {"core.session.protocol.PROTOCOL": spoken(), "store.journal.format.FORMAT": journal()}
 
 
 def released() -> Released:

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 from tests.house.sources import files, imported, module_exists, place, tree
 
 GUARDIAN = ROOT / "core" / "guardian"
-BELOW = ["core.state", "core.ports", "core.client", "core.wire"]
+BELOW = ["core.state.state", "core.ports", "core.session.client", "core.session.wire"]
 
 
 def constructions(module: ast.Module) -> list[int]:

@@ -12,15 +12,15 @@ ENGINE_SIDE = [
     "core.engine",
     "core.runtime",
     "core.guardian",
-    "core.server",
+    "core.session.server",
     "store.journal.journal",
     "store.segments.writer",
 ]
 VENUE_SIDE = ["venues.paper", "venues.replay", "venues.market.source"]
-TERMINAL_SIDE = ["core.client", "tui.app"]
+TERMINAL_SIDE = ["core.session.client", "tui.app"]
 FOREIGN_TO_TERMINAL = {
     *("ccxt", "duckdb", "sqlite3", "pandas", "pyarrow", "psycopg"),
-    *("core.engine", "core.runtime", "core.guardian", "core.server", "venues", "store", "research", "desk"),
+    *("core.engine", "core.runtime", "core.guardian", "core.session.server", "venues", "store", "research", "desk"),
 }
 # Named by the design and still to come. A module leaves this set when it arrives; empty when the frame is complete.
 AWAITED: set[str] = set()
@@ -48,12 +48,12 @@ def test_engine_side_loads_no_screen_and_no_research(module: str, fresh_python: 
 
 
 def test_the_sentinel_loads_no_more_than_its_sessions_need(fresh_python: Callable[[str], str]) -> None:
-    code = "import sys, desk.cli, desk.watchdog, desk.alerting, desk.pulses, desk.systemd\n"
+    code = "import sys, desk.cli, desk.roles.watchdog, desk.alerting, desk.roles.pulses, desk.roles.systemd\n"
     code += "from desk.paths import Home\nfrom pathlib import Path\nfrom desk.wiring import market_venues\n"
-    code += "from core.config import Settings\nfrom core.clock import LiveClock\n"
+    code += "from core.config.settings import Settings\nfrom core.clock import LiveClock\n"
     code += "market_venues(Home(Path('/nowhere')), Settings(), LiveClock())\nprint(*sys.modules)"
     loaded = set(fresh_python(code).split())
-    assert {"desk.watchdog", "core.guardian.sentinel", "venues.market.venue"} <= loaded
+    assert {"desk.roles.watchdog", "core.guardian.sentinel", "venues.market.venue"} <= loaded
     heavy = HEAVY | {"tui", "research", "numpy", "sqlite3", "uvloop", "core.engine", "core.runtime"}
     assert not heavy & loaded
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from core import wire
+from core.session import wire
 from tests.house.layouts import Group, Layout, broken, current, judged, released, version
 
 RUN = ".venv/bin/python -m tests.house.layouts"
@@ -69,7 +69,7 @@ def test_a_raised_number_allows_what_the_old_one_did_not() -> None:
 
 def test_a_kind_nobody_knew_needs_a_new_protocol_but_no_new_journal() -> None:
     tagged = msgspec.structs.replace(OLD, tagged=True)
-    for number, raised in (("core.protocol.PROTOCOL", True), ("store.journal.format.FORMAT", False)):
+    for number, raised in (("core.session.protocol.PROTOCOL", True), ("store.journal.format.FORMAT", False)):
         found = judged({number: Group(1, {})}, {number: Group(1, {"AskMore": tagged})})
         assert bool(found) is raised
 

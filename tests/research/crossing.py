@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
-from research.evaluator import Parameters
-from research.history import Played
-from research.simulator import LONG_ENTRY, SHORT_ENTRY, Account, Market, Sets, simulate
-from research.study import StudyFile
-from research.walkforward import Span
+from research.simulator.simulator import LONG_ENTRY, SHORT_ENTRY, Account, Market, Sets, simulate
+from research.study.evaluator import Parameters
+from research.study.study import StudyFile
+from research.study.walkforward import Span
+from research.validation.history import Played
 
 HOUR_NS = 3_600_000_000_000
 FIRST_NS = 1_600_000_200_000_000_000 // (24 * HOUR_NS) * 24 * HOUR_NS

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from core.domain.instrument import MarginBracket
-from research.simulator import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Account
+from research.simulator.simulator import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Account
 
 
 class PlainBar(NamedTuple):

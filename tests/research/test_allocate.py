@@ -6,7 +6,7 @@ import pytest
 from core.errors import ResearchError
 from research import portfolio
 from research.allocate import Item, Method, allocate, of_series
-from research.history import Curve
+from research.validation.history import Curve
 from store.candles import CandleKind, Series, SeriesName
 
 FIRST = 19_723

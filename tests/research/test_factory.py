@@ -9,10 +9,10 @@ import pytest
 from core.errors import ConfigError
 from core.strategy.library import MODELS, checked, signals
 from core.strategy.signals import Indicators
-from research.dataset import Wide
+from research.data.dataset import Wide
 from research.factory import INPUTS, OUTPUTS, run
 from tests.core.strategy.markets import walk
-from tests.research.test_features import AXES
+from tests.research.simulator.test_features import AXES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "LTCUSDT")

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from core.domain import studies as s
 from core.errors import PromotionRefused
-from research.gates import NO_LIQUIDATION
 from research.promote import Candidate, config_of
-from research.study import parse
+from research.study.study import parse
+from research.validation.gates import NO_LIQUIDATION
 from tests.store.configs import BTC
 
 STUDY = """

@@ -9,9 +9,14 @@ from research import provenance
 
 def test_signals_and_simulator_belong_to_it_and_reports_do_not() -> None:
     found = provenance.deciding()
-    wanted = {"core/strategy/signals.py", "core/strategy/library/trend.py", "research/walk.py", "research/kernels.py"}
+    wanted = {
+        "core/strategy/signals.py",
+        "core/strategy/library/trend.py",
+        "research/simulator/walk.py",
+        "research/simulator/kernels.py",
+    }
     assert wanted <= set(found)
-    assert not {"research/page.py", "research/findings.py", "core/errors.py"} & set(found)
+    assert not {"research/report/page.py", "research/validation/findings.py", "core/errors.py"} & set(found)
 
 
 def test_a_change_of_a_rule_is_another_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -156,4 +156,4 @@ def test_a_kill_between_the_note_and_its_next_time_runs_it_again(folder: Path, m
 
 def test_jobs_name_a_function_that_must_keep_its_name() -> None:
     assert f"{note.__module__}:{note.__qualname__}" == "research.scheduler:note", "jobs of every home name it so"
-    assert scheduler.TABLE == "jobs", "desk.summoning reads it"
+    assert scheduler.TABLE == "jobs", "desk.research.summoning reads it"

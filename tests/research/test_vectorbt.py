@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from research.shared import Basket, simulate_shared
-from research.simulator import Account, Market, Sets, Tariff
-from tests.research.test_simulator import stamps
+from research.simulator.shared import Basket, simulate_shared
+from research.simulator.simulator import Account, Market, Sets, Tariff
+from tests.research.simulator.test_simulator import stamps
 
 SYMBOLS, SETS, BARS = 3, 2, 400
 CASH, NOTIONAL, FEE, SLIPPAGE = 1e6, 10_000.0, 0.0004, 0.0002

@@ -13,8 +13,6 @@ from typing import Self
 
 import msgspec
 
-from core import protocol as p
-from core.client import Client
 from core.domain import events as e
 from core.domain import watch as w
 from core.domain.commands import SubmitOrder
@@ -23,6 +21,8 @@ from core.domain.identifiers import InstrumentId
 from core.domain.market import NO_ID, Quote
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, Side
+from core.session import protocol as p
+from core.session.client import Client
 from desk.paths import Role
 from store.journal.tools import check
 from tests.scenarios.house import FUTURES, PATIENCE_S, PERP, Auditor, House

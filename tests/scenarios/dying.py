@@ -11,7 +11,7 @@ from core.domain.commands import SubmitOrder
 from core.domain.order import Order, Side
 from core.guardian.pulse import Phase
 from desk.paths import Role
-from desk.pulses import open_pulse, page
+from desk.roles.pulses import open_pulse, page
 from tests.scenarios.house import FUTURES, PERP, QUICK, Auditor, House, until
 
 GRACE_S = 3.0

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 
 from bench.screen import Screen
-from desk.configs import opened, settings_of
 from desk.paths import Role
+from desk.research.configs import opened, settings_of
 from tests.scenarios.house import House
 
 HOGS = 4

@@ -15,18 +15,18 @@ from typing import Any
 
 import msgspec
 
-from core import protocol as p
-from core.client import Client
 from core.clock import LiveClock
 from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.message import Event
 from core.domain.reports import VenueSnapshot
 from core.errors import ClientError, NoEngine
-from core.state import State
-from core.status import Status
-from core.wire import decode_event
-from desk import services
+from core.session import protocol as p
+from core.session.client import Client
+from core.session.status import Status
+from core.session.wire import decode_event
+from core.state.state import State
 from desk.paths import Home, Role
+from desk.roles import services
 from store.journal.format import read_records, reading
 from tests.scenarios.nursery import BORN, Nursery
 from venues.market.venue import MarketVenue
@@ -65,7 +65,7 @@ class House:
 
     def _configure(self, settings: str) -> None:
         """Write the complete file and put these values in it."""
-        from core.config_file import load_or_create
+        from core.config.file import load_or_create
 
         load_or_create(self.home.config)
         wanted: dict[str, dict[str, str]] = {}

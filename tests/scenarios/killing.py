@@ -16,7 +16,7 @@ from core.domain.message import Nanoseconds
 from core.errors import StoreError
 from core.guardian.pulse import EnginePhase, Phase, Pulse
 from desk.paths import Role
-from desk.pulses import open_pulse
+from desk.roles.pulses import open_pulse
 from store.lease import read_lease
 from store.ticks.reader import TickReader
 from store.ticks.tables import Busy

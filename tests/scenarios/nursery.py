@@ -19,14 +19,29 @@ from importlib import import_module
 from typing import NoReturn
 
 from desk.paths import Home, Role
-from desk.services import READY_VARIABLE
+from desk.roles.services import READY_VARIABLE
 
 MODULES = (
-    *("uvloop", "desk.cli", "desk.wiring", "desk.alerting", "desk.pulses", "desk.sitter", "desk.systemd"),
-    *("desk.watchdog", "desk.roles", "desk.logs", "core.runtime", "core.engine", "core.guardian.guardian"),
+    *(
+        "uvloop",
+        "desk.cli",
+        "desk.wiring",
+        "desk.alerting",
+        "desk.roles.pulses",
+        "desk.roles.sitter",
+        "desk.roles.systemd",
+    ),
+    *(
+        "desk.roles.watchdog",
+        "desk.roles.roles",
+        "desk.roles.logs",
+        "core.runtime",
+        "core.engine",
+        "core.guardian.guardian",
+    ),
     *("store.journal.journal", "store.segments.writer", "store.memory", "store.home_lock", "store.lease"),
     *("venues.contracts_table", "venues.market.accounts", "venues.market.venue"),
-    *("venues.market.server", "desk.matching", "desk.tapes"),
+    *("venues.market.server", "desk.matching", "desk.replay.tapes"),
 )
 """What the roles load; the recorder, whose DuckDB no other may load, starts as it always does."""
 BORN = frozenset({Role.ENGINE, Role.SENTINEL, Role.MARKET})

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from core import protocol as p
 from core.domain.commands import SubmitOrder
 from core.domain.order import Order, Side
-from core.status import Status
-from desk import services
+from core.session import protocol as p
+from core.session.status import Status
 from desk.paths import Role
+from desk.roles import services
 from tests.core.notify.servers import Server
 from tests.scenarios.house import PERP, QUICK, House, until
 from tests.tui.driving import until as drawn

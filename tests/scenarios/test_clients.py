@@ -19,13 +19,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from core import protocol as p
-from core import wire
-from core.client import Client
 from core.domain.commands import CancelAll, CancelOrder, Flatten, SubmitOrder
 from core.domain.market import Interval
 from core.domain.order import Order, OrderType, Side
-from core.state import State
+from core.session import protocol as p
+from core.session import wire
+from core.session.client import Client
+from core.state.state import State
 from desk.paths import Role
 from tests.scenarios.house import PATIENCE_S, PERP, QUICK, House, of_engine, until
 from tests.scenarios.traffic import Traffic

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from core.clock import LiveClock
-from core.config import GuardianSettings, ReconcileSettings
+from core.config.settings import GuardianSettings, ReconcileSettings
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.commands import SubmitOrder
@@ -22,7 +22,7 @@ from core.domain.order import Order, OrderType, Side
 from core.engine import Engine
 from core.guardian.guardian import Guardian
 from core.runtime import Runtime
-from core.state import State
+from core.state.state import State
 from desk.paths import Role
 from store.journal.journal import SqliteJournal
 from store.memory import MemoryTickStore

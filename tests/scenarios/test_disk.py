@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core import protocol as p
-from core.client import Client
 from core.domain import events as e
 from core.domain.commands import Flatten, SubmitOrder
 from core.domain.order import Order, Side
+from core.session import protocol as p
+from core.session.client import Client
 from desk.paths import Role
 from store.journal.tools import check
 from tests.scenarios.house import PERP, QUICK, House, agree, until

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from desk.pulses import page
+from desk.roles.pulses import page
 from tests.scenarios.house import QUICK, House
 from tests.scenarios.killing import PATIENT, KillLoop, Kind
 from tests.scenarios.nursery import Nursery

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core import protocol as p
-from core.status import Status
+from core.session import protocol as p
+from core.session.status import Status
 from desk.paths import Role
 from tests.scenarios.house import PERP, QUICK, House
 from tests.scenarios.remote import PATIENCE_S, Sshd, Window, desk_words, terminals_on

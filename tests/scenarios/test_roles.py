@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core import protocol as p
 from core.domain import events as e
 from core.domain.commands import CancelAll, Flatten, StopEngine, SubmitOrder
 from core.domain.order import Order, OrderStatus, OrderType, Side
-from desk import services
+from core.session import protocol as p
 from desk.paths import Role
+from desk.roles import services
 from store.journal.tools import check
 from tests.generate.tapes import generate
 from tests.scenarios.house import PATIENCE_S, PERP, QUICK, House, agree, until

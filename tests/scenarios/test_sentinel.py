@@ -13,9 +13,9 @@ import pytest
 from core.domain import commands as c
 from core.domain.order import Order, OrderStatus, Side, StopLoss
 from core.guardian.pulse import EnginePhase, Phase, Pulse
-from desk import services
 from desk.paths import Role
-from desk.pulses import open_pulse, page
+from desk.roles import services
+from desk.roles.pulses import open_pulse, page
 from store.lease import read_lease
 from tests.scenarios.house import FUTURES, PERP, QUICK, Auditor, House, until
 

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import msgspec
 
-from core.client import Client
 from core.domain.commands import AmendOrder, CancelAll, CancelOrder, Flatten, SubmitOrder
 from core.domain.instrument import Instrument
 from core.domain.message import Command
 from core.domain.order import Order, OrderRecord, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.errors import ClientError, NoEngine
-from core.protocol import Outcome
+from core.session.client import Client
+from core.session.protocol import Outcome
 from tests.scenarios.house import House
 
 PAUSE_S = 0.02

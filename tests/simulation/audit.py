@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from core import wire
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -21,7 +20,8 @@ from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
 from core.domain.watch import ExitEscalated
-from core.exiting import GUARDIAN
+from core.session import wire
+from core.state.exiting import GUARDIAN
 from tests.simulation.guarding import Guarding
 from tests.simulation.losses import DAY, POSITION, Losses
 from tests.simulation.machine import MS, Machine, S

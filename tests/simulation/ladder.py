@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId

@@ -1,10 +1,12 @@
 """Bugs to plant in the engine: each is caught, by its known seed or soon."""
 
-from core import blotter, clock, compare, connection, looks, reconcile, recording, runtime, state
+from core import clock, connection, recording, runtime
 from core.engine import Engine
 from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
 from core.guardian.watch import account, position, protection
+from core.reconcile import compare, looks, reconcile
+from core.state import blotter, state
 from store.journal import file, writer
 from tests.simulation.planting import Bug
 

@@ -2,7 +2,7 @@
 
 from core import connection
 from core.guardian import barred, closing, sentinel
-from desk import watchdog
+from desk.roles import watchdog
 from store import lease
 from tests.simulation.planting import Bug
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from core.clock import LiveClock
-from core.config import GuardianSettings, ReconcileSettings
+from core.config.settings import GuardianSettings, ReconcileSettings
 from core.domain.events import EngineStarted
 from core.domain.message import Command, Message
 from core.domain.order import OrderStatus
@@ -14,9 +14,9 @@ from core.engine import Engine
 from core.errors import JournalDamaged, StoreError
 from core.guardian.guardian import Guardian
 from core.outbox import Effect
-from core.protocol import Outcome
 from core.runtime import Runtime
-from core.wire import decode_event
+from core.session.protocol import Outcome
+from core.session.wire import decode_event
 from store.memory import MemoryTickStore
 from tests.simulation.link import SimVenue
 from tests.simulation.machine import ProcessLoop, S

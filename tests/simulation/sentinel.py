@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.clock import LiveClock
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.message import Nanoseconds
 from core.errors import StoreError
 from core.guardian.pulse import Phase
-from desk.watchdog import Watchdog
+from desk.roles.watchdog import Watchdog
 from store.lease import Lease, LeaseFile, held_on_disk, write_lease
 from tests.simulation.guarding import LOOK, Guarding, SimPulse
 from tests.simulation.link import Link, SimVenue

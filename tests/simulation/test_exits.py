@@ -12,7 +12,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from core import wire
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -22,8 +21,9 @@ from core.domain.order import OrderStatus, OrderType, Side, StopLoss, TimeInForc
 from core.engine import Engine
 from core.outbox import Confirm
 from core.ports import Abilities
-from core.reconcile import missing, reconcile
-from core.state import IMAGE_DECODER
+from core.reconcile.reconcile import missing, reconcile
+from core.session import wire
+from core.state.state import IMAGE_DECODER
 from tests.core.guardian.watch.kit import QUIET
 from tests.core.kit import BTC_PERP, MS, PERP, T0, D, opened, order, quote
 from tests.simulation.exchange import Exchange

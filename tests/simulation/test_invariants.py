@@ -6,7 +6,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from core import wire
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -14,7 +13,8 @@ from core.domain.identifiers import ClientOrderId
 from core.domain.message import Event, Message
 from core.domain.order import Side
 from core.engine import Engine
-from core.state import IMAGE_DECODER
+from core.session import wire
+from core.state.state import IMAGE_DECODER
 from tests.core.kit import BTC_PERP, ETH_PERP, MS, PERP, T0, D, fill, held, of, opened, order, quote
 
 INSTRUMENTS = (BTC_PERP, ETH_PERP)

@@ -11,8 +11,8 @@ from core.domain.commands import AmendOrder, CancelAll, CancelOrder, Flatten, Se
 from core.domain.instrument import Instrument
 from core.domain.message import Command
 from core.domain.order import Order, OrderRecord, OrderType, Side, StopLoss, TakeProfit, TimeInForce
-from core.protocol import Outcome
-from core.state import State
+from core.session.protocol import Outcome
+from core.state.state import State
 
 Send = Callable[[Command], Awaitable[Outcome]]
 

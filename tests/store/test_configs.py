@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.config.secrets import remember
 from core.domain.studies import Config, ConfigStatus
 from core.errors import ConfigDamaged, ConfigError, DiskFull, PromotionRefused, StoreAway, StoreError
-from core.secrets import remember
 from store import configs
 from store.config_hash import content_hash, verified
 from store.config_rows import COLUMNS, Row, values

@@ -9,7 +9,7 @@ import duckdb
 import fsspec
 import pytest
 
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from core.errors import StoreError
 from store.lake import Lake
 from store.recorder import Recorder

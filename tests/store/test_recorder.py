@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from core.domain.market import BookDelta, BookSnapshot, Quote
 from core.domain.message import Message
 from core.errors import HomeLocked, StoreError
@@ -283,7 +283,8 @@ def test_run_ends_when_asked_and_moves_what_waits(tmp_path: Path) -> None:
     sent = ticks(20)
     write(tmp_path, sent)
     process = python(
-        "import sys; from pathlib import Path; from core.config import TicksSettings; from store.recorder import run;"
+        "import sys; from pathlib import Path; from core.config.settings import TicksSettings;"
+        "from store.recorder import run;"
         "print('up', flush=True); run(Path(sys.argv[1]), TicksSettings(keep_days=0))",
         tmp_path,
     )

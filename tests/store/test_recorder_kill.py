@@ -31,7 +31,7 @@ MOVE = """
 import sys, time
 from pathlib import Path
 import store.recorder as r
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 r.MAX_ROWS = 100
 recorder = r.Recorder(Path(sys.argv[1]), TicksSettings(keep_days=0))
 print("ready", flush=True)
@@ -108,7 +108,8 @@ def test_killed_between_commit_and_deletion_moves_nothing_twice(
 def test_a_reader_always_sees_every_row_once_while_the_recorder_works(tmp_path: Path) -> None:
     store, sent, stop = writer(tmp_path), ticks(12_000, step=1_000), threading.Event()
     process = python(
-        "import sys; from pathlib import Path; from core.config import TicksSettings; import store.recorder as r;"
+        "import sys; from pathlib import Path; from core.config.settings import TicksSettings;"
+        "import store.recorder as r;"
         "r.INTERVAL_S = r.BUSY_S = 0.01; r.run(Path(sys.argv[1]), TicksSettings(keep_days=0))",
         tmp_path,
     )

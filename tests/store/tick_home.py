@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from core.config import TicksSettings
+from core.config.settings import TicksSettings
 from core.domain.message import Message
 from store.recorder import Recorder
 from store.segments.writer import SegmentWriter

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.clock import LiveClock
-from core.config import AlertSettings, GuardianSettings
+from core.config.settings import AlertSettings, GuardianSettings
 from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.market import Bar, Feed, FeedReport, Health, Interval
 from core.domain.message import Command, Data, Message, Nanoseconds
@@ -16,7 +16,7 @@ from core.guardian.guardian import Guardian
 from core.outbox import Effect
 from core.ports import Emit
 from core.runtime import Runtime
-from core.state import State
+from core.state.state import State
 from store.memory import MemoryJournal, MemoryTickStore
 from venues.contracts_table import contracts
 from venues.market.history import History

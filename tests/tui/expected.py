@@ -13,12 +13,12 @@ from typing import Any, cast
 import msgspec
 from textual.screen import Screen
 
-from core.client import Client
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.message import Command
 from core.domain.order import Order, OrderType, Side
+from core.session.client import Client
 from tests.tui.engine import BTC, ETH
 from tests.tui.hand import Hand, held, read
 from tui import watchlists as w

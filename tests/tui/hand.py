@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 
-from core.client import Client
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.message import Command
+from core.session.client import Client
 from tests.tui.driving import ready
 from tests.tui.engine import BTC, House
 from tests.tui.harness import picture

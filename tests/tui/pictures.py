@@ -12,8 +12,6 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core import protocol as p
-from core.curve import EquityPoint
 from core.domain import alerts as a
 from core.domain import events as e
 from core.domain import market as m
@@ -29,10 +27,12 @@ from core.domain.studies import (
     TrialReport,
     Trials,
 )
-from core.frames import AskEquity, AskRisk, AskTrial, AskTrials
 from core.guardian.guardian import Guardian
-from core.preview import preview
-from core.state import State
+from core.session import protocol as p
+from core.session.frames import AskEquity, AskRisk, AskTrial, AskTrials
+from core.session.preview import preview
+from core.state.curve import EquityPoint
+from core.state.state import State
 from tests.tui import research
 from tests.tui.harness import picture
 from tests.tui.panes import Shown, panes_of

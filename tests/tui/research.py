@@ -5,12 +5,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from core import protocol as p
 from core.domain import studies as s
 from core.domain.identifiers import InstrumentId
 from core.errors import ClientError
-from core.frames import AskTrial, AskTrials
-from core.researcher import Researcher
+from core.session import protocol as p
+from core.session.frames import AskTrial, AskTrials
+from core.session.researcher import Researcher
 
 BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 ETH = InstrumentId("BINANCE-FUTURES:PERPETUAL:ETH-USDT@LIN")

@@ -8,12 +8,12 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from core.config import AlertSettings, TerminalSettings
+from core.config.settings import AlertSettings, TerminalSettings
 from core.domain import alerts as a
 from core.domain.approval import TradingState
 from core.domain.commands import SetTradingState
 from core.domain.market import Interval
-from core.protocol import Outcome
+from core.session.protocol import Outcome
 from tests.tui.driving import asked, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import STYLE, picture, screen_lines

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.domain.approval import TradingState
 from tests.tui.driving import armed, asked, buy, opened, position, ready, stage, until
 from tests.tui.engine import House

@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import pytest_asyncio
 
-from core import protocol as p
-from core.client import Client
+from core.session import protocol as p
+from core.session.client import Client
 from tests.tui.engine import House
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from textual.pilot import Pilot
 
-from core.client import Client
 from core.domain.commands import SubmitOrder
 from core.domain.order import Order, Side
+from core.session.client import Client
 from tests.tui.driving import armed, asked, buy, opened, position, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import picture, screen_lines

@@ -6,8 +6,8 @@ import pytest
 
 from core.domain.differences import DifferenceFound, DifferenceKind, Resolution, ResolveDifference
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
-from core.protocol import VenueReport
-from core.state import State
+from core.session.protocol import VenueReport
+from core.state.state import State
 from tests.tui.driving import asked, ready, until
 from tests.tui.engine import BTC, ETH, FUTURES, House
 from tests.tui.harness import picture, screen_lines

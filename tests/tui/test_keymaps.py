@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import Settings, TerminalSettings
-from core.config_file import load, parse
-from core.config_writing import render
+from core.config.file import load, parse
+from core.config.settings import Settings, TerminalSettings
+from core.config.writing import render
 from core.errors import ConfigError
 from tests.tui.driving import asked, until
 from tests.tui.harness import picture, screen_lines

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from core.domain.identifiers import InstrumentId
 from tests.tui.driving import asked, until
 from tests.tui.engine import BTC, ETH

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.config import LayoutSettings, TerminalSettings
-from core.layouts import PANES
+from core.config.layouts import PANES
+from core.config.settings import LayoutSettings, TerminalSettings
 from tests.tui.driving import until
 from tests.tui.harness import picture, screen_lines
 from tests.tui.pictures import NOW, moment

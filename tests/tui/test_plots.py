@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from core.curve import HOUR_NS, MINUTE_NS, EquityPoint
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId
+from core.state.curve import HOUR_NS, MINUTE_NS, EquityPoint
 from tests.tui.driving import ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import Harness, picture

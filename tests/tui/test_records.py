@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from core import wire
 from core.domain import events as e
 from core.domain.alerts import AlertKind, AlertRaised, Severity
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Message
-from core.protocol import RecordView
+from core.session import wire
+from core.session.protocol import RecordView
 from tests.tui.driving import buy, position, ready, until
 from tests.tui.engine import House
 from tests.tui.harness import picture

@@ -6,7 +6,7 @@ from decimal import Decimal
 from core.domain.market import SentinelStatus
 from core.domain.order import Order, OrderType, Side
 from core.domain.watch import DrawdownStepped
-from core.protocol import LimitView
+from core.session.protocol import LimitView
 from tests.tui.driving import buy, position, ready, until
 from tests.tui.engine import BTC, House
 from tests.tui.harness import picture

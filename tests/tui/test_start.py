@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.config import TerminalSettings
+from core.config.settings import TerminalSettings
 from tui import fit
 from tui.start import attach
 

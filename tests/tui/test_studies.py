@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from core.domain import studies as s
-from core.frames import AskTrial, AskTrials
+from core.session.frames import AskTrial, AskTrials
 from tests.tui.driving import armed, asked, ready, until
 from tests.tui.engine import House
 from tests.tui.harness import picture, screen_lines

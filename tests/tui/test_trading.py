@@ -10,7 +10,7 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
 from core.domain.market import InstrumentDefined, MarkPrice
 from core.domain.order import Liquidity, Order, OrderType, Side, StopLoss, TakeProfit
-from core.state import State
+from core.state.state import State
 from tests.tui.engine import BTC, ETH, FUTURES
 from tui import trading
 from tui.actions import Kind

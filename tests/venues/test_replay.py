@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from core import wire
 from core.clock import LiveClock, ManualClock
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.commands import AmendOrder, CancelAll, Flatten, SubmitOrder
 from core.domain.identifiers import Asset, InstrumentId, StrategyId
@@ -21,7 +20,8 @@ from core.domain.message import Command, Event, Message
 from core.domain.order import Order, OrderStatus, OrderType, Side
 from core.engine import Engine
 from core.guardian.guardian import Guardian
-from core.state import State
+from core.session import wire
+from core.state.state import State
 from tests.contracts.venue import Stage, VenueContract
 from tests.generate.tapes import generate
 from tests.venues.matching.pit import ASKS, BIDS, COIN, COINM, FUTURES, PERP, SECOND, T0

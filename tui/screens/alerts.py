@@ -11,7 +11,7 @@ from textual.message import Message
 
 from core.domain.alerts import Alert, AlertRule
 from core.domain.identifiers import InstrumentId, symbol_of
-from core.state import State
+from core.state.state import State
 from tui.actions import bindings
 from tui.feed import NOTICES, Dirty
 from tui.format import clock, fit

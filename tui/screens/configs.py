@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from core.domain import studies as s
 from core.domain.studies import NO_RESEARCHER
-from core.strategies import strategies, strategy_words
+from core.session.strategies import strategies, strategy_words
 from tui import studying
 from tui.feed import STUDIES, Dirty
 from tui.format import clock, number

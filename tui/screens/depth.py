@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from core.domain.identifiers import symbol_of
-from core.markets import Market
+from core.state.markets import Market
 from tui import plots
 from tui.format import age, compact, fit, number, percent
 from tui.lines import Line

@@ -7,9 +7,9 @@ import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from core import protocol as p
 from core.domain.message import Message
 from core.errors import ClientError
+from core.session import protocol as p
 from tui.actions import bindings
 from tui.confirm import AskText
 from tui.feed import ORDERS, Dirty, Feed

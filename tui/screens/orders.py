@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 from textual.app import ComposeResult
 
-from core import protocol as p
 from core.domain.identifiers import InstrumentId
 from core.domain.order import OrderRecord, OrderStatus
 from core.errors import ClientError
+from core.session import protocol as p
 from tui import views
 from tui.feed import ORDERS, Dirty, Feed
 from tui.format import age, clock, fit, number

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.order import OrderRecord
 from core.domain.position import Position
-from core.markets import Market
-from core.protocol import FillView
-from core.state import State
+from core.session.protocol import FillView
+from core.state.markets import Market
+from core.state.state import State
 from tui import views
 from tui.feed import ORDERS, Dirty
 from tui.format import age, arrow, clock, gain_class, number, percent, signed

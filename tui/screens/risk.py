@@ -14,10 +14,10 @@ from core.domain.order import OrderRecord
 from core.domain.position import Position
 from core.domain.risk import RiskView
 from core.errors import ClientError
-from core.frames import AskEquity, AskRisk
-from core.markets import Market
-from core.protocol import LimitView
-from core.state import State
+from core.session.frames import AskEquity, AskRisk
+from core.session.protocol import LimitView
+from core.state.markets import Market
+from core.state.state import State
 from tui import views
 from tui.feed import ACCOUNT, ORDERS, Dirty, Feed
 from tui.format import age, arrow, clock, gain_class, number, percent, signed

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from core.domain import studies as s
 from core.errors import ClientError
-from core.frames import AskTrial, AskTrials
+from core.session.frames import AskTrial, AskTrials
 from tui import plots, studying
 from tui.feed import STUDIES, Dirty, Feed
 from tui.format import fit, number

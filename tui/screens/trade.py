@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from core.config import LayoutSettings
+from core.config.settings import LayoutSettings
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.market import Interval
 from core.domain.order import OrderRecord
-from core.markets import KEPT_BARS, Market
+from core.state.markets import KEPT_BARS, Market
 from tui import views
 from tui.actions import bindings
 from tui.feed import BARS_WANTED, ORDERS, Dirty, Feed

@@ -4,8 +4,8 @@ from textual.app import ComposeResult
 
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.market import Health
-from core.markets import Market
-from core.protocol import VenueReport
+from core.session.protocol import VenueReport
+from core.state.markets import Market
 from tui import views
 from tui.feed import ACCOUNT, LINK, Dirty
 from tui.format import age, number

@@ -8,7 +8,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from core.domain.alerts import Alert, AlertKind, AlertRaised, Severity
-from core.state import State
+from core.state.state import State
 from tui.actions import bindings
 from tui.format import clock
 from tui.grid import Cell, Column, Grid, Row

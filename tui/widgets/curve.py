@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
-from core.curve import HOUR_NS, MINUTE_NS, EquityPoint
+from core.state.curve import HOUR_NS, MINUTE_NS, EquityPoint
 from tui import plots
 from tui.actions import bindings
 from tui.format import clock, fit, number

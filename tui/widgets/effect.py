@@ -4,7 +4,7 @@ import textwrap
 from decimal import Decimal
 
 from core.domain.instrument import Instrument
-from core.protocol import LimitChange, PreviewView
+from core.session.protocol import LimitChange, PreviewView
 from tui.format import fit, number, percent, signed
 from tui.lines import Line
 

@@ -14,7 +14,7 @@ from textual.message import Message
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderType, Side
-from core.protocol import PreviewView
+from core.session.protocol import PreviewView
 from tui.actions import bindings
 from tui.format import fit, number, percent
 from tui.keys import BURST_KEYS, BURST_SECONDS

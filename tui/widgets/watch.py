@@ -7,7 +7,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from core.domain.identifiers import InstrumentId
-from core.markets import Market, Markets
+from core.state.markets import Market, Markets
 from tui.actions import bindings
 from tui.finder import parts_of
 from tui.grid import Cell, Grid, Row

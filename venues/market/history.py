@@ -5,10 +5,10 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from core.bars import BarBuilder, combine
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar, Interval, Trade
 from core.domain.message import Nanoseconds
+from core.state.bars import BarBuilder, combine
 from venues.market.flow import Flow
 from venues.market.prices import Prices
 

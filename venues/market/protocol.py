@@ -1,4 +1,4 @@
-"""What a session and the market process say to each other, framed by ``core.wire``.
+"""What a session and the market process say to each other, framed by ``core.session.wire``.
 
 A session says ``Login`` and gets ``Welcome``. Then it asks, each question with an id of its own; answers carry the id.
 Market data and the account's events come between them as plain messages, without a frame of their own.
@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from core import wire
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.instrument import Instrument
 from core.domain.market import Bar, Feed, Interval
 from core.domain.message import Nanoseconds
 from core.domain.reports import OrderReport, VenueSnapshot
+from core.session import wire
 
 PROTOCOL = 1
 SOCKET = "market.sock"

@@ -16,13 +16,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from core import wire
-from core.book import Book, Sync
 from core.clock import LiveClock
 from core.domain import market as m
 from core.domain.identifiers import Asset, InstrumentId, VenueId
 from core.domain.message import Data, Nanoseconds
 from core.errors import VenueError
+from core.session import wire
+from core.state.book import Book, Sync
 from venues.market import protocol as p
 from venues.market.accounts import START_BALANCES, Account, Accounts
 from venues.market.flow import RATE

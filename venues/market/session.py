@@ -7,11 +7,11 @@ from typing import Protocol, cast
 import msgspec
 import structlog
 
-from core import wire
 from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.market import Feed
 from core.errors import TradedeckError
-from core.server import peer_uid
+from core.session import wire
+from core.session.server import peer_uid
 from venues.market import protocol as p
 
 log = structlog.get_logger()

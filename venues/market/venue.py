@@ -8,7 +8,6 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from core import wire
 from core.domain.approval import Approved
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.events import OrderUnknown
@@ -20,6 +19,7 @@ from core.domain.order import Operation, OrderType, TimeInForce
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import ClientError, VenueError
 from core.ports import Abilities, Clock, Emit
+from core.session import wire
 from venues.market import protocol as p
 
 A = TypeVar("A", bound=p.Frame)

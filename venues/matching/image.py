@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import msgspec
 
-from core.book import Sync
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.events import FundingPaid, OrderFilled, PositionLiquidated
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueOrderId
@@ -13,7 +12,8 @@ from core.domain.message import Event, Nanoseconds
 from core.domain.order import Side
 from core.domain.position import Position
 from core.errors import VenueError
-from core.wire import AnyEvent
+from core.session.wire import AnyEvent
+from core.state.book import Sync
 from venues.matching.account import Account
 from venues.matching.floor import Floor
 from venues.matching.liquidity import Liquidity, Taken

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 
-from core.book import Book, Sync
 from core.domain.instrument import ZERO, Instrument
 from core.domain.market import BookDelta, BookSnapshot, Levels, MarkPrice, Quote
 from core.domain.message import Nanoseconds
+from core.state.book import Book, Sync
 from venues.matching.settings import MatchingSettings
 
 Offer = tuple[Decimal, Decimal, float]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.message import Nanoseconds
 from core.domain.numbers import exact
 from core.guardian.proposal import Proposal

@@ -1,6 +1,6 @@
 """How many independent bets the book is once it is large: more of the same is denied."""
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import Asset
 from core.domain.numbers import exact
 from core.guardian.limits.base import Breach, Rule

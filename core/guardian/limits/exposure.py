@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from operator import attrgetter
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import DERIVATIVES
 from core.domain.numbers import exact
 from core.guardian.limits.base import Breach, Rule

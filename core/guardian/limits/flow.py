@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.message import Nanoseconds
 from core.domain.order import Order
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule

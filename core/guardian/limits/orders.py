@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.numbers import exact, plain
 from core.domain.order import Operation

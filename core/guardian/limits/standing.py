@@ -1,12 +1,12 @@
 """What must stand before an entry is looked at at all: trading state, venue, journal, feed."""
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
 from core.guardian.proposal import Proposal
-from core.markets import FUTURE_NS
+from core.state.markets import FUTURE_NS
 
 LIVE = "live"
 """The mode in which orders meet a real venue, whose clock is not ours."""

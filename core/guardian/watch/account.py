@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.guardian.watch.rule import ROUNDING, AccountRule, Act, Scene, Use, Verdict
-from core.state import State
+from core.state.state import State
 
 
 def day_base(state: State) -> float:

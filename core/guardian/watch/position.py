@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from core import margin
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import InstrumentId, StrategyId, symbol_of
 from core.domain.instrument import ZERO
 from core.domain.market import Health
@@ -12,8 +12,8 @@ from core.domain.message import Nanoseconds
 from core.guardian.backing import backing_of
 from core.guardian.watch.rule import ROUNDING, SECOND_NS, Act, Held, PositionRule, Scene, Use, Verdict, Wake
 from core.margin import Contract
-from core.markets import Market
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 _UNFIT = frozenset({Health.GAP, Health.CROSSED, Health.DOWN})
 QUARTER = 0.25

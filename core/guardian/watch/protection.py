@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, symbol_of
 from core.domain.instrument import ZERO
@@ -11,7 +11,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, OrderStatus, OrderType, Side
 from core.guardian.watch.rule import SECOND_NS, Act, Held, PositionRule, Scene, Use, Verdict, Wake
 from core.ports import Abilities
-from core.state import State
+from core.state.state import State
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _AT_VENUE = frozenset(

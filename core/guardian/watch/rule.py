@@ -6,12 +6,12 @@ from enum import Flag, StrEnum, auto
 
 import msgspec
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
-from core.markets import Market
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 _INFINITY = float("inf")

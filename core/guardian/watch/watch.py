@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import structlog
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId
 from core.domain.message import Nanoseconds
@@ -14,8 +14,8 @@ from core.guardian.watch.account import DailyLoss, Drawdown
 from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDistance, PositionLoss, Stale, liquidation
 from core.guardian.watch.protection import ProtectiveStop, stops_of
 from core.guardian.watch.rule import AccountRule, Held, PositionRule, Scene, Stop, Use, Verdict, Wake
-from core.markets import Market
-from core.state import State
+from core.state.markets import Market
+from core.state.state import State
 
 log = structlog.get_logger()
 Judge = Callable[[Held, Scene], Verdict | None]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from core.config import AlertSettings, GuardianSettings
+from core.config.settings import AlertSettings, GuardianSettings
 from core.domain import alerts as a
 from core.domain import market as m
 from core.domain.instrument import Instrument
 from core.domain.message import Message
 from core.outbox import Effect
-from core.state import State
+from core.state.state import State
 from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,

@@ -2,9 +2,8 @@
 
 import pytest
 
-from core import wire
 from core.alerts.book import KEPT, AlertBook
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
@@ -14,7 +13,8 @@ from core.domain.identifiers import InstrumentId
 from core.domain.order import Side
 from core.engine import Engine
 from core.outbox import Effect
-from core.state import IMAGE_DECODER
+from core.session import wire
+from core.state.state import IMAGE_DECODER
 from tests.core.alerts.desk import Desk, K
 from tests.core.kit import (
     BTC_PERP,

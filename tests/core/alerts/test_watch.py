@@ -3,7 +3,7 @@
 import pytest
 
 from core.alerts.watch import BURST, MOST_LATER
-from core.config import AlertSettings, GuardianSettings
+from core.config.settings import AlertSettings, GuardianSettings
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e

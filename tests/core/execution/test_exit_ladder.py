@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -16,9 +16,9 @@ from core.domain.message import Command, Message
 from core.domain.order import Order, Side
 from core.engine import Engine
 from core.outbox import Effect
-from core.preview import preview
-from core.state import State
-from core.views import limits
+from core.session.preview import preview
+from core.session.views import limits
+from core.state.state import State
 from tests.core.guardian.test_guardian import WIDE
 from tests.core.kit import (
     BTC_PERP,

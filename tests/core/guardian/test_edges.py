@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.differences import DeclareFlat
 from core.domain.identifiers import ClientOrderId
@@ -17,7 +17,6 @@ from core.engine import Engine
 from core.execution import flatten
 from core.execution.exits import Exits
 from core.execution.flatten import Way
-from core.exiting import Closing
 from core.guardian import loosening
 from core.guardian.backing import backing_of
 from core.guardian.limits.exposure import Net
@@ -29,7 +28,8 @@ from core.guardian.watch.account import DailyLoss
 from core.guardian.watch.position import ForcedStop, PositionLoss, liquidation
 from core.guardian.watch.rule import Held, Scene
 from core.margin import Backing
-from core.markets import Market
+from core.state.exiting import Closing
+from core.state.markets import Market
 from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, T0, D, S, accept, fill, of, order, quote, sent
 

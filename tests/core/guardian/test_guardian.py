@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.config import GuardianSettings, Places
+from core.config.settings import GuardianSettings, Places
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
@@ -17,7 +17,7 @@ from core.domain.identifiers import Asset, InstrumentId, StrategyId
 from core.domain.order import Operation, Order, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.engine import Engine
 from core.guardian.guardian import Guardian
-from core.outcome import outcome_of
+from core.session.outcome import outcome_of
 from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,

@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from core.alerts.words import ALWAYS
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.events import GuardianSettingsChanged, SettingChange
 from core.guardian.loosening import changes, loosens, written
-from core.state import State
-from core.views import status
+from core.session.views import status
+from core.state.state import State
 from tests.core.kit import T0
 
 BEFORE = written(GuardianSettings())

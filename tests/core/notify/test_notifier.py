@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from core.clock import LiveClock
-from core.config import AlertSettings, TargetSettings
+from core.config.secrets import Secret
+from core.config.settings import AlertSettings, TargetSettings
 from core.domain import alerts as a
 from core.domain.alerts import AlertKind as K
 from core.domain.alerts import Severity as V
@@ -18,7 +19,6 @@ from core.domain.identifiers import InstrumentId
 from core.notify.notifier import Notifier, Sieve
 from core.notify.queue import KEPT, Pace, Waiting
 from core.notify.targets import Notice, targets_of
-from core.secrets import Secret
 from tests.core.notify.servers import Server, closed_port, wait_for
 
 FAST = Pace(timeout_s=1.0, first_pause_s=0.05, longest_pause_s=0.2)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from core.forecasts import RiskDay
 from core.risk.backtest import christoffersen, conditional_coverage, judge, kupiec, zone
+from core.state.forecasts import RiskDay
 
 HITS = [day in (50, 51, 52, 120, 200) for day in range(250)]
 

@@ -5,14 +5,14 @@ import asyncio
 import numpy as np
 import pytest
 
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain.order import Side
 from core.engine import Engine
 from core.forecasting import RiskDesk
-from core.forecasts import RiskDay
 from core.risk import var
 from core.risk.book import take_book
 from core.risk.report import report
+from core.state.forecasts import RiskDay
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, T0, fill, opened
 from tests.core.risk.test_returns import feed, walks
 

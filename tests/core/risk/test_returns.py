@@ -7,7 +7,7 @@ from core.domain import market as m
 from core.domain.identifiers import Asset
 from core.domain.market import Interval
 from core.risk.returns import LEAST, MOST, YEAR_NS, Returns
-from core.state import State
+from core.state.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, T0, S, opened
 
 BTC, ETH = Asset("BTC"), Asset("ETH")

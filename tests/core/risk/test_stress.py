@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from core import margin
-from core.config import GuardianSettings, ScenarioSettings
+from core.config.settings import GuardianSettings, ScenarioSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import Asset

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from core.configs import Account, LiveTrade
 from core.domain.identifiers import Asset, InstrumentId, StrategyId
 from core.domain.instrument import MarginBracket
 from core.domain.market import NO_ID, Bar, Interval, Quote, Trade
@@ -14,7 +13,8 @@ from core.domain.message import Event, Message
 from core.domain.studies import AdoptConfig, Config, ConfigStatus
 from core.engine import Engine
 from core.guardian.guardian import Guardian
-from core.state import State
+from core.state.configs import Account, LiveTrade
+from core.state.state import State
 from core.strategy.past import PastBars
 from core.strategy.signals import Bars
 from tests.core.guardian.watch.kit import ABLE, QUIET

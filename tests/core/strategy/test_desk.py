@@ -7,8 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from core import wire
-from core.config import AlertSettings
+from core.config.settings import AlertSettings
 from core.domain import commands as c
 from core.domain import configs as d
 from core.domain import events as e
@@ -21,9 +20,10 @@ from core.domain.studies import AdoptConfig, Config, ConfigStatus
 from core.engine import Engine
 from core.guardian.guardian import RESUME, Guardian
 from core.outbox import PastWanted
-from core.outcome import outcome_of
-from core.state import IMAGE_DECODER, State
-from core.strategies import strategies, strategy_words
+from core.session import wire
+from core.session.outcome import outcome_of
+from core.session.strategies import strategies, strategy_words
+from core.state.state import IMAGE_DECODER, State
 from core.strategy.past import PastBars
 from tests.core.guardian.watch.kit import ABLE, QUIET
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote

@@ -12,9 +12,9 @@ from core.domain.studies import Config
 from core.strategy.library import MODELS
 from core.strategy.rule import split
 from core.strategy.signals import Bars, Indicators
-from research.features import batches
-from research.records import BY_END, BY_LIQUIDATION, BY_SIGNAL, BY_STOP, BY_TARGET
-from research.simulator import Account, Market, Tariff, simulate
+from research.simulator.features import batches
+from research.simulator.records import BY_END, BY_LIQUIDATION, BY_SIGNAL, BY_STOP, BY_TARGET
+from research.simulator.simulator import Account, Market, Tariff, simulate
 from tests.core.strategy.markets import MINUTES_15, recorded, walk
 from tests.core.strategy.street import PERP, THIN, Street, config
 

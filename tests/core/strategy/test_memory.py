@@ -10,9 +10,9 @@ from core.domain import market as m
 from core.domain.commands import SaveStrategyState
 from core.domain.identifiers import StrategyId
 from core.domain.message import Command, Message
-from core.state import IMAGE_DECODER, State
+from core.session.wire import decode_event, encode
+from core.state.state import IMAGE_DECODER, State
 from core.strategy.memory import MAX_BYTES, StrategyState
-from core.wire import decode_event, encode
 from tests.core.kit import BTC_PERP, T0, S, of, opened, quote
 
 ME = StrategyId("trend")

@@ -14,8 +14,8 @@ from core.domain.market import Bar, Interval
 from core.domain.studies import Config, ConfigStatus
 from core.errors import ConfigError
 from core.strategy.rule import Contract, RuleTrade, Shadow, Terms, split
-from research.records import BY_END, BY_LIQUIDATION, BY_SIGNAL, BY_STOP, BY_TARGET
-from research.simulator import Account, Market, Sets, Tariff, simulate
+from research.simulator.records import BY_END, BY_LIQUIDATION, BY_SIGNAL, BY_STOP, BY_TARGET
+from research.simulator.simulator import Account, Market, Sets, Tariff, simulate
 from tests.core.kit import BTC_PERP
 from venues.contracts_table import contracts
 

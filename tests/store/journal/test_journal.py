@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.domain.events import EngineStopped
 from core.errors import JournalDamaged, StoreError
 from core.ports import Checkpoint, Journal
-from core.wire import encode
+from core.session.wire import encode
 from store.journal.journal import DAY_NS, SqliteJournal
 from store.journal.writer import Limits
 from tests.contracts.journal import Answers, JournalContract, settle, write

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from core import wire
 from core.clock import LiveClock
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.identifiers import Asset, VenueId
 from core.engine import Engine
 from core.guardian.guardian import Guardian
 from core.runtime import Runtime
-from core.state import State
+from core.session import wire
+from core.state.state import State
 from store.journal.journal import SqliteJournal
 from store.memory import MemoryTickStore
 

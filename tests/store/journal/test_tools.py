@@ -15,7 +15,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event
 from core.domain.order import Order, OrderType, Side, StopLoss, TakeProfit
 from core.errors import HomeLocked, JournalDamaged, StoreError
-from core.wire import encode
+from core.session.wire import encode
 from store.home_lock import HomeLock
 from store.journal.journal import SqliteJournal
 from store.journal.mark import mark_path, read_mark

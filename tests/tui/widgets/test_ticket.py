@@ -8,7 +8,7 @@ from textual import events
 
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderType, Side, StopLoss, TimeInForce
-from core.protocol import LimitChange, PreviewView
+from core.session.protocol import LimitChange, PreviewView
 from tests.tui.engine import BTC, FUTURES
 from tests.tui.harness import Harness, picture
 from tui.lines import plain

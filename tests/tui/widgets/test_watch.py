@@ -1,7 +1,7 @@
 """The watchlist's rows: those of the shown list, in view or not."""
 
 from core.domain.identifiers import InstrumentId
-from core.markets import Markets
+from core.state.markets import Markets
 from tests.tui.harness import Harness, screen_lines
 from tui.watchlists import WatchLists, add, create, delete
 from tui.widgets.watch import WatchGrid

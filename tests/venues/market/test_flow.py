@@ -6,11 +6,11 @@ from statistics import median
 import numpy as np
 import pytest
 
-from core.book import Book, Sync
-from core.config import Settings
+from core.config.settings import Settings
 from core.domain.identifiers import InstrumentId
 from core.domain.market import BookDelta, BookSnapshot, MarkPrice, Quote, Trade
 from core.domain.message import Nanoseconds
+from core.state.book import Book, Sync
 from venues.contracts_table import contracts
 from venues.market.flow import QUIET_NS, RATE, Flow
 from venues.market.params import Quantiles, cholesky, shipped

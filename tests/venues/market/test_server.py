@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core import wire
-from core.book import Book, Sync
 from core.clock import LiveClock
-from core.config import EngineSettings, Settings
+from core.config.settings import EngineSettings, Settings
 from core.domain.events import (
     OrderAccepted,
     OrderAmended,
@@ -25,6 +23,8 @@ from core.domain.events import (
 from core.domain.market import BookDelta, BookSnapshot, Feed, FeedReport, Health, Interval, MarkPrice, Quote, Trade
 from core.domain.order import OrderStatus, Side
 from core.errors import VenueError
+from core.session import wire
+from core.state.book import Book, Sync
 from desk.paths import Home
 from desk.wiring import market_venues
 from tests.generate.tapes import generate

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.book import Book, Sync
 from core.domain.identifiers import InstrumentId
 from core.domain.market import BookDelta, BookSnapshot, FeedReport, Health, Quote, Trade
 from core.domain.message import Data
 from core.errors import TapeError
+from core.state.book import Book, Sync
 from tests.generate.tapes import generate
 from venues.market.opening import open_tape
 from venues.market.player import PAUSE_NS, play, play_all

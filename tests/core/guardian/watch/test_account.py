@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import wire
-from core.config import GuardianSettings
+from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import watch as w
@@ -16,7 +15,8 @@ from core.domain.identifiers import Asset
 from core.domain.order import Side
 from core.engine import Engine
 from core.guardian.watch.account import Drawdown
-from core.state import IMAGE_DECODER
+from core.session import wire
+from core.state.state import IMAGE_DECODER
 from tests.core.guardian.watch.kit import ABLE, acted, exits, long, price, timer, walk, watched
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, accept, denied, fill, held, of, order, sent
 

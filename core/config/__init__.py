@@ -1,0 +1,1 @@
+"""The settings: ``config.toml``, the secrets and the layouts of screens."""

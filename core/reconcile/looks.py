@@ -1,0 +1,122 @@
+"""Looks at one venue: what a snapshot explains is applied, the rest is compared; one look at a time."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+
+from core.config.settings import ReconcileSettings
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import ClientOrderId
+from core.domain.message import Nanoseconds
+from core.domain.order import OrderStatus
+from core.domain.reports import OrderReport
+from core.errors import VenueError
+from core.ports import Venue
+from core.reconcile.compare import Comparison
+from core.reconcile.meeting import Asker, Meeting, endings
+from core.reconcile.reconcile import doubtful, explained, is_unanswered, missing, reported, underway
+from core.state.contact import VenueView
+from core.state.state import State
+
+OVERLAP_NS: Nanoseconds = 60_000_000_000
+"""A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
+LATER_LOOK_S = 2.0
+"""The time between two looks that must show the same before a difference is told, while nothing else is due."""
+
+
+class Looks:
+    """Hold our record against one venue's."""
+
+    def __init__(
+        self, venue: Venue, runtime: Asker, meeting: Meeting, settings: ReconcileSettings, release: Callable[[], None]
+    ) -> None:
+        self.comparison = Comparison(settings.balance_tolerance_frac)
+        self.asking = asyncio.Lock()
+        """One look at a time: what two looks agree on must come from two moments."""
+        self.doubts = False
+        """The venue listed an order otherwise than we hold it, and something was asked of that order meanwhile."""
+        self._venue, self._runtime, self._meeting, self._release = venue, runtime, meeting, release
+        self._every_ns = int(settings.every_s * 1e9)
+        self._count = 0
+        self._absent: set[ClientOrderId] = set()
+        """Orders that the venue did not know when it was last asked: a request may still travel."""
+        self._last: e.VenueReconciled | None = None
+        """What the last snapshot told: its stamp, when it was asked for, what it said to be flat."""
+
+    @property
+    def _state(self) -> State:
+        return self._runtime.engine.state
+
+    @property
+    def _view(self) -> VenueView:
+        return self._state.venue(self._venue.id)
+
+    async def look(self, leaving: AbstractSet[ClientOrderId], asked: Nanoseconds = 0) -> bool:
+        """Look once: apply what a snapshot explains, compare the rest; tell whether nothing waits for a second look.
+
+        It speaks for orders that were touched before ``asked``, by default before now; not for those that wait
+        for their record or are still ``leaving``.
+
+        Raises:
+            VenueError: when the venue does not answer or the link changed meanwhile.
+        """
+        async with self.asking:
+            runtime, state, view = self._runtime, self._state, self._view
+            link, now = view.since, runtime.clock.now()
+            asked = asked or now
+            then = underway(state, self._venue.id, runtime.waiting() | leaving)
+            snapshot = await self._venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+            met = await self._meeting.in_snapshot(snapshot)
+            answers = await self._answers(missing(state, snapshot, asked, then))
+            if not view.connected or view.since != link:
+                raise VenueError("the link changed while the venue was asked; asking again")
+            self._last = e.VenueReconciled(self._venue.id, snapshot.ts_exchange, now, now, reported(state, snapshot))
+            self.doubts = doubtful(state, snapshot, asked, then)
+            self._meeting.take_in(met)
+            for event in explained(state, snapshot, answers, asked, runtime.clock.now(), runtime.engine.owns, then):
+                runtime.take(event)
+            for event in endings(met, state, runtime.clock.now()):
+                runtime.take(event)
+            self._release()
+            for event in self.comparison.look(state, snapshot, runtime.clock.now()):
+                runtime.take(event)
+            self._count += 1
+            count = len(state.differences.of(self._venue.id))
+            runtime.take(m.VenueCompared(self._venue.id, count, runtime.clock.now()))
+            return self.comparison.settled and not self._absent
+
+    async def _answers(self, orders: Sequence[ClientOrderId]) -> dict[ClientOrderId, OrderReport | None]:
+        """Ask about orders that the snapshot lacks. That the venue does not know one counts when it is said twice.
+
+        The request may still travel: an order that is taken for lost and then rests is the worst of all.
+        """
+        answers, absent = {}, set()
+        for id_ in orders:
+            report = await self._venue.order(id_)
+            record = self._state.blotter.open.get(id_)
+            if report is None and id_ not in self._absent and record is not None and is_unanswered(record):
+                absent.add(id_)
+                if record.status is OrderStatus.SUBMITTED:
+                    now = self._runtime.clock.now()
+                    self._runtime.take(e.OrderUnknown(id_, "the venue does not know it yet; it is asked again", now))
+            else:
+                answers[id_] = report
+        self._absent = absent
+        return answers
+
+    def agree(self) -> None:
+        """Say that our record was held against the last snapshot."""
+        assert self._last is not None
+        self._runtime.take(self._last.replace(ts=self._runtime.clock.now()))
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to compare again: every so often, not at the same moment as other venues."""
+        view = self._state.venues.get(self._venue.id)
+        if view is None or not view.reconciled or self.asking.locked():
+            return False
+        jitter = zlib.crc32(f"{self._venue.id}{self._count}".encode()) % 200 / 1000 - 0.1
+        settled = self.comparison.settled and not self._absent
+        wait = self._every_ns * (1 + jitter) if settled else LATER_LOOK_S * 1e9
+        return self._runtime.clock.now() - view.compared >= wait

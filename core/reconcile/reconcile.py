@@ -1,0 +1,321 @@
+"""A venue's snapshot against our record: what our record explains becomes events. Pure; the runtime asks the questions.
+
+Explained is what happened to orders of ours (fills, acknowledgements, ends, amends), funding, forced closes that the
+venue reports, and a wallet that is seen for the first time. What is left over is a difference: ``compare``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+
+import msgspec
+
+from core.domain import events as e
+from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, InstrumentType, VenueId
+from core.domain.instrument import ZERO
+from core.domain.message import Event, Nanoseconds
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
+from core.domain.reports import OrderReport, VenueSnapshot
+from core.state.blotter import funding_key, liquidation_key
+from core.state.contact import OPENING
+from core.state.state import State
+
+_OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+_UNANSWERED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
+Owns = Callable[[ClientOrderId], bool]
+"""Tell whether an id was made by this home, so that its orders are ours though their record be lost."""
+
+
+def nobody(_: ClientOrderId) -> bool:
+    """Own no id that stands in no record."""
+    return False
+
+
+class Underway(msgspec.Struct, frozen=True):
+    """Where our orders were when a venue was asked."""
+
+    unsent: frozenset[ClientOrderId] = frozenset()
+    """They had not left: no venue can know of them, and its "never had it" is no answer."""
+    silent: frozenset[ClientOrderId] = frozenset()
+    """They had left and never been answered: whatever the venue says of them is new."""
+
+
+NOTHING = Underway()
+
+
+def underway(state: State, venue: VenueId, unsent: AbstractSet[ClientOrderId]) -> Underway:
+    """Return where our orders are now, before a venue is asked."""
+    silent = (id_ for id_, record in state.blotter.open.items() if record.venue == venue and is_unanswered(record))
+    return Underway(frozenset(unsent), frozenset(silent) - unsent)
+
+
+def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway = NOTHING) -> list[ClientOrderId]:
+    """Return our open orders that the venue does not list, so that it must be asked about each.
+
+    A request younger than ``asked`` may still travel. An exit that waits here for its trigger may have left without a
+    record, in a run before.
+    """
+    listed = {report.client_order_id for report in snapshot.open_orders}
+    return [
+        id_
+        for id_, record in state.blotter.open.items()
+        if record.venue == snapshot.venue
+        and (record.status is not OrderStatus.APPROVED or record.order.reduce_only)
+        and id_ not in listed
+        and id_ not in then.unsent
+        and record.created < asked
+    ]
+
+
+def explained(
+    state: State,
+    snapshot: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None],
+    asked: Nanoseconds,
+    now: Nanoseconds,
+    owns: Owns = nobody,
+    then: Underway = NOTHING,
+) -> Iterator[Event]:
+    """Yield the events that bring our record as far to what the venue reports as it can explain, bookings first.
+
+    Each is to be applied before the next is taken. Orders touched since ``asked`` (when the snapshot was asked for) may
+    be newer than it; but an order that is over stays so.
+    """
+    # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
+    newer = {id_ for id_, record in state.blotter.orders.items() if _is_newer(record, asked, then)}
+    yield from _bookings(state, snapshot, now)
+    yield from _fills(state, snapshot, owns, now)
+    for report in snapshot.open_orders:
+        if report.client_order_id not in newer:
+            yield from _open_order(state, snapshot, report, owns, now)
+    for id_, answer in answers.items():
+        record = state.blotter.open.get(id_)
+        if record is None or (answer is None and record.status is OrderStatus.APPROVED):
+            continue
+        if id_ not in newer or (answer is not None and _is_over(record, answer)):
+            yield from _released(record, now)
+            yield from _closed_order(record, answer, now)
+    yield from _wallets(state, snapshot, now)
+
+
+def _is_newer(record: OrderRecord, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether what is known of an order may be newer than an answer to what was asked then.
+
+    What we have asked of an order meanwhile is no news of it: a cancel that is tried again and again would otherwise
+    keep an order that never arrived from ever being asked about.
+    """
+    silent = record.order.client_order_id in then.silent and is_unanswered(record)
+    return record.updated >= asked and not silent
+
+
+def doubtful(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway) -> bool:
+    """Tell whether a venue lists an order otherwise than we hold it that was touched since: it must be asked again."""
+    listed = ((state.blotter.open.get(report.client_order_id), report.order) for report in snapshot.open_orders)
+    return any(
+        record is not None and _is_newer(record, asked, then) and _amended(record.order, theirs)
+        for record, theirs in listed
+    )
+
+
+def _is_over(record: OrderRecord, answer: OrderReport) -> bool:
+    """Tell whether nothing of an order is still to come, not even a fill."""
+    filled = answer.status is OrderStatus.FILLED and record.filled >= answer.filled
+    return filled or answer.status in _OVER
+
+
+def is_unanswered(record: OrderRecord) -> bool:
+    """Tell whether the venue has never said a word about an order, a change of it on its way or not."""
+    changing = record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND)
+    return (record.resume_status if changing else record.status) in _UNANSWERED and not record.filled
+
+
+def reconcile(
+    state: State,
+    snapshot: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None],
+    asked: Nanoseconds,
+    now: Nanoseconds,
+    owns: Owns = nobody,
+    then: Underway = NOTHING,
+) -> Iterator[Event]:
+    """Yield what is explained, and that the venue is reconciled: for a venue whose every word is an event."""
+    yield from explained(state, snapshot, answers, asked, now, owns, then)
+    yield e.VenueReconciled(snapshot.venue, snapshot.ts_exchange, now, asked, reported(state, snapshot))
+
+
+def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
+    """Name what the venue said explicitly to be flat, dust aside: not what is missing nor what it holds."""
+    amounts = {report.instrument: report.quantity for report in snapshot.positions}
+    wallets = {report.asset: report.total for report in snapshot.balances}
+    flat = set()
+    for market in state.markets.values():
+        instrument, id_ = market.instrument, market.holding
+        amount = wallets.get(instrument.base) if market.kind is InstrumentType.SPOT_PAIR else amounts.get(id_)
+        if market.venue == snapshot.venue and amount is not None:
+            size = instrument.floor_size(abs(amount))
+            flat |= {id_} if size < instrument.min_size else set()
+    return tuple(sorted(flat))
+
+
+def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    """Yield funding and forced closes that we have not heard of, those before our first look excepted."""
+    opened, known = _opened(state, snapshot), state.blotter.fills
+    for booking in snapshot.bookings:
+        if booking.ts_exchange < opened or booking.instrument not in state.markets:
+            continue
+        if isinstance(booking, e.FundingPaid):
+            key = funding_key(snapshot.venue, booking.funding_id)
+        else:
+            key = liquidation_key(snapshot.venue, booking.fill_id)
+        if key not in known:
+            yield booking.replace(ts=now)
+
+
+def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) -> Iterator[Event]:
+    """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
+    opened = _opened(state, snapshot)
+    if snapshot.venue not in state.ledger.balances:
+        owns = nobody  # what this home traded under a record that is lost is part of the opening too
+    for fill in snapshot.fills:
+        if state.blotter.knows_fill(snapshot.venue, fill.fill_id):
+            continue
+        if is_foreign(state, snapshot.venue, fill, owns):
+            if fill.ts_exchange < opened or fill.instrument not in state.markets:
+                continue
+            yield fill.replace(ts=now)
+            yield foreign_fill(snapshot.venue, fill, now)
+        else:
+            yield from _released(state.blotter.orders.get(fill.client_order_id), now)
+            yield fill.replace(ts=now)
+
+
+def _opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
+    """Return until when what others traded is part of the opening: our first look at this account, which may be now."""
+    first = snapshot.venue not in state.ledger.balances
+    return snapshot.ts_exchange + 1 if first else state.venue(snapshot.venue).opened
+
+
+def is_foreign(state: State, venue: VenueId, fill: e.OrderFilled, owns: Owns) -> bool:
+    """Tell whether no order of ours and no forced close that the venue has told of explains a fill."""
+    record = state.blotter.orders.get(fill.client_order_id)
+    if record is not None:
+        return record.foreign
+    return not owns(fill.client_order_id) and liquidation_key(venue, fill.fill_id) not in state.blotter.fills
+
+
+def foreign_fill(venue: VenueId, fill: e.OrderFilled, now: Nanoseconds) -> DifferenceFound:
+    """Return the difference that a fill of somebody else's order makes; the engine knows what was held before."""
+    signed = fill.quantity * fill.side.sign
+    who = f"order {fill.client_order_id}, which is not ours" if fill.client_order_id else "an order that is not ours"
+    what = f"{fill.side} {fill.quantity:f} at {fill.price:f} by {who}"
+    kind = DifferenceKind.FILL
+    return DifferenceFound(
+        0, kind, venue, fill.instrument, Asset(""), ClientOrderId(""), ZERO, signed, fill.price, what, now
+    )
+
+
+def _open_order(
+    state: State, snapshot: VenueSnapshot, report: OrderReport, owns: Owns, now: Nanoseconds
+) -> Iterator[Event]:
+    record = state.blotter.orders.get(report.client_order_id)
+    if record is None:
+        id_ = listed_id(report)
+        if id_ not in state.blotter.orders and report.order.instrument in state.markets:
+            order = msgspec.structs.replace(report.order, client_order_id=id_)
+            yield e.OrderFound(order, snapshot.venue, report.venue_order_id, report.filled, now)
+            if owns(id_):
+                yield OrderAdopted(id_, "its id is ours: its record was lost", now)
+    elif record.is_open:
+        yield from _released(record, now)
+        yield from _resting(record, report, now)
+
+
+def listed_id(report: OrderReport) -> ClientOrderId:
+    """Return what an order that the venue lists is called here."""
+    return report.client_order_id or ClientOrderId(f"foreign-{report.venue_order_id}")
+
+
+def _released(record: OrderRecord | None, now: Nanoseconds) -> Iterator[Event]:
+    """Catch up on an order that waited here for its trigger, as far as our record goes, and that the venue has."""
+    if record is not None and record.status is OrderStatus.APPROVED:
+        yield e.OrderSubmitted(record.order, record.venue, now)
+
+
+def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
+    """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
+    id_ = record.order.client_order_id
+    if is_unanswered(record):
+        yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
+    theirs = report.order
+    if _amended(record.order, theirs):
+        yield e.OrderAmended(id_, theirs.quantity, theirs.price, theirs.trigger, report.ts_exchange, now)
+    elif record.status is OrderStatus.PENDING_AMEND or record.asked is not None:
+        yield e.AmendRejected(id_, "the venue holds it unchanged", report.ts_exchange, now)
+    if record.status is OrderStatus.PENDING_CANCEL:
+        yield e.CancelRejected(id_, "the venue still lists it", report.ts_exchange, now)
+
+
+def _amended(ours: Order, theirs: Order) -> bool:
+    """Tell whether the venue holds other values; a trailing stop's trigger moves by itself."""
+    if ours.type is not theirs.type:
+        return False  # a stop that has been released is another order there
+    if ours.type is OrderType.TRAILING_STOP:
+        return ours.quantity != theirs.quantity
+    return (ours.quantity, ours.price, ours.trigger) != (theirs.quantity, theirs.price, theirs.trigger)
+
+
+def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseconds) -> Iterator[Event]:
+    id_ = record.order.client_order_id
+    unanswered = record.status in _UNANSWERED and not record.filled
+    if answer is None:
+        if unanswered:
+            yield e.OrderRejected(id_, "the order never reached the venue", now, now)
+        else:
+            yield e.OrderCancelled(id_, "the venue no longer knows this order", now, now)
+    elif answer.status is OrderStatus.CANCELLED:
+        yield e.OrderCancelled(id_, "cancelled at the venue", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.EXPIRED:
+        yield e.OrderExpired(id_, "expired at the venue", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.REJECTED:
+        if unanswered:
+            yield e.OrderRejected(id_, "rejected by the venue", answer.ts_exchange, now)
+        else:
+            yield e.OrderCancelled(id_, "the venue took it back as rejected", answer.ts_exchange, now)
+    elif answer.status is OrderStatus.FILLED:
+        what = f"the venue reports {answer.filled} filled, its fills explain {record.filled}"
+        if record.filled < answer.filled:
+            yield e.IllegalEventSeen(id_, what, now)
+        yield e.OrderCancelled(id_, what, answer.ts_exchange, now)
+    else:
+        yield from _resting(record, answer, now)
+
+
+def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
+    """Open the wallets of a venue that is seen for the first time: what they hold is the capital we begin with."""
+    if snapshot.venue not in state.ledger.balances:
+        for report in snapshot.balances:
+            yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now)
+        return
+    for asset in tuple(state.ledger.balances[snapshot.venue]):
+        yield from spot_position(state, snapshot.venue, asset, now)
+
+
+def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) -> Iterator[Event]:
+    """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading."""
+    pairs = (
+        market
+        for market in state.markets.values()
+        if market.kind is InstrumentType.SPOT_PAIR and market.venue == venue and market.instrument.base == asset
+    )
+    market = next(pairs, None)
+    if market is None:
+        return
+    total = state.ledger.balances[venue].get(asset, ZERO)
+    held = state.ledger.positions.get(market.holding)
+    quantity = held.quantity if held is not None else ZERO
+    if quantity == total:
+        return
+    entry = held.entry_price if held is not None and quantity else Decimal(repr(market.mark))
+    reason = f"reconciled: position {quantity}, wallet {total}"
+    yield e.PositionSet(market.holding, total, entry if total else ZERO, reason, now)

@@ -1,0 +1,1 @@
+"""Everything known, in parts; changed only through ``State.apply``."""

@@ -1,0 +1,93 @@
+"""What is known of each venue connection, and the bookings that come without a fill: part of the state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import VenueId
+from core.domain.message import Nanoseconds
+from core.state.blotter import Blotter, liquidation_key
+from core.state.configs import ConfigBook
+from core.state.ledger import Ledger
+from core.state.markets import Markets
+
+OPENING = "opening"
+"""The reason of the first total of each wallet: what an account begins with."""
+
+
+class VenueView(msgspec.Struct, gc=False):
+    """What is known of one venue connection; ``last_fill`` is where the next snapshot's fills begin (ns, UTC)."""
+
+    connected: bool = False
+    reconciled: bool = False
+    reason: str = "not connected yet"
+    since: Nanoseconds = 0
+    last_fill: Nanoseconds = 0
+    last_booking: Nanoseconds = 0
+    """The venue's stamp of the newest fill, funding or forced close: an older snapshot undoes none of them."""
+    opened: Nanoseconds = 0
+    """When the account was seen first: what others traded before is part of its opening, and is not booked."""
+    compared: Nanoseconds = 0
+    """When our record was last compared with the venue's."""
+
+
+class Contact:
+    """Keep a view of every venue; changed by ``State.apply`` alone."""
+
+    def __init__(self, markets: Markets, ledger: Ledger, blotter: Blotter, configs: ConfigBook) -> None:
+        self.views: dict[VenueId, VenueView] = {}
+        self._markets, self._ledger, self._blotter, self._configs = markets, ledger, blotter, configs
+
+    def handlers(self) -> dict[type, Callable[[Any], None]]:
+        """Return what takes each message that concerns a venue as a whole."""
+        return {
+            m.VenueStatus: self._status,
+            m.VenueCompared: self._compared,
+            e.VenueReconciled: self._reconciled,
+            e.BalanceSet: self._balance,
+            e.PositionLiquidated: self._liquidated,
+        }
+
+    def view(self, venue: VenueId) -> VenueView:
+        """Return the view of a venue, made on first use."""
+        view = self.views.get(venue)
+        if view is None:
+            view = self.views[venue] = VenueView()
+        return view
+
+    def booked(self, venue: VenueId, ts_exchange: Nanoseconds) -> None:
+        """Note the venue's stamp of a booking."""
+        view = self.view(venue)
+        view.last_booking = max(view.last_booking, ts_exchange)
+
+    def _status(self, status: m.VenueStatus) -> None:
+        view = self.view(status.venue)
+        view.connected, view.reason, view.since = status.connected, status.reason, status.ts
+        view.reconciled = False
+
+    def _compared(self, compared: m.VenueCompared) -> None:
+        self.view(compared.venue).compared = compared.ts
+
+    def _reconciled(self, event: e.VenueReconciled) -> None:
+        self.view(event.venue).reconciled = True
+
+    def _balance(self, event: e.BalanceSet) -> None:
+        self._ledger.set_balance(event)
+        if event.reason == OPENING:
+            view = self.view(event.venue)
+            view.opened = view.opened or event.ts
+
+    def _liquidated(self, event: e.PositionLiquidated) -> None:
+        """Take a forced close once; one without the id of its fill is taken as it comes."""
+        venue = self._markets[event.instrument].venue
+        key, seen = liquidation_key(venue, event.fill_id), self._blotter.fills
+        if event.fill_id:
+            if key in seen:
+                return
+            seen.add(key)
+        self._ledger.liquidated(event)
+        self._configs.liquidated(event)
+        self.booked(venue, event.ts_exchange)

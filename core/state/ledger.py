@@ -1,0 +1,265 @@
+"""The money: balances, positions and what they are worth. Decimal ledger, float shadows for risk.
+
+``equity`` is a float that moves with every mark by ``exposure * change``, and with a fill of a linear contract by what
+the fill earned. Every other event and the timer recompute it from the Decimal ledger, so that no drift can build up.
+"""
+
+from decimal import Decimal
+
+from core.domain.events import BalanceSet, FundingPaid, OrderFilled, PositionLiquidated, PositionSet
+from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType, VenueId
+from core.domain.instrument import ZERO
+from core.domain.order import Side
+from core.domain.position import BetPosition, Position
+from core.state.markets import Market, Markets
+
+STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
+"""Assets taken at 1:1 with the reporting currency while no pair quotes them (the reporting currency is one of them)."""
+
+_SPOT = InstrumentType.SPOT_PAIR
+
+
+class Ledger:
+    """Keep balances by venue and asset, positions by held instrument, and their value in the reporting currency."""
+
+    def __init__(self, markets: Markets, currency: Asset) -> None:
+        self.currency = currency
+        self.balances: dict[VenueId, dict[Asset, Decimal]] = {}
+        self.positions: dict[InstrumentId, Position] = {}
+        self.bets: dict[tuple[InstrumentId, str], BetPosition] = {}
+        self.equity = 0.0
+        self.unvalued: set[str] = set()
+        """Assets and positions without a price yet: equity is incomplete while there is one."""
+        self._markets = markets
+        self._rate_sources: dict[Asset, Market] = {}
+
+    # --- events -----------------------------------------------------------------------------------------------------
+
+    def fill(self, event: OrderFilled) -> None:
+        """Apply a fill to position and balances; the caller has made sure that it is new."""
+        market = self._markets.get(event.instrument)
+        if market is None:
+            raise KeyError(f"fill for an instrument that is not defined: {event.instrument}")
+        kind, instrument = market.kind, market.instrument
+        if kind in BETS:
+            self._fill_bet(event)
+        elif kind is _SPOT:
+            self._fill_spot(event, market)
+        elif event.fee_asset == self.currency == instrument.settle and not instrument.inverse:
+            self._fill_linear(event, market)
+            return
+        else:
+            self._fill_contract(event, market)
+        self.revalue()
+
+    def _fill_linear(self, event: OrderFilled, market: Market) -> None:
+        """Fill a linear contract settled in the reporting currency: it earns the way from its price to the mark."""
+        position, fee = self.positions.get(market.holding) or self.position_of(market), event.fee
+        side, quantity, price = event.side, event.quantity, event.price
+        realised = position.apply_fill(side, quantity, price, event.ts)
+        position.fees += fee
+        self._add(market.venue, self.currency, realised - fee)
+        mark = market.mark
+        if self.unvalued or mark <= 0.0:
+            self.revalue()
+            return
+        units = float(quantity) * market.contract_size * side.sign
+        market.exposure += units
+        self.equity += units * (mark - float(price)) - float(fee)
+
+    def _fill_contract(self, event: OrderFilled, market: Market) -> None:
+        position = self.position_of(market)
+        realised = position.apply_fill(event.side, event.quantity, event.price, event.ts)
+        self._add(market.venue, market.instrument.settle, realised)
+        self._fee(event, market, position)
+
+    def _fill_spot(self, event: OrderFilled, market: Market) -> None:
+        position, instrument = self.position_of(market), market.instrument
+        position.apply_fill(event.side, event.quantity, event.price, event.ts)
+        change = event.quantity if event.side is Side.BUY else -event.quantity
+        self._add(market.venue, instrument.base, change)
+        self._add(market.venue, instrument.quote, -change * event.price)
+        self._fee(event, market, position)
+
+    def _fill_bet(self, event: OrderFilled) -> None:
+        key = (event.instrument, "")
+        bet = self.bets.get(key) or self.bets.setdefault(key, BetPosition(event.instrument, ""))
+        bet.apply_fill(event.side, event.quantity, event.price, event.ts)
+
+    def _fee(self, event: OrderFilled, market: Market, position: Position) -> None:
+        if not event.fee:
+            return
+        instrument = market.instrument
+        self._add(market.venue, event.fee_asset, -event.fee)
+        if event.fee_asset == instrument.base and not instrument.inverse:
+            position.fees += event.fee * event.price
+            if market.kind is InstrumentType.SPOT_PAIR:
+                position.quantity -= event.fee
+        else:
+            position.fees += event.fee
+
+    def funding(self, event: FundingPaid) -> None:
+        """Apply a funding payment."""
+        market = self._markets[event.instrument]
+        self.position_of(market).funding += event.amount
+        self._add(market.venue, event.asset, event.amount)
+        self.revalue()
+
+    def liquidated(self, event: PositionLiquidated) -> None:
+        """Apply the fee of a forced close; its fill has come apart."""
+        market = self._markets[event.instrument]
+        self.position_of(market).fees += event.fee
+        self._add(market.venue, event.fee_asset, -event.fee)
+        self.revalue()
+
+    def set_balance(self, event: BalanceSet) -> None:
+        """Put a wallet to what the venue reports."""
+        self.balances.setdefault(event.venue, {})[event.asset] = event.total
+        self.revalue()
+
+    def set_position(self, event: PositionSet) -> None:
+        """Put a position to what the venue reports."""
+        market = self.mark_of(event.instrument)
+        if market is None:
+            raise KeyError(f"position in what is not defined: {event.instrument}")
+        position = self.position_of(market)
+        if not position.quantity:
+            position.opened = event.ts
+        position.quantity, position.entry_price, position.updated = event.quantity, event.entry_price, event.ts
+        self.revalue()
+
+    def position_of(self, market: Market) -> Position:
+        """Return the position a market trades into, flat if there was none."""
+        position = self.positions.get(market.holding)
+        if position is None:
+            position = self.positions[market.holding] = Position.of(market.instrument)
+        return position
+
+    def _add(self, venue: VenueId, asset: Asset, amount: Decimal) -> None:
+        wallet = self.balances.get(venue)
+        if wallet is None:
+            wallet = self.balances[venue] = {}
+        wallet[asset] = wallet.get(asset, ZERO) + amount
+
+    # --- value ------------------------------------------------------------------------------------------------------
+
+    def rate(self, asset: Asset) -> float:
+        """Return the price of an asset in the reporting currency; 0 where nothing marks it yet."""
+        if asset == self.currency:
+            return 1.0
+        market = self._rate_sources.get(asset) or self._find_rate_source(asset)
+        if market is not None and market.mark > 0:
+            return market.mark
+        return 1.0 if asset in STABLE and self.currency in STABLE else 0.0
+
+    def _find_rate_source(self, asset: Asset) -> Market | None:
+        """Choose the market that values an asset: its spot pair, else its perpetual.
+
+        One quoted in another stable currency counts at par where the reporting currency has no market of the asset.
+        """
+        found = [market for market in self._markets.values() if market.instrument.base == asset]
+        quoted = [market for market in found if market.instrument.quote == self.currency]
+        if not quoted and self.currency in STABLE:
+            quoted = [market for market in found if market.instrument.quote in STABLE]
+        quoted = [market for market in quoted if market.mark > 0]
+        quoted.sort(key=lambda market: (market.instrument.type is not InstrumentType.SPOT_PAIR, market.instrument.id))
+        if quoted:
+            self._rate_sources[asset] = quoted[0]
+            return quoted[0]
+        return None
+
+    def revalue(self) -> None:
+        """Recompute equity and every market's exposure from the Decimal ledger."""
+        for market in self._markets.values():
+            market.exposure = 0.0
+            market.nonlinear = False
+        self.unvalued.clear()
+        equity = 0.0
+        for wallet in self.balances.values():
+            for asset, amount in wallet.items():
+                if amount:
+                    rate = self.rate(asset)
+                    if not rate:
+                        self.unvalued.add(asset)
+                    equity += float(amount) * rate
+                    self._expose(asset, float(amount))
+        for position in self.positions.values():
+            if position.quantity:
+                equity += self._open_profit(position)
+        self.equity = equity
+
+    def _expose(self, asset: Asset, amount: float) -> None:
+        source = self._rate_sources.get(asset)
+        if source is not None:
+            source.exposure += amount
+
+    def _open_profit(self, position: Position) -> float:
+        market = self._markets.get(position.instrument)
+        if market is None:  # a SPOT_ASSET is valued through its wallet
+            return 0.0
+        if market.mark <= 0:
+            self.unvalued.add(position.instrument)
+            return 0.0
+        profit = self.unrealised(position, market)
+        if position.inverse or position.settle != self.currency:  # the rate moves too: equity is recomputed
+            market.nonlinear = True
+            self._expose(position.settle, profit)
+            source = self._rate_sources.get(position.settle)
+            if source is not None:
+                source.nonlinear = True
+        else:
+            market.exposure += float(position.quantity * position.contract_size) * self.rate(position.settle)
+        return profit * self.rate(position.settle)
+
+    def unrealised(self, position: Position, market: Market) -> float:
+        """Return a contract's open profit in its settle asset, at the market's mark."""
+        quantity, entry, size = float(position.quantity), float(position.entry_price), float(position.contract_size)
+        if not quantity or market.mark <= 0 or entry <= 0:
+            return 0.0
+        if position.inverse:
+            return quantity * size * (1.0 / entry - 1.0 / market.mark)
+        return quantity * size * (market.mark - entry)
+
+    def mark_of(self, held: InstrumentId) -> Market | None:
+        """Return the market that marks a held instrument: its own, or for a SPOT_ASSET its pair's."""
+        market = self._markets.get(held)
+        return market if market is not None else self._markets.holding(held)
+
+    def notional(self, position: Position) -> float:
+        """Return a position's signed value in the reporting currency."""
+        market = self.mark_of(position.instrument)
+        if market is None or market.mark <= 0:
+            return 0.0
+        quantity = float(position.quantity * position.contract_size)
+        if position.inverse:
+            return quantity / market.mark * self.rate(position.settle)
+        return quantity * market.mark * self.rate(market.instrument.quote)
+
+    def exposure(self) -> tuple[float, float]:
+        """Return (gross, net) exposure in the reporting currency."""
+        gross = net = 0.0
+        for position in self.positions.values():
+            if position.quantity:
+                value = self.notional(position)
+                gross += abs(value)
+                net += value
+        return gross, net
+
+    def open_profit(self) -> float:
+        """Return the unrealised profit of all positions, in the reporting currency."""
+        total = 0.0
+        for position in self.positions.values():
+            market = self.mark_of(position.instrument) if position.quantity else None
+            if market is not None:
+                total += self.unrealised(position, market) * self.rate(position.settle)
+        return total
+
+    def totals(self) -> tuple[Decimal, Decimal, Decimal]:
+        """Return (realised, fees, funding) of all positions in the reporting currency."""
+        realised = fees = funding = ZERO
+        for position in self.positions.values():
+            rate = Decimal(repr(self.rate(position.settle)))
+            realised += position.realised * rate
+            fees += position.fees * rate
+            funding += position.funding * rate
+        return realised, fees, funding

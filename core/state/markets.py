@@ -1,0 +1,290 @@
+"""What is known of each market right now: quote, book, last trade, mark, health."""
+
+from collections import deque
+from collections.abc import Iterator
+
+from core.domain.identifiers import InstrumentId
+from core.domain.instrument import Instrument
+from core.domain.market import (
+    NO_ID,
+    Bar,
+    BookDelta,
+    BookSnapshot,
+    FeedReport,
+    Health,
+    Interval,
+    LastPrice,
+    MarkPrice,
+    Quote,
+    Trade,
+)
+from core.domain.message import Nanoseconds
+from core.state.book import Book, Sync
+
+KEPT_TRADES = 200
+KEPT_BARS = {Interval.M1: 1500, Interval.M15: 700, Interval.H1: 750}
+_INFINITY = float("inf")
+FUTURE_NS: Nanoseconds = 60_000_000_000
+"""An exchange stamp this far ahead of our clock is senseless."""
+STALE_NS: Nanoseconds = 2_000_000_000
+"""A feed without an update for this long is called stale on every screen."""
+DAY_NS: Nanoseconds = 86_400_000_000_000
+MARK_TTL_NS: Nanoseconds = 10_000_000_000
+"""A venue's mark older than this gives way to the mid."""
+
+
+class Market:
+    """The live view of one instrument; changed by ``State.apply`` alone. Floats as parsed; 0.0 means not seen yet."""
+
+    __slots__ = (
+        "_mixed",
+        "ahead",
+        "ask",
+        "ask_size",
+        "bad",
+        "bars",
+        "bid",
+        "bid_size",
+        "book",
+        "clock_offset_ns",
+        "contract_size",
+        "day_open",
+        "exposure",
+        "feed_gaps",
+        "funding_rate",
+        "health",
+        "holding",
+        "index",
+        "instrument",
+        "kind",
+        "last",
+        "mark",
+        "marked",
+        "min_notional",
+        "next_funding",
+        "nonlinear",
+        "printed",
+        "quoted",
+        "reason",
+        "trades",
+        "ts",
+        "ts_exchange",
+        "venue",
+    )
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.define(instrument)
+        self.book = Book()
+        self.bid = self.bid_size = self.ask = self.ask_size = 0.0
+        self.quoted: Quote | None = None
+        self.printed: Nanoseconds = 0
+        """The newest exchange stamp of a print."""
+        self.last = 0.0
+        self.mark = 0.0
+        self.marked: Nanoseconds = 0
+        self.index = self.funding_rate = 0.0
+        self.next_funding: Nanoseconds = 0
+        self.ts: Nanoseconds = 0
+        self.ts_exchange: Nanoseconds = 0
+        self.health = Health.STALE
+        self.reason = "no data yet"
+        self.feed_gaps = 0
+        self.bad = 0
+        self.ahead: Nanoseconds = 0
+        """How far the exchange's stamps are ahead of our clock, where that is senseless; 0 once they are sane."""
+        self.clock_offset_ns = 0
+        self.day_open = 0.0
+        """The price 24 hours ago or the oldest known since, for the day's change."""
+        self.trades: deque[Trade] = deque(maxlen=KEPT_TRADES)
+        self.bars: dict[Interval, dict[Nanoseconds, Bar]] = {interval: {} for interval in Interval}
+        self._mixed: set[Interval] = set()
+        """Whose bars do not stand in the order of time."""
+        self.exposure = 0.0
+        """What one unit of mark changes the account's equity by (reporting currency)."""
+        self.nonlinear = False
+        """The exposure is not constant in the mark (inverse contracts): equity is recomputed instead."""
+
+    def define(self, instrument: Instrument) -> None:
+        """Take contract data; what the hot path asks for often is kept beside them."""
+        self.instrument = instrument
+        self.venue, self.kind, self.holding = instrument.venue, instrument.type, instrument.holding
+        self.contract_size, self.min_notional = float(instrument.contract_size), float(instrument.min_notional)
+
+    def quote(self, quote: Quote) -> float | None:
+        """Take a quote and return the new mark, or None where it did not move; a senseless quote is counted."""
+        bid, ask, ts, stamp = quote.bid, quote.ask, quote.ts, quote.ts_exchange
+        if not 0.0 < bid < ask < _INFINITY or not quote.bid_size >= 0.0 or not quote.ask_size >= 0.0:
+            self.bad += 1
+            return None
+        before = self.quoted
+        if not 0 <= stamp <= ts + FUTURE_NS or (
+            before is not None and stamp < before.ts_exchange and quote.update_id <= before.update_id
+        ):
+            self._drop(stamp - ts)
+            return None
+        self.quoted, self.ahead = quote, 0
+        self.bid, self.bid_size, self.ask, self.ask_size = bid, quote.bid_size, ask, quote.ask_size
+        self.ts, self.ts_exchange = ts, stamp
+        if ts - self.marked > MARK_TTL_NS:
+            mid = (bid + ask) * 0.5
+            if mid != self.mark:
+                return mid
+        return None
+
+    def trade(self, trade: Trade) -> float | None:
+        """Take a print and return the new mark where nothing better marks this market."""
+        price, stamp, trades = trade.price, trade.ts_exchange, self.trades
+        if not 0.0 < price < _INFINITY or not 0.0 < trade.size < _INFINITY or not 0 <= stamp <= trade.ts + FUTURE_NS:
+            self._drop(stamp - trade.ts)
+            return None
+        if trades and trade.trade_id <= trades[-1].trade_id and self._told(trade):
+            self.bad += 1
+            return None
+        trades.append(trade)
+        self.ts, self.ahead = trade.ts, 0
+        if stamp < self.printed:
+            return None  # a late print belongs into its bar, it is not the last price
+        self.last, self.printed, self.ts_exchange = price, stamp, stamp
+        if self.bid == 0.0 and self.marked == 0 and price != self.mark:
+            return price
+        return None
+
+    def _drop(self, ahead: Nanoseconds) -> None:
+        """Count an update that is not taken, and remember a stamp that comes from far ahead of our clock."""
+        self.bad += 1
+        if ahead > FUTURE_NS:
+            self.ahead = ahead
+
+    def _told(self, trade: Trade) -> bool:
+        return trade.trade_id != NO_ID and any(trade.trade_id == known.trade_id for known in self.trades)
+
+    def last_price(self, message: LastPrice) -> None:
+        """Take the newest print's price without the print, unless a newer one came: a screen shows it."""
+        if message.ts_exchange >= self.printed:
+            self.last, self.printed = message.price, message.ts_exchange
+        self.day_open = message.day_open or self.day_open
+
+    def delta(self, delta: BookDelta) -> float | None:
+        """Take changed levels and return the new mark where no quote feed sets it."""
+        self.book.apply_delta(delta)  # also of an unusable stamp: a hole in the book would outlast it
+        if delta.ts_exchange > delta.ts + FUTURE_NS:
+            self._drop(delta.ts_exchange - delta.ts)
+            return None
+        self.ahead = 0
+        self.ts, self.ts_exchange = delta.ts, delta.ts_exchange
+        return self._top() if self.book.sync is Sync.SYNCED else None
+
+    def snapshot(self, snapshot: BookSnapshot) -> float | None:
+        """Take a whole book."""
+        self.book.apply_snapshot(snapshot)
+        if snapshot.ts_exchange > snapshot.ts + FUTURE_NS:
+            self._drop(snapshot.ts_exchange - snapshot.ts)
+            return None
+        self.ahead = 0
+        self.ts, self.ts_exchange = snapshot.ts, snapshot.ts_exchange
+        return self._top()
+
+    def _top(self) -> float | None:
+        """Take the top from the book: it is never older than the quote feed when it is synchronised."""
+        book = self.book
+        if not book.bid_prices or not book.ask_prices:
+            return None
+        bid, ask = book.bid_prices[-1], book.ask_prices[0]
+        if bid >= ask:
+            return None
+        if bid == self.bid and ask == self.ask:
+            return None
+        self.bid, self.ask = bid, ask
+        self.bid_size, self.ask_size = book.bids[bid], book.asks[ask]
+        if self.ts - self.marked > MARK_TTL_NS:
+            mid = (bid + ask) * 0.5
+            return mid if mid != self.mark else None
+        return None
+
+    def mark_price(self, message: MarkPrice) -> float | None:
+        """Take the venue's own mark."""
+        if not 0.0 < message.mark < _INFINITY or message.ts_exchange > message.ts + FUTURE_NS:
+            self._drop(message.ts_exchange - message.ts)
+            return None
+        self.marked = message.ts
+        self.index, self.funding_rate, self.next_funding = message.index, message.funding_rate, message.next_funding
+        return message.mark if message.mark != self.mark else None
+
+    def bar(self, bar: Bar) -> None:
+        """Keep a bar, newest last; a revision replaces."""
+        kept = self.bars[bar.interval]
+        older = kept.get(bar.start)
+        if older is None and kept and bar.start < next(reversed(kept)):
+            self._mixed.add(bar.interval)  # a history comes in behind what is newer
+        if older is None or bar.revision >= older.revision:
+            kept[bar.start] = bar
+        if len(kept) > KEPT_BARS[bar.interval]:
+            if bar.interval in self._mixed:
+                self.bars[bar.interval] = kept = dict(sorted(kept.items()))
+                self._mixed.discard(bar.interval)
+            del kept[next(iter(kept))]
+        if bar.interval is Interval.M1 and bar.closed:
+            self._open_day(bar)
+
+    def _open_day(self, bar: Bar) -> None:
+        minutes = self.bars[Interval.M1]
+        first = minutes.get(bar.start - DAY_NS)
+        if first is not None:
+            self.day_open = first.open
+        elif self.day_open == 0.0:
+            self.day_open = bar.open
+
+    def judge(self, now: Nanoseconds) -> tuple[Health, str]:
+        """Return how far this feed can be trusted, from what it delivered; the engine makes a FeedReport of it."""
+        if not self.ts:
+            return Health.STALE, "no data yet"
+        age = now - self.ts
+        if age > STALE_NS:
+            return Health.STALE, f"no update for {age / 1e9:.0f} s"
+        book = self.book
+        if book.sync is Sync.GAP:
+            return Health.GAP, "an update is missing; asked for a new snapshot"
+        if book.sync is Sync.SYNCED and book.crossed:
+            return Health.CROSSED, "best bid at or above best ask"
+        if book.sync is Sync.PARTIAL:
+            return Health.PARTIAL, "no snapshot: levels seen so far"
+        return Health.LIVE, ""
+
+    def report(self, report: FeedReport) -> None:
+        """Take how far the feed can be trusted, its gaps and its clock offset."""
+        self.health, self.reason = report.health, report.reason
+        self.feed_gaps, self.clock_offset_ns = report.gaps, report.clock_offset_ns
+
+    @property
+    def gaps(self) -> int:
+        """Return the sequence gaps seen, by us or by the connection."""
+        return max(self.feed_gaps, self.book.gaps)
+
+    def age(self, now: Nanoseconds) -> Nanoseconds | None:
+        """Return how old the newest data are, or None where nothing came yet."""
+        return now - self.ts if self.ts else None
+
+
+class Markets(dict[InstrumentId, Market]):
+    """All markets by instrument id."""
+
+    def holding(self, held: InstrumentId) -> Market | None:
+        """Return the first market that trades into a held instrument."""
+        return next((market for market in self.values() if market.holding == held), None)
+
+    def define(self, instrument: Instrument) -> Market:
+        """Add an instrument, or take its new contract data."""
+        market = self.get(instrument.id)
+        if market is None:
+            market = self[instrument.id] = Market(instrument)
+        else:
+            market.define(instrument)
+        return market
+
+    def oldest(self, now: Nanoseconds) -> Nanoseconds | None:
+        """Return the age of the oldest feed that has delivered."""
+        ages = [age for age in self._ages(now) if age is not None]
+        return max(ages) if ages else None
+
+    def _ages(self, now: Nanoseconds) -> Iterator[Nanoseconds | None]:
+        return (market.age(now) for market in self.values())

@@ -1,0 +1,1 @@
+"""Tapes through the whole engine, from the command line."""

@@ -1,0 +1,1 @@
+"""Studies, schedules and configs as a home runs them."""

@@ -1,0 +1,1 @@
+"""The processes of a home: started, held, watched and ended."""

@@ -1,0 +1,1 @@
+"""A trial as a page that opens offline, and as JSON."""

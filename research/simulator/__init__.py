@@ -1,0 +1,1 @@
+"""Margin back-tests of many parameter sets in one pass."""

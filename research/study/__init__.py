@@ -1,0 +1,1 @@
+"""A search: its file, its trials, its workers, and how it stands."""

@@ -1,0 +1,1 @@
+"""What a trial came to, and whether that is more than luck."""

@@ -1,0 +1,134 @@
+"""Looks at a venue while both run: what may still travel, what others trade, and looks that fail."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from core.config.settings import ReconcileSettings
+from core.connection import VenueLink
+from core.domain import events as e
+from core.domain.differences import DifferenceKind
+from core.domain.identifiers import FillId
+from core.domain.message import Message
+from core.domain.order import OrderStatus, Side
+from core.errors import VenueError
+from core.reconcile import looks as looks_module
+from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held
+from tests.core.test_runtime import Desk, desk, until
+
+__all__ = ["desk"]
+A = OrderStatus
+
+
+def link_of(desk: Desk) -> VenueLink:
+    return desk.runtime.links[PERP]
+
+
+def kinds(desk: Desk) -> list[DifferenceKind]:
+    return [one.kind for one in desk.engine.state.differences.standing.values()]
+
+
+async def test_an_order_still_on_its_way_is_not_taken_for_lost(desk: Desk) -> None:
+    """The venue does not know it, and then it rests: the acknowledgement settles it, and nothing is sent again."""
+    desk.venue.gate.clear()
+    id_ = await desk.buy()
+    await link_of(desk).looks.look(frozenset())
+    assert desk.status(id_) is A.UNKNOWN
+    assert "asked again" in desk.engine.state.blotter.orders[id_].reason
+    desk.venue.gate.set()
+    await until(lambda: desk.status(id_) is A.ACCEPTED)
+    await link_of(desk).looks.look(frozenset())
+    assert (desk.status(id_), desk.venue.submitted) == (A.ACCEPTED, [id_])
+
+
+async def test_an_order_that_is_unknown_twice_never_arrived(desk: Desk) -> None:
+    desk.venue.gate.clear()
+    id_ = await desk.buy()
+    for _ in range(2):
+        await link_of(desk).looks.look(frozenset())
+    assert desk.status(id_) is A.REJECTED
+
+
+async def test_a_comparison_says_nothing_of_an_order_just_sent(desk: Desk) -> None:
+    desk.venue.gate.clear()
+    id_ = await desk.buy()
+    for _ in range(3):
+        await link_of(desk).compare()
+    assert desk.status(id_) is A.SUBMITTED
+    desk.venue.gate.set()
+
+
+async def test_a_comparison_that_fails_is_no_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = desk.engine.state.venue(PERP).compared
+    for error in (VenueError("away"), KeyError("odd")):
+
+        async def fails(since: int, error: Exception = error) -> None:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.venue, "snapshot", fails)
+            await link_of(desk).compare()
+    assert desk.engine.state.venue(PERP).compared == before
+    await link_of(desk).compare()
+    assert desk.engine.state.venue(PERP).compared > before
+
+
+async def test_a_link_that_was_lost_meanwhile_makes_a_look_worthless(desk: Desk) -> None:
+    desk.engine.state.venue(PERP).connected = False
+    await link_of(desk).compare()
+    with pytest.raises(VenueError, match="the link changed"):
+        await link_of(desk).looks.look(frozenset())
+    desk.engine.state.venue(PERP).connected = True
+
+
+async def test_it_is_compared_every_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await Desk(tmp_path / "journal.sqlite").start()
+    link = link_of(made)
+    made.runtime.links[PERP] = other = VenueLink(made.venue, made.runtime, ReconcileSettings(every_s=1.0))
+    monkeypatch.setattr(looks_module, "LATER_LOOK_S", 0.2)
+    looks = len(made.venue.snapshots)
+    try:
+        await until(lambda: len(made.venue.snapshots) >= looks + 2)
+        assert not other.is_due()
+        assert not link.is_due()  # its interval is half a minute
+    finally:
+        await made.runtime.stop("test over")
+
+
+def say(desk: Desk, *messages: Message) -> None:
+    for message in messages:
+        link_of(desk).emit(message)
+
+
+async def test_a_foreign_fill_is_flagged_once_and_a_forced_close_is_not(desk: Desk) -> None:
+    state = desk.engine.state
+    now = desk.clock.now()
+    other = fill(BTC_PERP, Side.BUY, "0.1", "60000", "x1", "x77", now)
+    say(desk, other, other)
+    await until(lambda: kinds(desk) == [DifferenceKind.FILL])
+    say(desk, other)
+    forced = fill(BTC_PERP, Side.SELL, "0.1", "60000", "L1", "", now)
+    closed = e.PositionLiquidated(BTC_PERP.id, D("0.1"), D(60_000), D(0), BTC_PERP.settle, now, now, FillId("L1"))
+    say(desk, closed, forced)
+    await until(lambda: held(desk.engine, BTC_PERP) == 0)
+    (one,) = state.differences.standing.values()
+    assert (one.ours, one.theirs) == (D(0), D("0.1"))
+
+
+async def test_a_fill_from_before_our_first_look_is_not_booked(desk: Desk) -> None:
+    old = fill(BTC_PERP, Side.BUY, "0.1", "60000", "x1", "x77", desk.engine.state.venue(PERP).opened - 1)
+    say(desk, old)
+    unknown = fill(ETH_PERP, Side.BUY, "0.1", "3000", "x2", "x77", desk.clock.now())
+    say(desk, unknown)
+    await until(lambda: desk.engine.state.illegal > 0)
+    assert (held(desk.engine, BTC_PERP), kinds(desk)) == (D(0), [])
+
+
+async def test_a_second_look_comes_soon_where_others_trade(desk: Desk) -> None:
+    await asyncio.sleep(0)
+    link = link_of(desk)
+    assert link.looks.comparison.settled
+    now = desk.clock.now()
+    say(desk, e.OrderCancelled(fill(BTC_PERP, Side.BUY, "1", "1", "f", "x77").client_order_id, "", now, now))
+    assert not link.looks.comparison.settled

@@ -1,0 +1,63 @@
+"""Orders of the sentinel's, as the engine meets them: held back until they are known, and never left open for good."""
+
+from typing import Any, cast
+
+from core.beating import Beating
+from core.domain import events as e
+from core.domain.identifiers import ClientOrderId, VenueOrderId
+from core.domain.order import Order, OrderStatus, OrderType, Side
+from core.domain.reports import OrderReport
+from core.engine import Engine
+from core.ports import Venue
+from core.reconcile.meeting import Asker, Meeting
+from tests.core.kit import BTC_PERP, PERP, T0, D, opened
+
+ID = ClientOrderId("t0s7n2")
+ORDER = Order(BTC_PERP.id, Side.SELL, D(1), OrderType.MARKET, reduce_only=True, client_order_id=ID, venue=PERP)
+
+
+class Clock:
+    def now(self) -> int:
+        return T0
+
+
+class Asking:
+    """What a meeting needs of the runtime, around a real engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.clock = engine, Clock()
+        self.beating = Beating(cast("Any", self))
+        self.beating.sentinels = "t0s"
+
+    def take(self, message: Any) -> None:
+        self.engine.process(message)
+
+    def waiting(self) -> set[ClientOrderId]:
+        return set()
+
+
+class Named:
+    id = PERP
+
+
+def met(*said: e.OrderFilled | e.OrderRejected | e.OrderCancelled) -> Engine:
+    """Have the engine meet an order of which its venue has said something already."""
+    asking = Asking(opened())
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    for one in said:
+        assert meeting.unmet(one, asking.engine.state) == ID
+    assert meeting.first(ID) is (len(said) == 1)
+    meeting.take_in([OrderReport(ID, VenueOrderId("v"), ORDER, OrderStatus.REJECTED, D(0), None, T0)])
+    for message in meeting.met(ID):
+        asking.take(message)
+    assert not meeting.met(ID), "told once"
+    return asking.engine
+
+
+def test_one_that_its_venue_refused_does_not_stay_open() -> None:
+    record = met(e.OrderRejected(ID, "nothing to reduce", T0, T0)).state.blotter.orders[ID]
+    assert (record.status, record.foreign, record.is_open) == (OrderStatus.CANCELLED, False, False)
+
+
+def test_one_that_was_cancelled_is_over() -> None:
+    assert not met(e.OrderCancelled(ID, "gone", T0, T0)).state.blotter.open

@@ -1,0 +1,130 @@
+"""Roles as processes: locks that die with their holder, starts that report."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from core.errors import HomeLocked, StoreError
+from desk.paths import Home, Role
+from desk.roles import services
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from desk.roles import services
+from desk.paths import Home, Role
+with services.holding(Home(Path(sys.argv[1])), Role[sys.argv[2]], "a detail"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").create()
+
+
+def hold(home: Home, role: str = "ENGINE") -> "subprocess.Popen[str]":
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(home.root), role], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def freeze(holder: "subprocess.Popen[str]") -> None:
+    holder.send_signal(signal.SIGSTOP)
+    while Path(f"/proc/{holder.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        time.sleep(0.01)  # a signal sent before it has stopped would still be heard
+
+
+def test_nobody_runs_in_a_new_home(home: Home) -> None:
+    assert [services.running(home, role) for role in Role] == [None] * len(Role)
+    assert not services.stop(home, Role.ENGINE)
+
+
+def test_a_role_is_seen_while_its_process_lives_and_not_after_kill_9(home: Home) -> None:
+    holder = hold(home)
+    try:
+        assert services.running(home, Role.ENGINE) == services.Running(holder.pid, "a detail")
+        with (
+            pytest.raises(HomeLocked, match=rf"another engine \(pid {holder.pid}\) holds this data directory"),
+            services.holding(home, Role.ENGINE),
+        ):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert services.running(home, Role.ENGINE) is None
+    with services.holding(home, Role.ENGINE):
+        assert services.running(home, Role.ENGINE) is not None
+    assert services.running(home, Role.ENGINE) is None
+
+
+def test_stopping_waits_until_the_role_is_gone(home: Home) -> None:
+    holder = hold(home)
+    assert services.stop(home, Role.ENGINE, timeout=60)
+    assert services.running(home, Role.ENGINE) is None
+    assert holder.wait(60) == -signal.SIGTERM
+    holder.communicate()
+
+
+def test_a_role_that_does_not_end_is_named(home: Home) -> None:
+    holder = hold(home)
+    freeze(holder)
+    try:
+        with pytest.raises(StoreError, match=rf"the engine \(pid {holder.pid}\) did not end within 0\.1 s"):
+            services.stop(home, Role.ENGINE, timeout=0.1)
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
+def test_a_recorder_that_gets_no_turn_is_ended_all_the_same(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "IDLE_SECONDS", 0.1)
+    holder = hold(home, "RECORDER")
+    freeze(holder)
+    assert services.stop(home, Role.RECORDER)
+    assert holder.wait(60) == -signal.SIGKILL
+    holder.communicate()
+
+
+def test_a_role_that_ends_while_starting_shows_the_end_of_its_log(home: Home) -> None:
+    home.config.write_text("[nonsense]\n")
+    with pytest.raises(StoreError) as error:
+        services.start(home, Role.ENGINE, timeout=120)
+    said = str(error.value)
+    assert "the engine ended while starting (exit code 1)" in said
+    assert "no section [nonsense]" in said
+    assert str(home.log(Role.ENGINE)) in said
+
+
+ENDING = """
+import fcntl, os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(fd, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_stopping_a_role_that_ends_at_this_moment_waits_for_it(home: Home) -> None:
+    """Its lock is held, and its pid is gone from it already: two who stop one house must not meet an error there."""
+    home.lock(Role.RECORDER).parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-c", ENDING, str(home.lock(Role.RECORDER))]
+    holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdin is not None
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert services.running(home, Role.RECORDER) == services.Running(0)
+    ends = threading.Timer(0.3, lambda: holder.communicate("\n"))
+    ends.start()
+    assert services.stop(home, Role.RECORDER) is False
+    ends.join()
+    assert holder.returncode == 0

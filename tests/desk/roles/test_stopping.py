@@ -1,0 +1,65 @@
+"""Ending the roles of a home whose engine fell: what is open is not known, so nothing is ended in silence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.domain.approval import TradingState
+from core.guardian.pulse import Pulse, boottime
+from desk.output import Refused
+from desk.paths import Home, Role
+from desk.roles import services, stopping
+from desk.roles.pulses import open_pulse, page
+from store.lease import Lease, write_lease
+from store.postgres import PostgresServer
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home").create()
+
+
+@pytest.fixture
+def pulse(home: Home) -> Iterator[Pulse]:
+    made = open_pulse(home)
+    yield made
+    made.close()
+    page(home).unlink()
+
+
+def stop(home: Home, *, leave: bool = False) -> list[str]:
+    return stopping.stop(home, leave=leave, flatten=False, keep_market=True)
+
+
+@pytest.mark.parametrize("starting", [True, False])
+def test_an_engine_that_fell_may_have_left_something_open(home: Home, pulse: Pulse, starting: bool) -> None:
+    pulse.begin(1)
+    if not starting:
+        pulse.beat(1, 1, TradingState.ACTIVE, boottime(), reconciled=True)
+    with services.holding(home, Role.RECORDER), pytest.raises(Refused, match="what is open is not known"):
+        stop(home)
+    assert stop(home) == [], "nothing runs: nothing is to be asked"
+
+
+@pytest.mark.parametrize("lease", [Lease(3, armed=True), Lease(3, held=True)])
+def test_the_lease_remembers_it_where_the_page_is_gone(home: Home, lease: Lease) -> None:
+    write_lease(home.lease, lease)
+    with services.holding(home, Role.RECORDER), pytest.raises(Refused, match="what is open is not known"):
+        stop(home)
+    with services.holding(home, Role.SENTINEL), pytest.raises(Refused, match="the engine is dead"):
+        stop(home)
+
+
+def test_the_homes_own_postgresql_is_ended_last(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stop(home) == []
+    monkeypatch.setattr(PostgresServer, "stop", lambda self: True)
+    assert stop(home) == ["postgres"]
+
+
+def test_an_engine_that_ended_in_order_asks_nothing(home: Home, pulse: Pulse) -> None:
+    stopping._refuse_unknown(home, [Role.MARKET])
+    pulse.begin(1)
+    pulse.end()
+    write_lease(home.lease, Lease(3))
+    stopping._refuse_unknown(home, [Role.MARKET])

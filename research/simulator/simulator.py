@@ -138,7 +138,7 @@ class Sets(msgspec.Struct, frozen=True, kw_only=True):
     """Parameter sets that act at the same bars: one row a set.
 
     ``bars``: rising bar numbers at whose open a set may act. ``signals``: (sets, bars), LONG_ENTRY | LONG_EXIT |
-    SHORT_ENTRY | SHORT_EXIT. The rest: one number a set, or one for all; see ``records``. An entry's size is ``notional``
+    SHORT_ENTRY | SHORT_EXIT. The rest: one number a set, or one for all (``records``). An entry's size is ``notional``
     (quote asset) or, where that is 0, ``fraction`` of equity times ``leverage``.
     """
 

@@ -8,7 +8,7 @@ import pytest
 from textual.widget import Widget
 
 from tests.tui.driving import until
-from tests.tui.harness import picture
+from tests.tui.harness import picture, screen_lines
 from tests.tui.pictures import NOW, moment
 from tui.app import TerminalApp
 from tui.footprint import FORGET_S, TIDY_S, Footprint
@@ -66,6 +66,7 @@ async def test_a_hidden_screen_is_not_kept_painted_and_comes_back_whole() -> Non
     app = _app([100.0])
     async with app.run_test(size=(200, 50)) as pilot:
         await until(pilot, lambda: "ladder" in picture(app) and _painted(app.trade) > 100)
+        await until(pilot, lambda: "PAPER ACTIVE" in picture(app) and "b buy" in screen_lines(app)[-1])
         before = picture(app)
         await pilot.press("4")
         await until(pilot, lambda: app.here.NAME == "risk" and "drawdown" in picture(app))

@@ -16,6 +16,7 @@ from tests.tui.research import CONFIGS, GATES, T0, TRIALS, Lab, report, studies
 from tui import plots, studying
 from tui.app import TerminalApp
 from tui.confirm import AskText
+from tui.keys import LATCH_SECONDS
 from tui.lines import plain
 from tui.screens.configs import provenance_lines
 from tui.screens.report import (
@@ -155,11 +156,18 @@ async def _schedule(app: TerminalApp, pilot: Pilot[int], lab: Lab) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: "stays as it was" in screen_lines(app)[-1])
     before = len(lab.asked)
-    await pilot.press("e", *"Tue 03", "colon", *"00", "enter")
+    await until(pilot, lambda: app.screen is app.here)
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(app.screen, AskText) and app.screen.is_mounted)
+    await pilot.press(*"Tue 03", "colon", *"00", "enter")
     await until(pilot, lambda: len(lab.asked) > before)
     assert lab.asked[-1] == s.ScheduleJob("rsi-ema 4×1h", "tue 03:00", "terminal")
     lab.refuses = "tue 03:00 is no time"
-    await pilot.press("e", "x", "enter")
+    await until(pilot, lambda: app.screen is app.here)
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(app.screen, AskText) and app.screen.is_mounted)
+    await pilot.pause(LATCH_SECONDS + 0.05)
+    await pilot.press("x", "enter")
     await until(pilot, lambda: "rsi-ema 4×1h: x: tue 03:00 is no time" in screen_lines(app)[-1])
     lab.refuses = ""
 

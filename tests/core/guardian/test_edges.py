@@ -13,6 +13,7 @@ from core.domain import events as e
 from core.domain.differences import DeclareFlat
 from core.domain.identifiers import Asset, ClientOrderId
 from core.domain.order import Order, OrderType, Side, StopLoss
+from core.domain.watch import ExitEscalated
 from core.engine import Engine
 from core.execution import flatten
 from core.execution.exits import Exits
@@ -30,7 +31,7 @@ from core.guardian.watch.position import ForcedStop, PositionLoss, liquidation
 from core.guardian.watch.rule import Held, Scene
 from core.guardian.watch.watch import Watch
 from core.margin import Backing
-from core.state.exiting import Closing
+from core.state.exiting import Closing, Exiting
 from core.state.markets import Market
 from core.strategy.rule import Terms
 from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
@@ -316,3 +317,9 @@ def test_a_price_is_judged_by_the_account_that_is_there_now() -> None:
     (verdict,) = watch.price(engine.state, BTC_PERP.id) or []
     assert verdict.rule == "max_position_loss"
     assert verdict.value == pytest.approx(3000.0 / 97_000.0, rel=1e-3)
+
+
+def test_an_exit_that_is_over_is_not_begun_again_by_what_was_late() -> None:
+    exiting = Exiting()
+    exiting.escalated(ExitEscalated(BTC_PERP.id, "late", T0))
+    assert exiting.flattening == {}

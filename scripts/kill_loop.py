@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.figure import Figure
 from desk.roles.pulses import page
 from scripts.report import table, write
-from scripts.tally import code_hash, keep, load, tally_file
+from scripts.tally import code_hash, keep, load, modules, tally_file
 from tests.scenarios.house import QUICK, House
 from tests.scenarios.killing import PATIENT, KillLoop, Kind, Tally
 from tests.scenarios.nursery import Nursery
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="*", type=Kind, choices=list(Kind), default=list(Kind), help="all by default")
     parser.add_argument("--write", action="store_true", help="put the table into the page and the figures")
     asked = parser.parse_args()
-    path = tally_file("kill-loop", code_hash(*FOLDERS))
+    path = tally_file("kill-loop", code_hash(modules(*FOLDERS)))
     done = load(path, list[Tally]) or []
     nursery = Nursery()
     try:

@@ -1,7 +1,9 @@
 """Tallies of what was shown of the code, kept by its hash: what was shown of other code does not count."""
 
+import ast
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,13 +13,45 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def code_hash(*folders: str) -> str:
-    """Return the hash of every module in these folders of the project."""
+def code_hash(paths: Iterable[Path]) -> str:
+    """Return the hash of modules of the project."""
     found = hashlib.sha256()
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            found.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    for path in sorted(paths):
+        found.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return found.hexdigest()[:16]
+
+
+def modules(*folders: str) -> set[Path]:
+    """Return every module in these folders of the project."""
+    return {path for folder in folders for path in (ROOT / folder).rglob("*.py")}
+
+
+def reached(*folders: str) -> set[Path]:
+    """Return every module in these folders, and every other of the project that they import, deferred imports too."""
+    found: set[Path] = set()
+    waiting = modules(*folders)
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        waiting |= {one for name in _imported(path) for one in _files(name)} - found
+    return found
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield what a module may import; of ``from a import b`` both, for ``b`` may be a module."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _files(name: str) -> Iterator[Path]:
+    """Yield the files of the project that run when a dotted name is imported: its packages' too."""
+    parts = name.split(".")
+    for end in range(1, len(parts) + 1):
+        place = ROOT.joinpath(*parts[:end])
+        yield from (one for one in (place / "__init__.py", place.with_suffix(".py")) if one.is_file())
 
 
 def tally_file(name: str, code: str) -> Path:

@@ -58,12 +58,13 @@ def held_on_disk(path: Path) -> bool:
         return True
 
 
-def next_run(before: Lease, now_ns: int) -> int:
-    """Return a run number above the last one; where none was written, or none can be, the second that it is (UTC).
+def next_run(last: int, now_ns: int) -> int:
+    """Return a run number above the last one that is known, and not below the millisecond that it is (UTC).
 
-    A file that was lost, or a full disk, must not give a number twice: ids of orders are made of it.
+    Ids of orders are made of it, so none may come twice: one that was forgotten (the file was lost; a full disk never
+    took it, and the page went with the power) is below the clock, for no two processes begin within a millisecond.
     """
-    return before.run + 1 if before.run else now_ns // 1_000_000_000
+    return max(last + 1, now_ns // 1_000_000)
 
 
 def write_lease(path: Path, lease: Lease) -> None:
@@ -103,22 +104,22 @@ class LeaseFile:
         self.doubt = ""
         """Why it is not known what the last sentinel left; empty where it is."""
 
-    def begin(self, now_ns: int) -> Lease:
+    def begin(self, now_ns: int, last_run: int = 0) -> Lease:
         """Return what the last sentinel left, under a run number that nobody had, durable; waits for the disk.
 
+        ``last_run`` is what the page in memory says: the disk may not have taken it. On a full disk it starts too.
         A file that cannot be read is copied, and counts as a lease that is held: what it said is not known.
         """
         try:
             before = read_lease(self._path)
         except StoreError as error:
             before = self._damaged(str(error))
-        self._wanted = lease = replace(before, run=next_run(before, now_ns))
+        self._wanted = lease = replace(before, run=next_run(max(before.run, last_run), now_ns))
         try:
             self._write(self._path, lease)
         except StoreError as error:
             log.warning("lease not durable", error=str(error))
             self._lacking = True
-            self._wanted = lease = replace(before, run=next_run(Lease(), now_ns))
         return lease
 
     def _damaged(self, error: str) -> Lease:

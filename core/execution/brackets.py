@@ -13,7 +13,7 @@ from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
-from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, TimeInForce
+from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, StopLoss, TimeInForce
 from core.execution import triggers
 from core.execution.flatten import exit_quantity
 from core.execution.orders import BRACKET, Orders
@@ -222,18 +222,16 @@ class Protection:
             strategy_intent=intent,
             parent=bracket.entry,
         )
-        stop = self._stop_order(order, bracket, market) if intent == STOP else None
-        if stop is not None and bracket.entry not in self._hit and not triggers.met(stop, market):
-            order = stop
+        if intent == STOP and bracket.stop is not None:
+            stop = self._stop_order(order, bracket.stop, market)
+            if bracket.entry not in self._hit and not triggers.met(stop, market):
+                order = stop
         self._sent[bracket.entry, intent] = state.now
         self._orders.submit(c.SubmitOrder(order, BRACKET, state.now))
         if isinstance(self._outbox.effects[-1], e.OrderDenied):
             self._later[bracket.entry, intent] = state.now + RETRY_NS
 
-    def _stop_order(self, exit_: Order, bracket: Bracket, market: Market) -> Order | None:
-        stop = bracket.stop
-        if stop is None:
-            return None
+    def _stop_order(self, exit_: Order, stop: StopLoss, market: Market) -> Order:
         abilities = self._orders.abilities.get(market.venue)
         trails = stop.trail is not None and (abilities is None or OrderType.TRAILING_STOP in abilities.order_types)
         return Order(
@@ -245,7 +243,7 @@ class Protection:
             trail=stop.trail if trails else None,
             reduce_only=True,
             strategy_intent=STOP,
-            parent=bracket.entry,
+            parent=exit_.parent,
         )
 
     def _clear_orphans(self, instrument: InstrumentId) -> None:

@@ -27,7 +27,7 @@ _TEXT_AT, _TEXT_SIZE = 512, 480
 _OWNER_AT = 1024
 _STATES = tuple(TradingState)
 _MAGIC, _PHASE, _STAMP, _PID, _RUN, _SEQUENCE, _STATE, _RECONCILED, _LOOKED, _LATE = range(10)
-_SENTINEL_PHASE, _SENTINEL_STAMP, _SENTINEL_PID, _LEASE = 16, 17, 18, 24
+_SENTINEL_PHASE, _SENTINEL_STAMP, _SENTINEL_PID, _SENTINEL_RUN, _LEASE = 16, 17, 18, 19, 24
 
 
 class EnginePhase(IntEnum):
@@ -158,6 +158,15 @@ class Pulse:
         return Beat(phase, w[_STAMP], w[_PID], w[_RUN], w[_SEQUENCE], state, bool(w[_RECONCILED]), w[_LOOKED], w[_LATE])
 
     # --- the sentinel's side ------------------------------------------------------------------------------------------
+
+    @property
+    def last_run(self) -> int:
+        """Return the run number of the last sentinel that began on this page; 0 where none has."""
+        return self._words[_SENTINEL_RUN]
+
+    def number(self, run: int) -> None:
+        """Say which run number this sentinel has, before it sends: a full disk does not remember it."""
+        self._words[_SENTINEL_RUN] = run
 
     def watching(self, phase: Phase, did: str) -> None:
         """Say that the sentinel's loop goes round, what it is at, and what it did last."""

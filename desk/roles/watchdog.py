@@ -71,7 +71,8 @@ class Watchdog:
         answered at all. ``mark`` begins the order ids of this home. ``supervised``: systemd starts the engine again,
         not we.
         """
-        self._lease = before = file.begin(clock.now())
+        self._lease = before = file.begin(clock.now(), pulse.last_run)
+        pulse.number(before.run)
         missed = pulse.barred or pulse.engine().phase in (EnginePhase.STARTING, EnginePhase.RUNNING)
         held_before = before.held or pulse.barred  # taken, and killed before that was durable
         if held_before:

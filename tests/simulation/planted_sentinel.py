@@ -84,7 +84,7 @@ SENTINEL_BUGS = (
         "a sentinel's run number is given twice",
         lease.LeaseFile,
         "begin",
-        "run=next_run(before, now_ns)",
+        "run=next_run(max(before.run, last_run), now_ns)",
         "run=before.run or 1",
     ),
     Bug("a stopped engine is not ended", watchdog.Watchdog, "_carry_out", "self._engine.kill()", "pass", seed=739),

@@ -3,8 +3,12 @@
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.order import OrderStatus, Side
-from tests.core.kit import BTC_PERP, T0, S, of, opened, order, record_of, sent
+from core.domain.order import OrderStatus, OrderType, Side
+from core.execution import flatten, triggers
+from core.execution.flatten import Way
+from core.state.exiting import Closing
+from core.state.markets import Market
+from tests.core.kit import BTC_PERP, T0, D, S, accept, fill, of, opened, order, record_of, sent
 
 MS = 1_000_000
 
@@ -46,3 +50,34 @@ def test_a_known_order_whose_cancel_was_refused_is_cancelled_again_after_a_secon
     engine.process(e.CancelRejected(id_, "busy", T0 + MS, T0 + MS))
     assert not of(list(engine.process(m.Timer(T0 + S // 2))), e.CancelSubmitted)
     assert of(list(engine.process(m.Timer(T0 + S))), e.CancelSubmitted)
+
+
+def test_what_makes_room_for_a_part_is_neither_an_entry_nor_what_is_changing_already() -> None:
+    engine = opened()
+    engine.process(fill(BTC_PERP, Side.BUY, "0.1", "60000", "in"))
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "59000"))
+    resting = [
+        sent(engine, order(BTC_PERP, Side.SELL, "0.04", price, reduce_only=True)) for price in ("61000", "62000")
+    ]
+    for id_ in (entry, *resting):
+        accept(engine, id_)
+    market, closing = engine.state.markets[BTC_PERP.id], Closing("guardian test", T0, D("0.02"))
+
+    def room() -> list[str]:
+        made = flatten._make_room(engine.state, market, closing, lambda _: True, Way())
+        return [step.client_order_id for step in made if not isinstance(step, c.SubmitOrder)]
+
+    assert room() == resting, "0.08 are to be sold, and both stand in the way"
+    engine.process(c.CancelOrder(resting[0], "test", T0))
+    assert room() == resting[1:], "the first one's cancel is on its way"
+
+
+def test_an_emptied_book_meets_no_trigger() -> None:
+    """A bid of 0 is no price: it would else be below every stop of a long."""
+    market = Market(BTC_PERP)
+    stop = order(BTC_PERP, Side.SELL, "0.1", type=OrderType.STOP, trigger=D(58_000))
+    for market.bid, market.ask in ((0.0, 0.0), (0.0, 57_000.1), (57_000.0, 0.0)):
+        assert not triggers.met(stop, market)
+    market.bid, market.ask = 57_000.0, 57_000.1
+    assert triggers.met(stop, market)
+    assert not triggers.met(order(BTC_PERP, Side.SELL, "0.1"), market), "one without a trigger waits for none"

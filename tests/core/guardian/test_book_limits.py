@@ -14,6 +14,7 @@ from core.domain.identifiers import Asset, InstrumentId, StrategyId
 from core.domain.instrument import Instrument
 from core.domain.message import Command, Message
 from core.domain.order import Order, Side
+from core.domain.position import Position
 from core.engine import Engine
 from core.outbox import Effect
 from core.session.preview import preview
@@ -314,3 +315,11 @@ def test_entries_wait_while_something_held_has_no_price_and_exits_do_not() -> No
     refused = denied(engine, order(BTC_PERP, Side.BUY, "0.01", "59000"))
     assert (refused.limit, "no price for X" in refused.reason) == ("valued", True)
     sent(engine, order(BTC_PERP, Side.SELL, "0.01", reduce_only=True))
+
+
+def test_what_nobody_defined_is_no_bet_and_hides_none() -> None:
+    engine = booked(0.8)
+    stray = InstrumentId("OTHER:PERPETUAL:XYZ-USDT@LIN")
+    engine.state.ledger.positions[stray] = Position(stray, Asset("USDT"), quantity=D(5), entry_price=D(100))
+    refusal = denied(engine, order(BTC_PERP, Side.BUY, "0.8", "60000"))
+    assert refusal.value == denied(booked(0.8), order(BTC_PERP, Side.BUY, "0.8", "60000")).value

@@ -190,3 +190,11 @@ def test_what_others_have_resting_is_neither_cancelled_nor_waited_for(closer: Cl
     assert not closer.look([theirs], {}, T0)
     closer.look([theirs], {}, T0 + CONFIRM_NS)
     assert closer.flat
+
+
+def test_a_cancel_is_not_sent_again_before_its_answer_could_be_seen(closer: Closer) -> None:
+    resting = [account(orders=("tabcdr1n5",))]
+    assert cancels(closer.look(resting, {}, T0)) == ["tabcdr1n5"]
+    assert closer.look(resting, {}, T0 + RETRY_NS - 1) == []
+    assert cancels(closer.look(resting, {}, T0 + RETRY_NS)) == ["tabcdr1n5"]
+    assert not closer.flat

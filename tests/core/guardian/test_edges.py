@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.differences import DeclareFlat
-from core.domain.identifiers import ClientOrderId
+from core.domain.identifiers import Asset, ClientOrderId
 from core.domain.order import Order, OrderType, Side, StopLoss
+from core.domain.watch import ExitEscalated
 from core.engine import Engine
 from core.execution import flatten
 from core.execution.exits import Exits
@@ -21,17 +22,38 @@ from core.guardian import loosening
 from core.guardian.backing import backing_of
 from core.guardian.limits.exposure import Net
 from core.guardian.limits.standing import ClockOffset
+from core.guardian.promoting import config_breach
 from core.guardian.proposal import Proposal
 from core.guardian.pulse import owner_of
-from core.guardian.sanity import attached, sanity
+from core.guardian.sanity import attached, sanity, too_small
 from core.guardian.watch.account import DailyLoss
 from core.guardian.watch.position import ForcedStop, PositionLoss, liquidation
 from core.guardian.watch.rule import Held, Scene
+from core.guardian.watch.watch import Watch
 from core.margin import Backing
-from core.state.exiting import Closing
+from core.state.exiting import Closing, Exiting
 from core.state.markets import Market
+from core.strategy.rule import Terms
 from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
-from tests.core.kit import BTC_PERP, ETH_PERP, PERP, T0, D, S, accept, fill, of, order, quote, sent
+from tests.core.kit import (
+    BTC_COINM,
+    BTC_PERP,
+    BTC_SPOT,
+    COINM,
+    ETH_PERP,
+    PERP,
+    T0,
+    D,
+    S,
+    accept,
+    denied,
+    fill,
+    of,
+    opened,
+    order,
+    quote,
+    sent,
+)
 
 
 def test_a_verdict_that_cannot_be_carried_out_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,3 +223,103 @@ def test_a_bracket_that_is_over_is_not_unprotected_twice() -> None:
     engine._orders.unprotect(entry, "taken away")
     engine._orders.unprotect(ClientOrderId("none"), "never there")
     assert not of(list(engine.decided()), e.BracketEnded)
+
+
+# --- what is at its bound, or not known -------------------------------------------------------------------------------
+
+
+def test_an_account_below_nothing_lets_no_config_begin() -> None:
+    state = opened(cash="-1").state
+    breach = config_breach(GuardianSettings(), state, Terms(notional=1.0), 0.0, (Asset("BTC"),))
+    assert breach is not None
+    assert (breach.limit, breach.value, breach.bound) == ("max_position", "-2", "0")
+    assert "equity is not positive" in breach.reason
+
+
+def test_an_order_worth_exactly_the_venues_minimum_passes() -> None:
+    market, wanted = Market(BTC_PERP), order(BTC_PERP, Side.BUY, "0.002")
+    assert too_small(wanted, market, 0.002, 50_000.0) is None
+    breach = too_small(wanted, market, 0.002, 49_999.9)
+    assert breach is not None
+    assert breach.reason.endswith("below the venue's minimum 100.00; smallest quantity here 0.003")
+
+
+def test_what_is_being_closed_gets_nothing_added() -> None:
+    engine = long(watched())
+    engine._exits.bring(BTC_PERP.id, D(0), "guardian test")
+    assert exits(list(engine.decided()))
+    refusal = denied(engine, order(BTC_PERP, Side.BUY, "0.1"))
+    assert (refusal.limit, "is being closed (guardian test)" in refusal.reason) == ("closing", True)
+    assert sent(engine, order(ETH_PERP, Side.BUY, "1")), "elsewhere they pass"
+
+
+def test_the_use_of_a_stop_is_how_much_of_the_way_to_it_is_gone() -> None:
+    engine = long(watched(forced_stop_frac=0.001))
+    accept(
+        engine, sent(engine, Order(BTC_PERP.id, Side.SELL, D(1), OrderType.STOP, trigger=D(50_000), reduce_only=True))
+    )
+    held = engine.guardian.watch.held[BTC_PERP.id]
+    scene = engine.guardian.watch.revalue(engine.state)
+    price(engine, 55_025.0)
+    use = ForcedStop(engine.guardian.settings).use(held, scene)
+    assert use is not None
+    assert (use.value, use.bound, use.bound_text) == (0.5, 1.0, "50,050"), "its exit does not wait for the last 50"
+    price(engine, 61_000.0)
+    use = ForcedStop(engine.guardian.settings).use(held, scene)
+    assert use is not None
+    assert use.value == 0.0
+
+
+def test_a_position_without_an_entry_price_is_denied_more_and_given_no_stop() -> None:
+    """Its venue does not say what was paid: where a loss begins is not known, so no stop can be placed for it."""
+    engine = watched(protective_stop="place", max_position_loss_frac=0.02)
+    engine.process(e.PositionSet(BTC_PERP.id, D(1), D(0), "reconciled", T0))
+    effects = timer(engine, T0 + S // 10) + timer(engine, T0 + 3 * S)
+    assert acted(effects) == [("protective_stop", "deny")]
+    assert not of(effects, e.OrderSubmitted)
+    held = engine.guardian.watch.held[BTC_PERP.id]
+    collar = engine.guardian.settings.price_collar_frac
+    assert (held.low, held.high) == (held.believed * (1 - collar / 2), held.believed * (1 + collar / 2)), "by no loss"
+
+
+def test_an_inverse_contract_without_an_entry_price_is_divided_by_nothing() -> None:
+    engine = opened(instruments=(BTC_SPOT, BTC_COINM))
+    engine.process(e.BalanceSet(COINM, Asset("BTC"), D(100_000), "opening", T0))
+    engine.process(e.PositionSet(BTC_COINM.id, D(300), D(0), "reconciled", T0))
+    watch = engine.guardian.watch
+    held = watch.held[BTC_COINM.id]
+    assert 0.0 < held.low < 60_000.0 < held.high
+    assert watch.protection._trigger(held, 100_000.0) == D(0), "no place for a stop"
+    for entry, placed in (("60000", True), ("0", False)):
+        engine.process(e.PositionSet(BTC_COINM.id, D(300), D(entry), "reconciled", T0))
+        assert (watch.protection._trigger(watch.held[BTC_COINM.id], 100_000.0) > D(0)) is placed
+
+
+def test_what_has_lost_too_much_already_is_closed_and_given_no_stop_that_would_be_met_at_once() -> None:
+    engine = watched(protective_stop="place", max_position_loss_frac=0.02)
+    for _ in range(2):
+        price(engine, 57_000.0)
+    effects = list(engine.process(e.PositionSet(BTC_PERP.id, D(1), D(60_000), "reconciled", T0)))
+    assert acted(effects) == [("max_position_loss", "exit")]
+    assert engine.state.brackets.all() == []
+
+
+def test_a_price_is_judged_by_the_account_that_is_there_now() -> None:
+    """Behind a checkpoint the account is another object: what was seen of the one before counts no more."""
+    engine = long(watched(max_position_loss_frac=0.02))
+    watch = Watch(engine.guardian.settings)
+    blind = watched().state
+    blind.ledger.balances, blind.day_start = {}, D(1)
+    assert watch.revalue(blind).blind
+    watch.look(engine.state, engine.state.markets[BTC_PERP.id])
+    price(engine, 57_000.0)
+    price(engine, 57_000.0)
+    (verdict,) = watch.price(engine.state, BTC_PERP.id) or []
+    assert verdict.rule == "max_position_loss"
+    assert verdict.value == pytest.approx(3000.0 / 97_000.0, rel=1e-3)
+
+
+def test_an_exit_that_is_over_is_not_begun_again_by_what_was_late() -> None:
+    exiting = Exiting()
+    exiting.escalated(ExitEscalated(BTC_PERP.id, "late", T0))
+    assert exiting.flattening == {}

@@ -104,3 +104,12 @@ def test_a_page_names_its_home(path: Path, tmp_path: Path) -> None:
     Pulse(path, tmp_path)
     assert owner_of(path) == tmp_path
     assert owner_of(tmp_path / "none") is None
+
+
+def test_a_page_that_one_side_has_closed_stays_for_the_other(path: Path) -> None:
+    engine, sentinel = Pulse(path), Pulse(path)
+    engine.begin(7)
+    engine.close()
+    assert sentinel.engine().run == 7
+    with pytest.raises(ValueError, match="released"):
+        engine.begin()

@@ -9,12 +9,12 @@ from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
 from core.domain.differences import DifferenceKind
-from core.domain.identifiers import FillId
+from core.domain.identifiers import ClientOrderId, FillId
 from core.domain.message import Message
 from core.domain.order import OrderStatus, Side
 from core.errors import VenueError
 from core.reconcile import looks as looks_module
-from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held
+from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held, order
 from tests.core.test_runtime import Desk, desk, until
 
 __all__ = ["desk"]
@@ -132,3 +132,32 @@ async def test_a_second_look_comes_soon_where_others_trade(desk: Desk) -> None:
     now = desk.clock.now()
     say(desk, e.OrderCancelled(fill(BTC_PERP, Side.BUY, "1", "1", "f", "x77").client_order_id, "", now, now))
     assert not link.looks.comparison.settled
+
+
+async def test_what_the_sentinel_sent_and_its_venue_has_ended_is_closed_by_the_look_that_meets_it(desk: Desk) -> None:
+    """An IOC of the sentinel's that filled in part: no event of its end will come any more."""
+    id_ = ClientOrderId("t0s7n1")
+    desk.runtime.beating.sentinels = "t0s"
+    await desk.hold("0.02")
+    desk.venue.deaf = True
+    exit_ = order(BTC_PERP, Side.SELL, "0.02", reduce_only=True, client_order_id=id_, venue=PERP)
+    desk.venue._orders[id_] = (exit_, OrderStatus.ACCEPTED)
+    desk.venue.fill(id_, quantity="0.01")
+    desk.venue._orders[id_] = (exit_, OrderStatus.EXPIRED)
+    await link_of(desk).looks.look(frozenset())
+    record = desk.engine.state.blotter.orders[id_]
+    assert (record.status, record.filled, record.foreign) == (A.CANCELLED, D("0.01"), False)
+    assert record.reason == "EXPIRED at the venue"
+    assert id_ not in desk.engine.state.blotter.open
+    assert held(desk.engine, BTC_PERP) == D("0.01")
+
+
+async def test_what_two_looks_agree_on_is_told_and_taken_back_when_it_is_gone(desk: Desk) -> None:
+    desk.venue._position = D("0.3")
+    await link_of(desk).looks.look(frozenset())
+    assert kinds(desk) == [], "one look alone may have been overtaken"
+    await link_of(desk).looks.look(frozenset())
+    assert kinds(desk) == [DifferenceKind.POSITION]
+    desk.venue._position = D(0)
+    await link_of(desk).looks.look(frozenset())
+    assert kinds(desk) == []

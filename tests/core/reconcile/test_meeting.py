@@ -6,11 +6,12 @@ from core.beating import Beating
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, VenueOrderId
 from core.domain.order import Order, OrderStatus, OrderType, Side
-from core.domain.reports import OrderReport
+from core.domain.reports import OrderReport, VenueSnapshot
 from core.engine import Engine
+from core.errors import VenueError
 from core.ports import Venue
 from core.reconcile.meeting import Asker, Meeting
-from tests.core.kit import BTC_PERP, PERP, T0, D, opened
+from tests.core.kit import BTC_PERP, PERP, T0, D, fill, opened
 
 ID = ClientOrderId("t0s7n2")
 ORDER = Order(BTC_PERP.id, Side.SELL, D(1), OrderType.MARKET, reduce_only=True, client_order_id=ID, venue=PERP)
@@ -61,3 +62,37 @@ def test_one_that_its_venue_refused_does_not_stay_open() -> None:
 
 def test_one_that_was_cancelled_is_over() -> None:
     assert not met(e.OrderCancelled(ID, "gone", T0, T0)).state.blotter.open
+
+
+def filled(id_: ClientOrderId) -> e.OrderFilled:
+    return fill(BTC_PERP, Side.SELL, "0.4", "60000", f"f{id_}", id_)
+
+
+async def test_one_that_its_venue_cannot_tell_of_keeps_no_other_from_being_met() -> None:
+    known, hidden, other = ID, ClientOrderId("t0s7n3"), ClientOrderId("t0r1n1")
+    asked = []
+
+    class Telling(Named):
+        async def order(self, id_: ClientOrderId) -> OrderReport | None:
+            asked.append(id_)
+            if id_ == hidden:
+                raise VenueError("busy")
+            return OrderReport(id_, VenueOrderId("v"), ORDER, OrderStatus.CANCELLED, D("0.4"), None, T0)
+
+    asking = Asking(opened())
+    meeting = Meeting(cast("Venue", Telling()), cast("Asker", asking))
+    fills = (filled(hidden), filled(known), filled(other), filled(known))
+    reports = await meeting.in_snapshot(VenueSnapshot(PERP, T0, (), fills, (), ()))
+    assert asked == [hidden, known], "the sentinel's, each once"
+    assert [report.client_order_id for report in reports] == [known], "the other is asked for with the next look"
+
+
+def test_one_that_was_met_meanwhile_is_put_there_once() -> None:
+    asking = Asking(opened())
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    report = OrderReport(ID, VenueOrderId("v"), ORDER, OrderStatus.ACCEPTED, D(0), None, T0)
+    meeting.take_in([report, report])
+    asking.take(filled(ID))
+    meeting.take_in([report])
+    record = asking.engine.state.blotter.orders[ID]
+    assert (record.filled, record.status) == (D("0.4"), OrderStatus.PARTIALLY_FILLED), "as it stands, not as it began"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.identifiers import Asset, FillId
+from core.domain.identifiers import Asset, FillId, InstrumentId
 from core.domain.instrument import Instrument
 from core.domain.order import Side
 from core.state.state import State
@@ -209,3 +209,61 @@ def test_a_market_in_the_reporting_currency_goes_before_one_at_par() -> None:
     state.apply(quote(BTC_SPOT, 59_000.0, 59_000.2, T0 + 1))
     state.ledger.revalue()
     assert state.ledger.equity == pytest.approx(59_000.1)
+
+
+# --- what nobody defined, and what is rare ----------------------------------------------------------------------------
+
+
+def test_money_of_what_nobody_defined_is_refused_and_books_nothing() -> None:
+    ledger = world().ledger
+    stray = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "XYZ"))
+    before = ledger.equity
+    with pytest.raises(KeyError, match="fill for an instrument that is not defined"):
+        ledger.fill(fill(stray, Side.BUY, "1", "3000", "f"))
+    with pytest.raises(KeyError, match="position in what is not defined"):
+        ledger.set_position(e.PositionSet(stray.id, D(1), D(3000), "reconciled", T0))
+    assert (ledger.equity, ledger.positions) == (before, {})
+
+
+def test_a_bet_is_kept_as_a_bet_and_moves_no_wallet() -> None:
+    bet = Instrument(
+        id=InstrumentId("FOOTBALL:BETFAIR:MATCH_WINNER:ENG-PREMIER_LEAGUE:20250315T1500:ARSENAL-LIVERPOOL"),
+        raw_symbol="1.1",
+        base=Asset("GBP"),
+        quote=Asset("GBP"),
+        settle=Asset("GBP"),
+        tick_size=D("0.01"),
+        size_step=D("0.01"),
+        min_size=D(1),
+    )
+    state = world()
+    state.apply(m.InstrumentDefined(bet, T0))
+    equity = state.ledger.equity
+    state.ledger.fill(fill(bet, Side.BACK, "10", "3", "b1"))
+    state.ledger.fill(fill(bet, Side.LAY, "10", "2", "b2"))
+    (kept,) = state.ledger.bets.values()
+    assert (kept.if_wins, kept.if_loses, kept.liability) == (D(10), D(0), D(0))
+    assert (state.ledger.equity, state.ledger.positions) == (equity, {})
+
+
+@pytest.mark.parametrize(("asset", "fees"), [("ETH", "3"), ("BNB", "0.001")])
+def test_a_contracts_fee_in_another_asset_leaves_its_quantity_alone(asset: str, fees: str) -> None:
+    state = world()
+    paid = fill(ETH_PERP, Side.BUY, "1", "3000", "f").replace(fee=D("0.001"), fee_asset=Asset(asset))
+    state.ledger.fill(paid)
+    position = state.ledger.positions[ETH_PERP.id]
+    assert (position.quantity, position.fees) == (D(1), D(fees)), "valued where it is the base, else as it was told"
+    assert state.ledger.balances[PERP][Asset(asset)] == D("-0.001")
+
+
+def test_what_has_no_mark_or_no_entry_has_earned_nothing_yet() -> None:
+    state = world()
+    state.apply(e.PositionSet(ETH_PERP.id, D(1), D(0), "reconciled", T0))
+    position, market = state.ledger.positions[ETH_PERP.id], state.markets[ETH_PERP.id]
+    assert (state.ledger.notional(position), state.ledger.unrealised(position, market)) == (0.0, 0.0)
+    state.apply(quote(ETH_PERP, 2_999.0, 3_001.0))
+    assert (state.ledger.notional(position), state.ledger.unrealised(position, market)) == (3_000.0, 0.0)
+    position.entry_price = D(2_900)
+    assert state.ledger.unrealised(position, market) == 100.0
+    state.apply(e.PositionSet(BTC_COINM.id, D(1), D(60_000), "reconciled", T0))
+    assert state.ledger.notional(state.ledger.positions[BTC_COINM.id]) == 0.0, "an inverse one is divided by its mark"

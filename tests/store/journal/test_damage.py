@@ -191,6 +191,16 @@ class TestBrokenPages:
         assert (found := check(closed).damage) is not None
         assert found.record == 1
 
+    @pytest.mark.parametrize("table", ["records", "meta"])
+    def test_a_time_is_not_looked_for_in_what_has_become_unreadable(self, closed: Path, table: str) -> None:
+        journal = SqliteJournal(closed, reserve_bytes=0)
+        self.wipe(closed, table)
+        with pytest.raises(JournalDamaged, match="at record 1:"):
+            journal.first_since(1)
+        with pytest.raises(JournalDamaged):
+            journal.start_run()
+        journal.close()
+
     def test_unreadable_checkpoints_refuse_when_asked_for(self, closed: Path) -> None:
         self.wipe(closed, "checkpoints")
         journal = SqliteJournal(closed, reserve_bytes=0)

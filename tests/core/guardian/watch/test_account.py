@@ -18,7 +18,23 @@ from core.guardian.watch.account import Drawdown
 from core.session import wire
 from core.state.state import IMAGE_DECODER
 from tests.core.guardian.watch.kit import ABLE, acted, exits, long, price, timer, walk, watched
-from tests.core.kit import BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, accept, denied, fill, held, of, order, sent
+from tests.core.kit import (
+    BTC_PERP,
+    BTC_SPOT,
+    ETH_PERP,
+    PERP,
+    SPOT,
+    T0,
+    D,
+    S,
+    accept,
+    denied,
+    fill,
+    held,
+    of,
+    order,
+    sent,
+)
 
 STEPS = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
 HALTED = TradingState.HALTED
@@ -308,3 +324,16 @@ def _up(venue: Any) -> Any:
     from core.domain.market import VenueStatus
 
     return VenueStatus(venue, True, "", T0 + S)
+
+
+def test_a_step_reduces_nothing_that_is_only_wanted_or_too_small_to_sell() -> None:
+    engine = long(watched(drawdown_steps=STEPS))
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.000009", "60000", "dust"))
+    wanted = sent(engine, order(ETH_PERP, Side.BUY, "1", "2900"))
+    accept(engine, wanted)
+    timer(engine, T0)
+    walk(engine, 57_000.0)
+    effects = walk(engine, 54_900.0)
+    assert acted(effects) == [("drawdown", "reduce")]
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [wanted]
+    assert set(engine.state.exits.flattening) == {BTC_PERP.id}

@@ -133,6 +133,8 @@ class TrialReport(msgspec.Struct, frozen=True):
     """Its trades on them, the newest 200."""
     months: tuple[tuple[str, float], ...] = ()
     """What each month brought (``2024-03``, a fraction); a month of both stretches stands twice."""
+    strategy: str = ""
+    """The library's strategy that takes the parameters."""
 
 
 class ConfigStatus(StrEnum):

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from core.config.file import expectation, line_numbers
 from core.config.writing import toml_value
+from core.domain.identifiers import STRATEGY_ID
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from core.strategy.library import MODELS
@@ -40,6 +41,8 @@ class Search(Part, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(pattern=_NAME)]
     strategy: str
+    strategy_id: Annotated[str, Meta(pattern=f"^$|{STRATEGY_ID}")] = ""
+    """What a promoted trial runs under; empty is the strategy's own name."""
     evaluator: str = "research.study.strategies:evaluator"
     """``module:function`` that makes the evaluator."""
     trials: Count = 200
@@ -104,6 +107,11 @@ class StudyFile(Part, frozen=True, kw_only=True):
     gates: Bounds = Bounds()
 
     @property
+    def strategy_id(self) -> str:
+        """Return what a promoted trial runs under, and its report is named by."""
+        return self.study.strategy_id or self.study.strategy
+
+    @property
     def digest(self) -> str:
         """Return what a study's trials depend on, as a hash: the whole file but its budget and its gates."""
         kept: dict[str, Any] = {**msgspec.to_builtins(self), "gates": None}
@@ -147,8 +155,19 @@ def parse(text: str, name: str = "study.toml") -> StudyFile:
         head = msgspec.convert({**tree, "space": {}}, StudyFile)
     except msgspec.ValidationError as error:
         raise ResearchError(_complaint(str(error), tree, name, lines)) from error
+    _refuse_another_name(head.study, name, lines)
     _refuse_days(head.data, name, lines)
     return msgspec.structs.replace(head, space=space)
+
+
+def _refuse_another_name(search: Search, name: str, lines: Mapping[str, int]) -> None:
+    """Refuse an id that is another strategy's name: promoted, it would end what runs under that one."""
+    id_ = search.strategy_id
+    if id_ != search.strategy and id_ in MODELS:
+        raise ResearchError(
+            f"{_at(name, lines, 'study.strategy_id')} [study] strategy_id: {id_} is another strategy of the library, "
+            f"whose config this study's would replace; expected an id of its own, such as {search.strategy}-btc"
+        )
 
 
 def nanoseconds(day: str) -> int | None:
@@ -276,6 +295,7 @@ _EXAMPLE = """\
 [study]
 name = "{name}"
 strategy = "{strategy}"
+strategy_id = ""      # what a promoted trial runs under, "{strategy}-btc"; empty: the strategy's name
 trials = 200          # for each window
 workers = 2           # processes, at idle priority
 batch = 32            # parameter sets evaluated in one pass

@@ -96,6 +96,30 @@ def test_the_digest_changes_with_what_trials_depend_on() -> None:
     assert parse(SMALL + "[gates]\nleast_dsr = 0.5\n").digest == base
 
 
+def test_an_id_of_its_own_is_what_a_trial_runs_under() -> None:
+    assert parse(SMALL).strategy_id == "crossing"
+    named = parse(SMALL.replace('"crossing"', '"crossing"\nstrategy_id = "crossing-btc"'))
+    assert (named.strategy_id, named.study.strategy) == ("crossing-btc", "crossing")
+    assert named.digest == parse(SMALL).digest  # a study that has its trials can be given one
+    own = parse(SMALL.replace('"crossing"', '"donchian"\nstrategy_id = "donchian"'))
+    assert own.strategy_id == "donchian"
+
+
+@pytest.mark.parametrize(
+    ("id_", "wanted"),
+    [
+        ("a:b", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("../x", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("Btc", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("a b", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("rsi_ema", r"s\.toml:4 .* rsi_ema is another strategy of the library.*such as crossing-btc"),
+    ],
+)
+def test_an_id_that_is_none_or_another_strategys_is_refused(id_: str, wanted: str) -> None:
+    with pytest.raises(ResearchError, match=wanted):
+        parse(SMALL.replace('"crossing"', f'"crossing"\nstrategy_id = "{id_}"'), "s.toml")
+
+
 def test_days_are_utc() -> None:
     assert nanoseconds("1970-01-02") == 86_400_000_000_000
     assert nanoseconds("") is None

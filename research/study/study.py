@@ -25,6 +25,8 @@ from research.validation.metrics import Objective
 
 _WHERE = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
+_ADDED = ("marks", "funding")
+"""Keys of [data] that files did not always have; true is what was done then."""
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 Count = Annotated[int, Meta(ge=1)]
 Fee = Annotated[float, Meta(ge=0, lt=1)]
@@ -62,6 +64,10 @@ class DataPart(Part, frozen=True, kw_only=True):
     timeframe: str = "1h"
     start: Day = ""
     end: Day = ""
+    marks: bool = True
+    """Liquidate by the mark prices that were imported, as the venue does; else by traded prices."""
+    funding: bool = True
+    """Pay the funding that was imported."""
 
 
 class AccountPart(Part, frozen=True, kw_only=True):
@@ -116,6 +122,9 @@ class StudyFile(Part, frozen=True, kw_only=True):
         """Return what a study's trials depend on, as a hash: the whole file but its budget and its gates."""
         kept: dict[str, Any] = {**msgspec.to_builtins(self), "gates": None}
         kept["study"] = {key: kept["study"][key] for key in ("name", "strategy", "evaluator")}
+        for key in _ADDED:
+            if kept["data"][key]:  # as it was before the key: studies that were begun then go on
+                del kept["data"][key]
         return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()[:16]
 
 
@@ -308,6 +317,8 @@ symbols = ["BTCUSDT"]
 timeframe = "1h"
 start = ""            # UTC days, "2022-01-01"; empty: all there is
 end = ""
+marks = true          # imported mark prices decide liquidations; false: traded prices do
+funding = true        # imported funding is paid; marks and funding cut the time to what they cover; false: none is
 
 [account]
 cash = 10000.0        # of each symbol's wallet; crossed: of the one that all share

@@ -94,6 +94,10 @@ def test_the_digest_changes_with_what_trials_depend_on() -> None:
     assert parse(SMALL + "[account]\nfee = 0.001\n").digest != base
     assert parse(SMALL.replace('name = "s1"', 'name = "s1"\ntrials = 7\nworkers = 1')).digest == base
     assert parse(SMALL + "[gates]\nleast_dsr = 0.5\n").digest == base
+    assert base == "8bdee5b0eaec0220", "studies that were begun before a key was added are refused"
+    assert parse(SMALL + "[data]\nfunding = true\nmarks = true\n").digest == base
+    without = {parse(SMALL + f"[data]\n{key} = false\n").digest for key in ("funding", "marks")}
+    assert len(without - {base}) == 2
 
 
 def test_an_id_of_its_own_is_what_a_trial_runs_under() -> None:

@@ -64,6 +64,12 @@ def money(value: Decimal) -> str:
     return f"{value + 0:f}"  # + 0: no minus zero
 
 
+def average(price: Decimal) -> str:
+    """Return an average price for JSON: eight decimals as money, more where the eighth digit stands behind them."""
+    exponent, least = price.as_tuple().exponent, min(price.adjusted() - 7, -MONEY_DECIMALS)
+    return plain(price.quantize(Decimal(1).scaleb(least)) if isinstance(exponent, int) and exponent < least else price)
+
+
 def grouped(value: Decimal, decimals: int = 2) -> str:
     """Return a number for people: thousands apart, a fixed number of decimals."""
     return f"{value:,.{decimals}f}".replace(",", " ")

@@ -57,7 +57,7 @@ class Search(Part, frozen=True, kw_only=True):
 
 
 class DataPart(Part, frozen=True, kw_only=True):
-    """The bars: a file or folder, contracts, the step; ``start`` and ``end`` are UTC days, empty is all there is."""
+    """The bars: folder (empty: the home's), contracts, step; ``start`` and ``end`` are UTC days, empty is all."""
 
     path: str = ""
     symbols: list[str] = []
@@ -136,8 +136,14 @@ def load(path: Path) -> StudyFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResearchError(f"{path}: cannot be read: {error}") from error
+    except FileNotFoundError:
+        raise ResearchError(
+            f"there is no file {path}: name a study's file, or write one with: tradedeck study new {path}"
+        ) from None
+    except OSError as error:
+        raise ResearchError(f"{path} cannot be read: {error.strerror or error}; expected a study's file") from None
+    except UnicodeDecodeError:
+        raise ResearchError(f"{path} is no text in UTF-8; expected a study's file, TOML") from None
     return parse(text, path.name)
 
 
@@ -312,7 +318,7 @@ sampler = "tpe"       # or "random"
 memory_mb = 600       # a worker that takes more ends, and a fresh one goes on
 
 [data]
-path = ""             # a file or a folder of bars
+path = ""             # the folder of imported candles; empty: data/ of the home, where tradedeck data import puts them
 symbols = ["BTCUSDT"]
 timeframe = "1h"
 start = ""            # UTC days, "2022-01-01"; empty: all there is

@@ -75,6 +75,16 @@ def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "name      n\na         1\nlonger  100\n"
 
 
+@pytest.mark.parametrize(
+    ("width", "last"),
+    [(0, "0123456789 123456789 123456789"), (80, "0123456789 123456789 123456789"), (24, "0123456789 123456…"),
+     (10, "0123456789…")],
+)  # fmt: skip
+def test_a_last_column_is_cut_to_the_width(width: int, last: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("name", "why"), [("a", "0123456789 123456789 123456789"), ("b", "short")], left=2, width=width)
+    assert capsys.readouterr().out.splitlines() == ["name  why", f"a     {last}", "b     short"]
+
+
 def test_an_error_is_said_on_stderr_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert output.fail(NoEngine("nobody"), as_json=True) is Exit.NO_ENGINE
     said = capsys.readouterr()

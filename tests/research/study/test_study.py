@@ -31,6 +31,7 @@ def test_the_example_is_a_whole_file_for_every_strategy(strategy: str) -> None:
     made = parse(example("one", strategy))
     assert made.study.name == "one"
     assert made.space["leverage"] == Range(low=1, high=10, step=1)
+    assert "# the folder of imported candles; empty: data/ of the home" in example("one", strategy)
     assert set(made.space) == {"leverage", *(one.name for one in MODELS[strategy].parameters)}
 
 

@@ -252,7 +252,7 @@ def show_trials(found: s.Trials) -> None:
         )
         for one in found.trials
     ]
-    table(("trial", "score", "Calmar", "return", "drawdown", "leverage", "trades", "OOS/IS"), rows)
+    table(("trial", "score", "Calmar", "return", "drawdown", "leverage", "trades", "window's OOS/IS"), rows)
     write(f"{len(found.trials)} of {found.total} trials of the newest window")
 
 

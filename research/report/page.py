@@ -92,7 +92,7 @@ def _cards(case: Case) -> str:
         (_figure(trial.score), "score"),
         (_percent(inside.total_return), "return in-sample"),
         (_percent(outside.total_return), "return out-of-sample"),
-        (_figure(trial.efficiency), "out-of-sample / in-sample, yearly"),
+        (_figure(trial.efficiency), "out-of-sample / in-sample, yearly, this window"),
         (_percent(inside.max_drawdown), f"drawdown in-sample{worst}"),
         (_percent(outside.max_drawdown), f"drawdown out-of-sample{worst}"),
         (_figure(trial.calmar), "Calmar"),

@@ -9,7 +9,7 @@ from core.domain.order import Order, OrderRecord
 from core.session.protocol import FillView
 from core.session.status import FeedView, PositionView, Status
 from core.session.strategies import StrategyView
-from desk.output import money, plain
+from desk.output import average, money, plain
 
 MS_NS = 1_000_000
 Json = dict[str, Any]
@@ -128,7 +128,7 @@ def order(record: OrderRecord) -> Json:
         "filled": plain(record.filled),
         "price": optional(item.price),
         "trigger": optional(item.trigger),
-        "average_price": optional(record.average_price),
+        "average_price": None if record.average_price is None else average(record.average_price),
         "status": record.status,
         "time_in_force": item.time_in_force,
         "reduce_only": item.reduce_only,

@@ -1,5 +1,6 @@
 """What the command line says: JSON for programs, plain tables for people, exit codes for scripts."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -12,6 +13,8 @@ from core.config.secrets import redact
 from core.errors import DomainError, NoEngine, PromotionRefused, TradedeckError
 
 MONEY_DECIMALS = 8
+_LEAST_CUT = 12
+"""Columns that a cut leaves of a text."""
 
 
 class Exit(IntEnum):
@@ -64,6 +67,12 @@ def money(value: Decimal) -> str:
     return f"{value + 0:f}"  # + 0: no minus zero
 
 
+def average(price: Decimal) -> str:
+    """Return an average price for JSON: eight decimals as money, more where the eighth digit stands behind them."""
+    exponent, least = price.as_tuple().exponent, min(price.adjusted() - 7, -MONEY_DECIMALS)
+    return plain(price.quantize(Decimal(1).scaleb(least)) if isinstance(exponent, int) and exponent < least else price)
+
+
 def grouped(value: Decimal, decimals: int = 2) -> str:
     """Return a number for people: thousands apart, a fixed number of decimals."""
     return f"{value:,.{decimals}f}".replace(",", " ")
@@ -92,10 +101,23 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> None:
-    """Print rows under a header; the first ``left`` columns are aligned left, the others right."""
+def terminal_width() -> int:
+    """Return how many columns the terminal has; 0 where stdout is none: what reads a pipe gets all there is."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, *, width: int = 0) -> None:
+    """Print rows under a header; the first ``left`` columns are aligned left, the others right.
+
+    The last column is cut to end within ``width``, 0 for no bound; a word of it is left.
+    """
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    if width and sum(widths) + 2 * (len(widths) - 1) > width:
+        widths[-1] = max(width - sum(widths[:-1]) - 2 * (len(widths) - 1), len(header[-1]), _LEAST_CUT)
+        for line in lines:
+            if len(line[-1]) > widths[-1]:
+                line[-1] = f"{line[-1][: widths[-1] - 1].rstrip()}…"
     for line in lines:
         cells = [
             cell.ljust(width) if column < left else cell.rjust(width)

@@ -27,6 +27,7 @@ from core.errors import ClientError
 from core.session.client import Client
 from core.session.protocol import Outcome
 from desk import answers, output, times
+from desk.commands.shown import short
 from desk.output import Refused, UsageFault
 from desk.paths import Home
 from desk.session import ORIGIN, require, resolve, talk
@@ -281,7 +282,7 @@ def _tell(outcome: Outcome, record: OrderRecord | None, as_json: bool) -> None:
 
 def _sentence(record: OrderRecord) -> str:
     order = record.order
-    average = f" at {output.plain(record.average_price)}" if record.average_price is not None else ""
+    average = f" at {output.plain(short(record.average_price))}" if record.average_price is not None else ""
     reason = f" ({record.reason})" if record.reason else ""
     return (
         f"{order.client_order_id} {record.status}: {order.side} {output.plain(order.quantity)} {order.instrument}, "

@@ -121,7 +121,7 @@ def config_of(file: StudyFile, report: TrialReport) -> Config:
         raise PromotionRefused(f"trial {report.trial.number} of {file.study.name} cannot be run: {error}") from None
     figures = {name: getattr(report.trial, name) for name in _FIGURES}
     return Config(
-        strategy_id=report.strategy_id,
+        strategy_id=file.strategy_id,
         version=0,
         status=ConfigStatus.ACTIVE,
         instruments=report.instruments,

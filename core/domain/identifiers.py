@@ -18,6 +18,8 @@ VenueOrderId = NewType("VenueOrderId", str)
 FillId = NewType("FillId", str)
 """The venue's id of one fill; unique within the venue."""
 StrategyId = NewType("StrategyId", str)
+STRATEGY_ID = "^[a-z0-9][a-z0-9._-]{0,62}$"
+"""What a new strategy id must be: it names files and stands in commands, and in ids of orders between colons."""
 Asset = NewType("Asset", str)
 
 

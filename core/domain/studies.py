@@ -62,8 +62,9 @@ class Gate(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Trial(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One trial's figures; None where a figure does not exist.
 
-    ``efficiency`` is the walk-forward efficiency, annualised out-of-sample return over in-sample return; ``dsr`` the
-    deflated Sharpe ratio, ``pbo`` the probability of backtest overfitting. A liquidated trial has no score.
+    ``efficiency`` is the trial's own, in its window: annualised out-of-sample return over in-sample return (the gate's
+    walk-forward efficiency is that of the best trials of every window); ``dsr`` the deflated Sharpe ratio, ``pbo`` the
+    probability of backtest overfitting. A liquidated trial has no score.
     """
 
     number: int
@@ -133,6 +134,8 @@ class TrialReport(msgspec.Struct, frozen=True):
     """Its trades on them, the newest 200."""
     months: tuple[tuple[str, float], ...] = ()
     """What each month brought (``2024-03``, a fraction); a month of both stretches stands twice."""
+    strategy: str = ""
+    """The library's strategy that takes the parameters."""
 
 
 class ConfigStatus(StrEnum):

@@ -41,6 +41,8 @@ def promote(
     if capital is not None:
         offer = replace(offer, candidate=offer.candidate.funded(capital))
     offer.candidate.allow(despite_gates=despite_gates)
+    if yes or not as_json:
+        promoting.refuse_same(offer.active, offer.candidate.config)
     if not as_json:
         _show(offer)
         failed = len(offer.candidate.failed)

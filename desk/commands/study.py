@@ -42,7 +42,10 @@ def new(
     name = re.sub(r"[^a-z0-9._-]+", "-", file.stem.lower()).strip("-._") or "study"
     text = example(name, strategy)
     parse(text, file.name)
-    file.write_text(text, encoding="utf-8")
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ResearchError(f"{file} cannot be written: {error.strerror or error}; name another place") from None
     write(f"{file} written; edit it, then: tradedeck study run {file}")
 
 

@@ -30,6 +30,7 @@ from core.session.strategies import strategies
 from core.state.state import State
 from core.strategy.past import PastBars
 from desk import answers, output
+from desk.commands.shown import short
 from desk.matching import matching_settings, replay_balances
 from desk.output import UsageFault, money, plain
 from desk.paths import Home
@@ -255,7 +256,9 @@ def show(answer: answers.Json) -> None:
     for id_, size in answer["volume"].items():
         output.write(f"volume {id_} {size}")
     for order in answer["orders"]:
-        said = f"filled {order['filled']} at {order['average_price']}" if order["average_price"] else order["reason"]
+        said = order["reason"]
+        if order["average_price"]:
+            said = f"filled {order['filled']} at {plain(short(Decimal(order['average_price'])))}"
         what = f"{order['side']} {order['quantity']} {order['instrument']}"
         output.write(f"{order['client_order_id']} {order['status']}: {what} {said}")
     for item in answer["strategies"]:

@@ -1,6 +1,7 @@
 """Promote, roll back and retire configs of a home: for the command line, and for a researcher who is asked to."""
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -79,12 +80,29 @@ def promote(home: Home, candidate: "Candidate", over: int, *, despite_gates: boo
     """Make a trial's config active and return it as it was kept; the home's PostgreSQL is made with the first one.
 
     Raises:
-        PromotionRefused: by its gates, or another one is active than ``over``.
+        PromotionRefused: by its gates, another one is active than ``over``, or it is what runs already.
         StoreError: it cannot be kept.
     """
     candidate.allow(despite_gates=despite_gates)
     with opened(home, settings_of(home), create=True) as store:
+        with contextlib.suppress(ConfigDamaged):  # what is damaged is not run: any promotion mends it
+            refuse_same(store.active(candidate.config.strategy_id) if over else None, candidate.config)
         return store.promote(candidate.config, over, who())
+
+
+def refuse_same(active: s.Config | None, made: s.Config) -> None:
+    """Refuse a config that changes nothing in what its strategy runs by.
+
+    Raises:
+        PromotionRefused: it is what is active.
+    """
+    from store.config_hash import content_hash
+
+    if active is not None and active.hash == content_hash(made):
+        raise PromotionRefused(
+            f"trial {made.trial} of {made.study} is what {made.strategy_id} runs by already "
+            f"(version {active.version}); nothing was promoted"
+        )
 
 
 def _carry_out(home: Home, work: Promotion) -> None:

@@ -19,7 +19,7 @@ from core.session.frames import AskTrial, AskTrials
 from core.session.protocol import Outcome
 from core.session.research import Work
 from core.session.researcher import Researcher
-from desk.output import say, table, write, write_json
+from desk.output import say, table, terminal_width, write, write_json
 from desk.paths import Home
 from desk.research.easing import ease
 from desk.research.wanted import is_wanted
@@ -234,7 +234,7 @@ def show_studies(found: list[s.Study]) -> None:
         )
         for one in found
     ]
-    table(("study", "state", "trials", "windows", "best", "why"), rows, left=2)
+    table(("study", "state", "trials", "windows", "best", "why"), rows, left=2, width=terminal_width())
 
 
 def show_trials(found: s.Trials) -> None:
@@ -252,7 +252,7 @@ def show_trials(found: s.Trials) -> None:
         )
         for one in found.trials
     ]
-    table(("trial", "score", "Calmar", "return", "drawdown", "leverage", "trades", "OOS/IS"), rows)
+    table(("trial", "score", "Calmar", "return", "drawdown", "leverage", "trades", "window's OOS/IS"), rows)
     write(f"{len(found.trials)} of {found.total} trials of the newest window")
 
 

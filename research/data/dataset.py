@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from research.simulator.simulator import Market, Tariff
 
 Array = NDArray[np.float64]
+DAY_NS = 86_400_000_000_000
 
 
 class Imported(msgspec.Struct, frozen=True):
@@ -151,6 +152,8 @@ class Joined(msgspec.Struct, frozen=True):
     bars: Bars
     marks: tuple[Array, Array, Array] | None
     funding_rate: Array | None
+    cuts: tuple[str, ...] = ()
+    """Which other series cut the candles' time short, in words; empty where none did."""
 
     def market(self, tariff: "Tariff | None" = None) -> "Market":
         """Return the simulator's market; the tariff is that of the shipped contract table unless given.
@@ -186,28 +189,57 @@ def joined(
 
     Raises:
         StoreError: a part was never imported.
-        ResearchError: nothing is left of the span, a mark is missing, funding is missing for longer than 8 hours.
+        ResearchError: nothing is left of the span, marks or funding are of another time, a mark is missing, funding is
+            missing for longer than 8 hours.
     """
     candles = store.read(name)
     mark = store.read(SeriesName(name.venue, name.symbol, CandleKind.MARK, name.interval)) if marks else None
     rates = store.read(SeriesName(name.venue, name.symbol, CandleKind.FUNDING)) if funding else None
     step = interval_ns(name.interval)
+    wanted = candles.ts[slice(*np.searchsorted(candles.ts, [start, end]))]
+    cuts = []
     for part, last in ((mark, step), (rates, LONGEST_FUNDING_NS)):
-        if part is not None:
-            start, end = max(start, int(part.ts[0])), min(end, int(part.ts[-1]) + last)
+        if part is not None and wanted.size:
+            first, behind = int(part.ts[0]), int(part.ts[-1]) + last
+            cuts += _cut(part, first, behind, wanted)
+            start, end = max(start, first), min(end, behind)
     inside = slice(*np.searchsorted(candles.ts, [start, end]))
     ts = candles.ts[inside]
     if not ts.size:
-        raise ResearchError(
-            f"{name}: no bar between {moment(start)} and {moment(min(end, int(candles.ts[-1]) + step))}"
-        )
+        last_bar = int(candles.ts[-1]) + step
+        cut = f" ({', '.join(cuts)})" if cuts else ""
+        raise ResearchError(f"{name}: no bar between {moment(start)} and {moment(min(end, last_bar))}{cut}")
     bars = Bars.of(ts, [candles.columns[key][inside] for key in name.kind.columns], step)
     return Joined(
         name,
         bars,
         None if mark is None else _marks(mark, ts),
         None if rates is None else _rates(rates, ts, step),
+        tuple(cuts),
     )
+
+
+def _cut(part: Series, first: Nanoseconds, behind: Nanoseconds, wanted: NDArray[np.int64]) -> list[str]:
+    """Say where marks or funding, which cover ``first`` to ``behind``, cut wanted candles short by a day or more.
+
+    Raises:
+        ResearchError: it leaves none of them.
+    """
+    if first > wanted[-1] or behind <= wanted[0]:
+        raise ResearchError(
+            f"{part.name} has {moment(part.ts[0])} to {moment(part.ts[-1])}, and the candles to be studied "
+            f"{moment(wanted[0])} to {moment(wanted[-1])}: no time in common; {_remedy(part.name.kind)}"
+        )
+    kind = part.name.kind.value
+    begins = [f"{part.name.symbol} {kind} begins {moment(first)}"] if first - wanted[0] >= DAY_NS else []
+    ends = [f"{part.name.symbol} {kind} ends {moment(part.ts[-1])}"] if wanted[-1] - behind >= DAY_NS else []
+    return begins + ends
+
+
+def _remedy(kind: CandleKind) -> str:
+    if kind is CandleKind.FUNDING:
+        return "import the funding of that time, or study without it: [data] funding = false"
+    return "import the marks of that time, or study without them: [data] marks = false (by traded prices then)"
 
 
 def across(parts: Sequence[Joined]) -> Bars:
@@ -230,8 +262,8 @@ def _marks(mark: Series, ts: NDArray[np.int64]) -> tuple[Array, Array, Array]:
     missing = np.flatnonzero(mark.ts[place] != ts)
     if missing.size:
         raise ResearchError(
-            f"{mark.name}: {missing.size} bars have no mark price, the first at {moment(ts[missing[0]])}; import "
-            "what is missing, or simulate without marks (liquidation then looks at traded prices)"
+            f"{mark.name}: {missing.size} bars have no mark price, the first at {moment(ts[missing[0]])}; "
+            f"{_remedy(mark.name.kind)}"
         )
     opened, high, low = (mark.columns[key][place] for key in ("open", "high", "low"))
     return opened, high, low
@@ -244,8 +276,8 @@ def _rates(rates: Series, ts: NDArray[np.int64], step: int) -> Array:
     empty = np.flatnonzero(np.diff(around) > LONGEST_FUNDING_NS)
     if empty.size:
         raise ResearchError(
-            f"{rates.name}: no funding between {moment(around[empty[0]])} and {moment(around[empty[0] + 1])}; import "
-            "what is missing, or simulate without funding"
+            f"{rates.name}: no funding between {moment(around[empty[0]])} and {moment(around[empty[0] + 1])}; "
+            f"{_remedy(rates.name.kind)}"
         )
     rate = np.zeros(ts.size)
     np.add.at(rate, np.searchsorted(ts, stamps), rates.columns["rate"][inside])

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from core.errors import ResearchError
 from store.candles import CandleKind
+from venues.market.candles import TIME_COLUMNS
 
-_TIME = ("open_time", "calc_time", "fundingtime", "funding_time", "date", "timestamp", "time", "ts")
 _RATE = ("rate", "last_funding_rate", "fundingrate", "funding_rate", "open")  # freqtrade keeps rates in "open"
 _DUMPED = ("open_time", "open", "high", "low", "close", "volume")
 """The first columns of a dump without header."""
@@ -125,7 +125,7 @@ def _places(path: Path, named: Sequence[str], kind: CandleKind) -> dict[str, int
     known = [name.strip().lower() for name in named]
     found = {}
     for wanted in ("ts", *kind.columns):
-        ways = {"ts": _TIME, "rate": _RATE}.get(wanted, (wanted,))
+        ways = {"ts": TIME_COLUMNS, "rate": _RATE}.get(wanted, (wanted,))
         place = next((known.index(way) for way in ways if way in known), None)
         if place is None:
             text = (

@@ -71,9 +71,10 @@ def _head(case: Case) -> Iterable[str]:
     instruments = ", ".join(map(_short, report.instruments))
     spans = f"{_day(case.inside.span.start)} – {_day(case.inside.span.stop)} in-sample, "
     spans += f"{_day(case.outside.span.start)} – {_day(case.outside.span.stop)} out-of-sample"
+    of = f"{escape(report.strategy)}, " if report.strategy not in ("", report.strategy_id) else ""
     yield (
         f"<header><div><h1>{escape(report.strategy_id)}</h1>"
-        f'<div class="quiet">trial {trial.number} of {escape(report.study)} · {escape(instruments)} · '
+        f'<div class="quiet">{of}trial {trial.number} of {escape(report.study)} · {escape(instruments)} · '
         f"{escape(case.timeframe)} · {escape(report.margin_mode)} margin</div>"
         f'<div class="quiet">{spans} (UTC)</div></div>'
         f'<div><span class="badge {"bad" if failed else "ok"}">{words}</span> '
@@ -91,7 +92,7 @@ def _cards(case: Case) -> str:
         (_figure(trial.score), "score"),
         (_percent(inside.total_return), "return in-sample"),
         (_percent(outside.total_return), "return out-of-sample"),
-        (_figure(trial.efficiency), "out-of-sample / in-sample, yearly"),
+        (_figure(trial.efficiency), "out-of-sample / in-sample, yearly, this window"),
         (_percent(inside.max_drawdown), f"drawdown in-sample{worst}"),
         (_percent(outside.max_drawdown), f"drawdown out-of-sample{worst}"),
         (_figure(trial.calmar), "Calmar"),

@@ -52,6 +52,8 @@ class Document(msgspec.Struct, frozen=True):
     in_sample: Sample
     out_of_sample: Sample
     plateau: Plateau | None
+    strategy: str = ""
+    """The library's strategy that takes the parameters."""
 
 
 def document(case: Case, made: Nanoseconds) -> Document:
@@ -76,6 +78,7 @@ def document(case: Case, made: Nanoseconds) -> Document:
         in_sample=_sample(case.inside),
         out_of_sample=_sample(case.outside),
         plateau=report.plateau,
+        strategy=report.strategy,
     )
 
 

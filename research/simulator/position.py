@@ -72,6 +72,13 @@ def day(account: Record, equity: float) -> None:
 
 
 @kernel
+def last_day(account: Record, days: NDArray[np.int64], bar: int) -> None:
+    """Add the day that a liquidation cut short at a bar, unless that bar was its last and the day is counted."""
+    if account.day == 0 or days[account.day - 1] != bar:
+        day(account, account.cash)
+
+
+@kernel
 def ends(bars: Array, bounds: Array, held: Record, start: int, end: int, interval: int) -> tuple[int, float, int]:
     """Return (bar, price, reason) of the stop or target that ends a position before ``end``; BY_SIGNAL where none does.
 

@@ -179,6 +179,7 @@ def _live(
             _pass(bars, bounds, days, closes, account, held, start, t, interval)
             logged = _liquidate(bars, account, held, t, number, log, logged)
             _pass(bars, bounds, days, closes, account, held, t, t + 1, interval)
+            p.last_day(account, days, t)
             return logged
         _pass(bars, bounds, days, closes, account, held, start, first, interval)
         if first == end:

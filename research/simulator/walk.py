@@ -53,6 +53,7 @@ def walk(
                     if reason == BY_LIQUIDATION:
                         logged = _liquidate(terms, run, bar, number, log, logged)
                         _pass(bars, bounds, days, closes, run, bar, bar + 1, -1)
+                        p.last_day(run, days, bar)
                         break
                     logged = p.trade(fees, terms, run, run, bar, -run.quantity, price, reason, number, 0, log, logged)
                     start = bar

@@ -94,7 +94,7 @@ class Runner:
         running = state is StudyState.RUNNING
         return Study(
             id=self.file.study.name,
-            strategy_id=self.file.study.strategy,
+            strategy_id=self.file.strategy_id,
             state=state,
             trials_done=done,
             trials_total=total,

@@ -123,11 +123,14 @@ class Library:
             f"{part.name.symbol} {moment(part.bars.ts[0])} to {moment(part.bars.ts[-1])}" for part in self.parts
         )
         if self.span.start >= self.span.stop:
-            raise ResearchError(f"the symbols have no time in common: {spans}; study them apart")
+            cuts = "".join(f"; {cut}" for part in self.parts for cut in part.cuts)
+            raise ResearchError(f"the symbols have no time in common: {spans}{cuts}; study them apart")
         try:
             windows(self.span, self.file.windows)
         except ResearchError as error:
-            raise ResearchError(f"{error}; there is {spans}") from None
+            cuts = "; ".join(cut for part in self.parts for cut in part.cuts)
+            remedy = f"; {cuts}: import more, or go without: [data] funding = false, marks = false" if cuts else ""
+            raise ResearchError(f"{error}; there is {spans}{remedy}") from None
 
     def _simulated(
         self,
@@ -276,8 +279,8 @@ def _part(file: StudyFile, symbol: str) -> Joined:
     return joined(
         store,
         name,
-        marks=SeriesName(name.venue, symbol, CandleKind.MARK, data.timeframe) in names,
-        funding=SeriesName(name.venue, symbol, CandleKind.FUNDING) in names,
+        marks=data.marks and SeriesName(name.venue, symbol, CandleKind.MARK, data.timeframe) in names,
+        funding=data.funding and SeriesName(name.venue, symbol, CandleKind.FUNDING) in names,
         start=nanoseconds(data.start) or 0,
         end=nanoseconds(data.end) or 1 << 62,
     )

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from core.config.file import expectation, line_numbers
 from core.config.writing import toml_value
+from core.domain.identifiers import STRATEGY_ID
 from core.domain.studies import Parameter
 from core.errors import ResearchError
 from core.strategy.library import MODELS
@@ -24,6 +25,8 @@ from research.validation.metrics import Objective
 
 _WHERE = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
+_ADDED = ("marks", "funding")
+"""Keys of [data] that files did not always have; true is what was done then."""
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 Count = Annotated[int, Meta(ge=1)]
 Fee = Annotated[float, Meta(ge=0, lt=1)]
@@ -40,6 +43,8 @@ class Search(Part, frozen=True, kw_only=True):
 
     name: Annotated[str, Meta(pattern=_NAME)]
     strategy: str
+    strategy_id: Annotated[str, Meta(pattern=f"^$|{STRATEGY_ID}")] = ""
+    """What a promoted trial runs under; empty is the strategy's own name."""
     evaluator: str = "research.study.strategies:evaluator"
     """``module:function`` that makes the evaluator."""
     trials: Count = 200
@@ -52,13 +57,17 @@ class Search(Part, frozen=True, kw_only=True):
 
 
 class DataPart(Part, frozen=True, kw_only=True):
-    """The bars: a file or folder, contracts, the step; ``start`` and ``end`` are UTC days, empty is all there is."""
+    """The bars: folder (empty: the home's), contracts, step; ``start`` and ``end`` are UTC days, empty is all."""
 
     path: str = ""
     symbols: list[str] = []
     timeframe: str = "1h"
     start: Day = ""
     end: Day = ""
+    marks: bool = True
+    """Liquidate by the mark prices that were imported, as the venue does; else by traded prices."""
+    funding: bool = True
+    """Pay the funding that was imported."""
 
 
 class AccountPart(Part, frozen=True, kw_only=True):
@@ -104,10 +113,18 @@ class StudyFile(Part, frozen=True, kw_only=True):
     gates: Bounds = Bounds()
 
     @property
+    def strategy_id(self) -> str:
+        """Return what a promoted trial runs under, and its report is named by."""
+        return self.study.strategy_id or self.study.strategy
+
+    @property
     def digest(self) -> str:
         """Return what a study's trials depend on, as a hash: the whole file but its budget and its gates."""
         kept: dict[str, Any] = {**msgspec.to_builtins(self), "gates": None}
         kept["study"] = {key: kept["study"][key] for key in ("name", "strategy", "evaluator")}
+        for key in _ADDED:
+            if kept["data"][key]:  # as it was before the key: studies that were begun then go on
+                del kept["data"][key]
         return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()[:16]
 
 
@@ -119,8 +136,14 @@ def load(path: Path) -> StudyFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResearchError(f"{path}: cannot be read: {error}") from error
+    except FileNotFoundError:
+        raise ResearchError(
+            f"there is no file {path}: name a study's file, or write one with: tradedeck study new {path}"
+        ) from None
+    except OSError as error:
+        raise ResearchError(f"{path} cannot be read: {error.strerror or error}; expected a study's file") from None
+    except UnicodeDecodeError:
+        raise ResearchError(f"{path} is no text in UTF-8; expected a study's file, TOML") from None
     return parse(text, path.name)
 
 
@@ -147,8 +170,19 @@ def parse(text: str, name: str = "study.toml") -> StudyFile:
         head = msgspec.convert({**tree, "space": {}}, StudyFile)
     except msgspec.ValidationError as error:
         raise ResearchError(_complaint(str(error), tree, name, lines)) from error
+    _refuse_another_name(head.study, name, lines)
     _refuse_days(head.data, name, lines)
     return msgspec.structs.replace(head, space=space)
+
+
+def _refuse_another_name(search: Search, name: str, lines: Mapping[str, int]) -> None:
+    """Refuse an id that is another strategy's name: promoted, it would end what runs under that one."""
+    id_ = search.strategy_id
+    if id_ != search.strategy and id_ in MODELS:
+        raise ResearchError(
+            f"{_at(name, lines, 'study.strategy_id')} [study] strategy_id: {id_} is another strategy of the library, "
+            f"whose config this study's would replace; expected an id of its own, such as {search.strategy}-btc"
+        )
 
 
 def nanoseconds(day: str) -> int | None:
@@ -276,6 +310,7 @@ _EXAMPLE = """\
 [study]
 name = "{name}"
 strategy = "{strategy}"
+strategy_id = ""      # what a promoted trial runs under, "{strategy}-btc"; empty: the strategy's name
 trials = 200          # for each window
 workers = 2           # processes, at idle priority
 batch = 32            # parameter sets evaluated in one pass
@@ -283,11 +318,13 @@ sampler = "tpe"       # or "random"
 memory_mb = 600       # a worker that takes more ends, and a fresh one goes on
 
 [data]
-path = ""             # a file or a folder of bars
+path = ""             # the folder of imported candles; empty: data/ of the home, where tradedeck data import puts them
 symbols = ["BTCUSDT"]
 timeframe = "1h"
 start = ""            # UTC days, "2022-01-01"; empty: all there is
 end = ""
+marks = true          # imported mark prices decide liquidations; false: traded prices do
+funding = true        # imported funding is paid; marks and funding cut the time to what they cover; false: none is
 
 [account]
 cash = 10000.0        # of each symbol's wallet; crossed: of the one that all share

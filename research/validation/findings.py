@@ -126,7 +126,7 @@ class Findings:
         before, after, _ = _sampled(inside.curve, outside.curve)
         report = s.TrialReport(
             study=self.file.study.name,
-            strategy_id=self.file.study.strategy,
+            strategy_id=self.file.strategy_id,
             trial=row,
             gates=passed,
             parameters=run_by(self.file, parameters),
@@ -139,6 +139,7 @@ class Findings:
             data_from=self.span.start,
             data_to=self.span.stop,
             code_version=code_version(),
+            strategy=self.file.study.strategy,
             months=(*months(inside.curve), *months(outside.curve)),
         )
         report = _priced(report, inside, outside)

@@ -133,7 +133,7 @@ def average_correlation(returns: Array) -> float:
 
 
 def efficiency(inside: float, inside_days: float, outside: float, outside_days: float) -> float | None:
-    """Return the walk-forward efficiency: annualised out-of-sample over in-sample return; None without a gain.
+    """Return an efficiency: annualised out-of-sample over in-sample return; None without a gain.
 
     Each is a total return over days by the clock, annualised simply (by days, not compounded): a short test compounded
     to a year would drown everything else.

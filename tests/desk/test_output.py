@@ -56,9 +56,33 @@ def test_money_is_text_without_exponent(value: str, text: str) -> None:
     assert output.money(Decimal(value)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("60000.1", "60000.1"),
+        ("60000.10", "60000.10"),
+        ("60000.12000000000000000000001", "60000.12000000"),
+        ("66666.66666666666666666666667", "66666.66666667"),
+        ("0.000008123456789123", "0.0000081234568"),
+    ],
+)
+def test_an_average_has_no_digits_that_arithmetic_made(value: str, text: str) -> None:
+    assert output.average(Decimal(value)) == text
+
+
 def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("name", "n"), [("a", "1"), ("longer", "100")])
     assert capsys.readouterr().out == "name      n\na         1\nlonger  100\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "last"),
+    [(0, "0123456789 123456789 123456789"), (80, "0123456789 123456789 123456789"), (24, "0123456789 123456…"),
+     (10, "0123456789…")],
+)  # fmt: skip
+def test_a_last_column_is_cut_to_the_width(width: int, last: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("name", "why"), [("a", "0123456789 123456789 123456789"), ("b", "short")], left=2, width=width)
+    assert capsys.readouterr().out.splitlines() == ["name  why", f"a     {last}", "b     short"]
 
 
 def test_an_error_is_said_on_stderr_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:

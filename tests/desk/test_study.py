@@ -17,7 +17,7 @@ from desk.cli import app
 from desk.paths import Home
 from desk.research import studying
 from research.study import running
-from research.study.standing import read_state
+from research.study.standing import read_state, write_state
 from tests.core.session.test_session import Desk, until
 from tests.research.study.test_running import FILE, inline
 
@@ -88,6 +88,34 @@ def test_what_is_refused_says_what_to_do(shell: Shell, file: Path) -> None:
         error = shell(*words).exception
         assert isinstance(error, ResearchError)
         assert wanted in str(error)
+
+
+def test_why_is_cut_to_the_terminal_alone(
+    shell: Shell, home: Home, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home.root / "studies" / "one"
+    folder.mkdir(parents=True)
+    folder.joinpath("study.toml").write_text(file.read_text())
+    why = "nobody has imported 1h candles of BTCUSDT: there is nothing " * 5
+    write_state(folder, s.Study("one", "crossing", s.StudyState.FAILED, reason=why))
+    assert why.strip() in shell("ls").stdout  # no terminal
+    monkeypatch.setattr(studying, "terminal_width", lambda: 80)
+    head, line = shell("ls").stdout.splitlines()
+    assert (len(line), line[-1]) == (80, "…"), head
+    assert json.loads(shell("ls", "--json").stdout)[0]["reason"] == why
+
+
+def test_a_file_that_is_none_is_said_with_what_to_do(shell: Shell, tmp_path: Path) -> None:
+    missing, folder, binary = tmp_path / "no.toml", tmp_path / "a.toml", tmp_path / "b.toml"
+    folder.mkdir()
+    binary.write_bytes(b"\xff\xfe")
+    assert str(shell("run", missing).exception) == (
+        f"there is no file {missing}: name a study's file, or write one with: tradedeck study new {missing}"
+    )
+    assert str(shell("run", folder).exception) == f"{folder} cannot be read: Is a directory; expected a study's file"
+    assert str(shell("run", binary).exception) == f"{binary} is no text in UTF-8; expected a study's file, TOML"
+    new = CliRunner().invoke(app, ["study", "new", str(tmp_path / "none" / "x.toml")])
+    assert str(new.exception).endswith("x.toml cannot be written: No such file or directory; name another place")
 
 
 def test_a_failure_is_no_success(shell: Shell, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,8 @@ class PlainShared:
 
     def sums(self, ends: list[int]) -> list[float]:
         """Return the sums of daily returns and of their squares; ``ends`` are the last times of days."""
-        values = np.array([self.account.cash, *(self.equities[t] for t in ends if t < len(self.equities))])
+        over = [t for t in ends if t < len(self.equities)]
+        cut = [self.liquidated] if self.liquidated >= 0 and self.liquidated not in over else []
+        values = np.array([self.account.cash, *(self.equities[t] for t in over + cut)])
         returns = values[1:] / values[:-1] - 1
         return [float(np.sum(returns)), float(np.sum(returns**2))]

@@ -10,6 +10,7 @@ from core.errors import PromotionRefused
 from research.promote import Candidate, config_of
 from research.study.study import parse
 from research.validation.gates import NO_LIQUIDATION
+from store.config_hash import content_hash
 from tests.store.configs import BTC
 
 STUDY = """
@@ -89,6 +90,13 @@ def test_a_config_is_what_the_trial_ran_by() -> None:
     )  # fmt: skip
     searched = config_of(parse(STUDY), report(PASSED, parameters={"fast": 9, "slow": 21, "max_size": 100.0}))
     assert (searched.leverage, searched.max_position_size) == (1.0, 100.0)
+
+
+def test_a_config_runs_under_the_id_that_its_studys_file_gives() -> None:
+    file = parse(STUDY.replace('"rsi_ema"', '"rsi_ema"\nstrategy_id = "rsi-btc"'))
+    made = config_of(file, report(PASSED))
+    assert (made.strategy_id, made.strategy) == ("rsi-btc", "rsi_ema")
+    assert content_hash(made) != content_hash(config_of(parse(STUDY), report(PASSED)))
 
 
 def test_a_trial_passes_by_its_gates_or_knowingly() -> None:

@@ -19,7 +19,7 @@ T0 = 1_763_735_527_000_000_000  # 2025-11-21 14:32:07 UTC
 GATES = (
     s.Gate("no liquidation", "0", "0", True),
     s.Gate("enough trades", "418", "≥ 100", True),
-    s.Gate("oos/is efficiency", "0.71", "≥ 0.50", True),
+    s.Gate("walk-forward efficiency", "0.71", "≥ 0.50", True),
     s.Gate("deflated Sharpe", "0.94", "≥ 0.95", False),
     s.Gate("overfitting (PBO)", "0.18", "≤ 0.20", True),
     s.Gate("parameter plateau", "0.83", "≥ 0.70", True),

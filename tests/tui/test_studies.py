@@ -45,7 +45,12 @@ async def test_the_narrow_studies_screen_is_the_drawing() -> None:
                   "trial 812  in +44.2%  out +17.4%", "100 ▓▓▓██████◆"):  # fmt: skip
         assert words in text, words
     _, wide = await draw(200, 50, "studies")
-    for words in ("2022-06-13 14:32  ETH-USDT.P", "Mon 02:00", "✗ deflated Sharpe     0.94 (≥ 0.95)", "out-of-sample"):
+    for words in (
+        "2022-06-13 14:32  ETH-USDT.P",
+        "Mon 02:00",
+        "✗ deflated Sharpe          0.94 (≥ 0.95)",
+        "out-of-sample",
+    ):
         assert words in wide, words
 
 
@@ -59,6 +64,13 @@ async def test_without_a_researcher_both_screens_say_how_to_start_one() -> None:
     assert "6 min" not in gone, "nobody knows how much is left"
     _, gone = await draw(80, 24, "configs", "stale")
     assert "~ rsi-ema v6" in gone
+
+
+def test_a_trials_own_efficiency_is_named_apart_from_the_gates() -> None:
+    words = [plain(line) for line in report_lines(report("a", 812), 80, 40)]
+    assert sum("this window's oos/is 0.71" in line for line in words) == 1
+    assert sum("walk-forward efficiency" in line for line in words) == 1
+    assert max(map(len, words)) <= 80
 
 
 async def test_a_researcher_fills_the_screens_and_a_trial_is_promoted(house: House) -> None:

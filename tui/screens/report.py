@@ -115,7 +115,7 @@ def figure_lines(report: s.TrialReport, width: int) -> list[Line]:
     )  # fmt: skip
     second = (
         (" leverage ", "dim"), (number(trial.leverage, 1), ""), ("  trades ", "dim"), (number(trial.trades, 0), ""),
-        ("  oos/is ", "dim"), (number(trial.efficiency), ""), ("  dsr ", "dim"), (number(trial.dsr), ""),
+        ("  this window's oos/is ", "dim"), (number(trial.efficiency), ""), ("  dsr ", "dim"), (number(trial.dsr), ""),
         ("  pbo ", "dim"), (number(trial.pbo), ""),
     )  # fmt: skip
     lines: list[Line] = [first, second]

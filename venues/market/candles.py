@@ -21,7 +21,14 @@ from venues.market.parse import Market, MarketData, instrument_of
 from venues.market.tape import TapeStats
 
 _NAME = re.compile(r"(?P<symbol>[A-Z0-9]+)-(?P<market>perp|spot)-(?P<interval>1m|15m|1h)\b")
-_COLUMNS = ("date", "open", "high", "low", "close", "volume")
+TIME_COLUMNS = ("open_time", "calc_time", "fundingtime", "funding_time", "date", "timestamp", "time", "ts")
+"""What the column of time may be called in files of market data, in small letters; the first that a file has is it."""
+_COLUMNS = ("open", "high", "low", "close", "volume")
+_SCALED = (
+    "(case when {0} < 100000000000 then {0} * 1000000000 when {0} < 100000000000000 then {0} * 1000000 "
+    "when {0} < 100000000000000000 then {0} * 1000 else {0} end)"
+)
+"""A whole number of s, ms, µs or ns since 1970 as ns."""
 _BATCH = 4096
 STEP_FRAC = 0.005
 STEP_NS: Nanoseconds = 50_000_000
@@ -98,15 +105,31 @@ class CandleTape:
 
         with duckdb.connect() as base:
             try:
-                found = {row[0] for row in base.execute("describe from read_parquet(?)", [self.path]).fetchall()}
-                if missing := [name for name in _COLUMNS if name not in found]:
-                    raise TapeError(self.path, 0, f"not candles: no column {', '.join(missing)}")
-                columns = ", ".join(f"{name}::double" for name in _COLUMNS[1:])
-                query = base.execute(f"select epoch_ns(date), {columns} from read_parquet(?)", [self.path])  # noqa: S608
+                described = base.execute("describe from read_parquet(?)", [self.path]).fetchall()
+                columns = self._columns([(row[0], row[1]) for row in described])
+                query = base.execute(f"select {columns} from read_parquet(?)", [self.path])  # noqa: S608  # quoted
                 while rows := query.fetchmany(_BATCH):
                     yield from rows
             except duckdb.Error as error:
                 raise TapeError(self.path, 0, f"cannot be read as Parquet: {error}") from None
+
+    def _columns(self, described: list[tuple[str, str]]) -> str:
+        """Return what is selected of a file's columns, (name, type): the time in ns, prices and volume.
+
+        Raises:
+            TapeError: naming what is missing.
+        """
+        found = {name.strip().lower(): (name.replace('"', '""'), kind) for name, kind in described}
+        time = next((name for name in TIME_COLUMNS if name in found), None)
+        missing = [
+            *([] if time else [f"of time ({' or '.join(TIME_COLUMNS)})"]),
+            *(n for n in _COLUMNS if n not in found),
+        ]
+        if time is None or missing:
+            raise TapeError(self.path, 0, f"not candles: no column {', '.join(missing)}")
+        name, kind = found[time]
+        stamp = f'epoch_ns("{name}")' if kind.startswith(("TIMESTAMP", "DATE")) else _SCALED.format(f'"{name}"::bigint')
+        return ", ".join([stamp, *(f'"{found[one][0]}"::double' for one in _COLUMNS)])
 
 
 def _tick_of(instrument: InstrumentId) -> float:

@@ -421,6 +421,21 @@ def test_a_strategy_is_told_in_a_line_with_its_accounts() -> None:
     assert lines[2].startswith("x v1 refused")
 
 
+def test_two_configs_of_one_strategy_run_under_ids_of_their_own() -> None:
+    engine = engine_of()
+    first = config(strategy_id="rsi-btc", instruments=(BTC_PERP.id,))
+    second = config(strategy_id="rsi-eth", instruments=(ETH_PERP.id,))
+    assert first.strategy == second.strategy == "rsi_ema"
+    adopt(engine, first)
+    adopt(engine, second)
+    found = engine.state.configs
+    assert set(found.running) == {"rsi-btc", "rsi-eth"}
+    assert not found.refused
+    assert {id_: one.strategy_id for id_, one in found.accounts.items()} == {
+        BTC_PERP.id: "rsi-btc", ETH_PERP.id: "rsi-eth",
+    }  # fmt: skip
+
+
 def test_a_client_sees_what_runs() -> None:
     engine = engine_of()
     adopt(engine, config())

@@ -9,7 +9,11 @@ import duckdb
 import pytest
 
 from core.config.file import load_or_create
+from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.order import Order, OrderRecord, OrderStatus, Side
+from desk import answers
 from desk.output import UsageFault
+from desk.replay import replaying
 from desk.replay.input import read_config, span_of
 from tests.desk.conftest import Desk
 from tests.generate.tapes import Generated, generate
@@ -94,6 +98,16 @@ def test_a_changed_tape_changes_the_digest(desk: Desk, tmp_path: Path) -> None:
 def test_people_get_lines(desk: Desk, generated: Generated, tmp_path: Path) -> None:
     said = desk.ok("replay", str(generated.write(tmp_path / "usdm.gz")))
     assert f"{generated.truth.trades} trades, 0 gaps" in said
+
+
+def test_people_get_an_average_of_eight_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    bought = Order(InstrumentId(LTC), Side.BUY, Decimal(3))
+    record = OrderRecord(bought, OrderStatus.FILLED, VenueId("BINANCE-FUTURES"), 1, 1, Decimal(3), Decimal(200) / 3)
+    order = answers.order(record)
+    assert order["average_price"] == "66.66666667"
+    nothing: dict[str, Any] = {"volume": {}, "strategies": (), "positions": (), "cash": {}}
+    replaying.show({**nothing, "orders": [order], "events": 1, "trades": 1, "gaps": 0, "equity": "1", "digest": "d"})
+    assert "filled 3 at 66.666667\n" in capsys.readouterr().out
 
 
 def test_the_recorded_tape_replays_whole(recorded_data: Path, desk: Desk, tmp_path: Path) -> None:

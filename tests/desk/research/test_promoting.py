@@ -124,10 +124,46 @@ def test_a_trial_is_looked_at_asked_about_and_promoted(shell: Shell, store: Conf
     assert kept.parameters.keys() == {"fraction", "slippage", "channel", "leverage"}
     assert kept.leverage == kept.parameters["leverage"]
     assert kept.metrics["gates_passed"] == 8.0
-    again = shell("promote", "good", "--yes").stdout
-    assert "donchian, instead of v1, would run by" in again
-    assert "nothing differs" in again
-    assert store.active_version("donchian") == 2
+
+
+def test_what_runs_already_is_not_promoted_again(shell: Shell, store: ConfigStore, home: Home) -> None:
+    assert shell("promote", "good", "--yes").exit_code == 0
+    trial = promoting.offer(home, "good").candidate.config.trial
+    wanted = f"trial {trial} of good is what donchian runs by already (version 1); nothing was promoted"
+    for words in (("--yes",), ("--yes", "--json"), ()):
+        said = shell("promote", "good", *words, stdin="y\n")
+        assert (str(said.exception), said.stdout) == (wanted, "")
+    screen = asyncio.run(promoting.answer(home, s.PromoteTrial("good", trial, 1)))
+    assert (screen.ok, screen.reason) == (False, wanted)
+    assert json.loads(shell("promote", "good", "--json").stdout)["changes"] == []
+    assert store.active_version("donchian") == 1
+    assert shell("promote", "good", "--capital", "500", "--yes").exit_code == 0
+    assert shell("configs", "retire", "donchian", "--yes").exit_code == 0
+    assert shell("promote", "good", "--yes").exit_code == 0  # nothing ran any more
+    assert store.active_version("donchian") == 4
+
+
+def test_two_studies_of_one_strategy_run_beside_each_other_under_ids_of_their_own(
+    shell: Shell, store: ConfigStore, home: Home
+) -> None:
+    assert shell("promote", "good", "--yes").exit_code == 0
+    file = home.root / "studies" / "bad" / "study.toml"
+    file.write_text(file.read_text().replace('strategy = "donchian"', 'strategy = "donchian"\nstrategy_id = "slow"'))
+    done = shell("promote", "bad", "--despite-gates", stdin="promote\n")
+    assert "slow, which runs by nothing yet, would run by trial " in done.stdout
+    found = {one.strategy_id: one for one in store.newest().configs}
+    assert {id_: (one.version, one.strategy, one.status) for id_, one in found.items()} == {
+        "donchian": (1, "donchian", s.ConfigStatus.ACTIVE),
+        "slow": (1, "donchian", s.ConfigStatus.ACTIVE),
+    }
+    assert [line.split()[0] for line in shell("configs", "ls").stdout.splitlines()[1:]] == ["donchian", "slow"]
+    for name in ("good", "bad"):
+        assert shell("study", "report", name, "--html").exit_code == 0
+    assert sorted(path.name for path in home.reports.iterdir()) == [
+        "donchian.html", "donchian.json", "slow.html", "slow.json",
+    ]  # fmt: skip
+    assert '<div class="quiet">donchian, trial ' in (home.reports / "slow.html").read_text()
+    assert json.loads((home.reports / "slow.json").read_text())["strategy"] == "donchian"
 
 
 def test_a_part_of_the_capital_is_promoted(shell: Shell, store: ConfigStore) -> None:

@@ -128,6 +128,29 @@ def test_what_is_missing_is_said(store: CandleStore) -> None:
         joined(store, CANDLES, marks=False, funding=False, start=T0 + 400 * HOUR_NS)
 
 
+@pytest.mark.parametrize("hours", [range(200, 240), range(-100, -60)])
+def test_funding_and_marks_of_another_time_are_told_with_the_remedy(store: CandleStore, hours: range) -> None:
+    store.write(candles(range(40)))
+    store.write(rates(hours[::8]))
+    own = r"BTCUSDT-funding has 20.* candles .* 2024-01-01 00:00:00 to 2024-01-02 15:00:00: no time in common"
+    with pytest.raises(ResearchError, match=rf"{own}; import the funding .*: \[data\] funding = false"):
+        joined(store, CANDLES, marks=False)
+    store.write(candles(hours, MARK))
+    with pytest.raises(ResearchError, match=r"1h-mark has .* no time in common; .*: \[data\] marks = false"):
+        joined(store, CANDLES, funding=False)
+    assert joined(store, CANDLES, marks=False, funding=False).bars.size == 40
+
+
+def test_what_cuts_the_candles_short_is_named(store: CandleStore) -> None:
+    store.write(candles(range(100)))
+    store.write(rates(range(24, 60, 8)))
+    assert joined(store, CANDLES, marks=False).cuts == (
+        "BTCUSDT funding begins 2024-01-02 00:00:00", "BTCUSDT funding ends 2024-01-03 08:00:00",
+    )  # fmt: skip
+    store.write(rates(range(0, 100, 8)))
+    assert joined(store, CANDLES, marks=False).cuts == ()
+
+
 def test_a_span_is_cut(store: CandleStore) -> None:
     found = joined(filled(store), CANDLES, start=T0 + 5 * HOUR_NS, end=T0 + 9 * HOUR_NS)
     assert list((found.bars.ts - T0) // HOUR_NS) == [5, 6, 7, 8]

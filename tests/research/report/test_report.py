@@ -81,6 +81,7 @@ def test_a_page_says_what_the_terminal_says(written: tuple[Path, Document], case
     text = unescape(written[0].read_text().replace(page_script(), ""))
     for gate in case.report.gates:
         assert f'<td class="left">{gate.name}</td><td>{gate.value}</td><td>{gate.bound}</td>' in text
+    assert "<span>out-of-sample / in-sample, yearly, this window</span>" in text  # the gate's is that of all windows
     failed = sum(not gate.passed for gate in case.report.gates)
     assert f"{failed} of 8 gates failed" in text
     for name, value in case.report.parameters.items():

@@ -205,6 +205,17 @@ def test_daily_moments_are_those_of_the_equity_at_the_ends_of_days() -> None:
         assert runs[f"sum_{power}"][0] == pytest.approx(np.sum(returns**power))
 
 
+@pytest.mark.parametrize(("bar", "days"), [(30, 2), (47, 2), (48, 3), (10, 1)])
+def test_the_day_of_a_liquidation_is_a_day_with_its_loss(bar: int, days: int) -> None:
+    prices = [100.0] * 96
+    prices[bar:] = [50.0] * (96 - bar)
+    market = flat(prices, tariff=Tariff(tiers=((0, brackets((1_000_000, 0.004, 125))),)))
+    runs, _ = simulate(market, Account(cash=1000), one({3: LONG_ENTRY}, leverage=10.0, notional=5000))
+    assert runs["liquidated"][0] == bar
+    assert (runs["equity"][0], runs["days"][0]) == (pytest.approx(500.0), days)
+    assert [runs[f"sum_{power}"][0] for power in (1, 2, 3, 4)] == pytest.approx([-0.5, 0.25, -0.125, 0.0625])
+
+
 def test_a_set_is_the_same_beside_others_and_alone() -> None:
     rng = np.random.default_rng(9)
     prices = list(100 * np.exp(np.cumsum(rng.normal(0, 0.01, 400))))

@@ -160,6 +160,22 @@ def test_symbols_without_common_time_are_told_with_what_each_has(folder: Path, t
         evaluator(study(tmp_path))
 
 
+def test_a_study_goes_without_funding_that_cuts_its_time_short(folder: Path, tmp_path: Path) -> None:
+    store = CandleStore(tmp_path)
+    for symbol in SYMBOLS:
+        kept = CandleStore(folder).read(SeriesName("BINANCE-FUTURES", symbol, CandleKind.CANDLES, "1h"))
+        store.write(kept)
+        paid = {"rate": np.full(2, 0.001)}
+        stamps = kept.ts[-300:-284:8].copy()
+        store.write(Series(SeriesName("BINANCE-FUTURES", symbol, CandleKind.FUNDING), stamps, paid))
+    with pytest.raises(ResearchError, match=r"BTCUSDT funding begins .*, or go without: \[data\] funding = false"):
+        evaluator(study(tmp_path))
+    changes = {'symbols = ["BTC': 'funding = false\nsymbols = ["BTC'}
+    library = evaluator(changed(tmp_path, **changes))
+    assert library.span == evaluator(study(folder)).span
+    assert all(part.funding_rate is None for part in library.parts)
+
+
 def test_without_a_folder_the_home_is_asked(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = STUDY.format(strategy="rsi_ema", path="", name="fast")
     (tmp_path / "data").symlink_to(folder)

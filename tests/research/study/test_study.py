@@ -31,6 +31,7 @@ def test_the_example_is_a_whole_file_for_every_strategy(strategy: str) -> None:
     made = parse(example("one", strategy))
     assert made.study.name == "one"
     assert made.space["leverage"] == Range(low=1, high=10, step=1)
+    assert "# the folder of imported candles; empty: data/ of the home" in example("one", strategy)
     assert set(made.space) == {"leverage", *(one.name for one in MODELS[strategy].parameters)}
 
 
@@ -94,6 +95,34 @@ def test_the_digest_changes_with_what_trials_depend_on() -> None:
     assert parse(SMALL + "[account]\nfee = 0.001\n").digest != base
     assert parse(SMALL.replace('name = "s1"', 'name = "s1"\ntrials = 7\nworkers = 1')).digest == base
     assert parse(SMALL + "[gates]\nleast_dsr = 0.5\n").digest == base
+    assert base == "8bdee5b0eaec0220", "studies that were begun before a key was added are refused"
+    assert parse(SMALL + "[data]\nfunding = true\nmarks = true\n").digest == base
+    without = {parse(SMALL + f"[data]\n{key} = false\n").digest for key in ("funding", "marks")}
+    assert len(without - {base}) == 2
+
+
+def test_an_id_of_its_own_is_what_a_trial_runs_under() -> None:
+    assert parse(SMALL).strategy_id == "crossing"
+    named = parse(SMALL.replace('"crossing"', '"crossing"\nstrategy_id = "crossing-btc"'))
+    assert (named.strategy_id, named.study.strategy) == ("crossing-btc", "crossing")
+    assert named.digest == parse(SMALL).digest  # a study that has its trials can be given one
+    own = parse(SMALL.replace('"crossing"', '"donchian"\nstrategy_id = "donchian"'))
+    assert own.strategy_id == "donchian"
+
+
+@pytest.mark.parametrize(
+    ("id_", "wanted"),
+    [
+        ("a:b", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("../x", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("Btc", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("a b", r"s\.toml:4 \[study\] strategy_id: .*fitting"),
+        ("rsi_ema", r"s\.toml:4 .* rsi_ema is another strategy of the library.*such as crossing-btc"),
+    ],
+)
+def test_an_id_that_is_none_or_another_strategys_is_refused(id_: str, wanted: str) -> None:
+    with pytest.raises(ResearchError, match=wanted):
+        parse(SMALL.replace('"crossing"', f'"crossing"\nstrategy_id = "{id_}"'), "s.toml")
 
 
 def test_days_are_utc() -> None:

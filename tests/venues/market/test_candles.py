@@ -9,7 +9,9 @@ import pytest
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Quote, Trade
 from core.errors import TapeError
-from venues.market.candles import STEP_NS
+from research.data.reading import read
+from store.candles import CandleKind
+from venues.market.candles import STEP_NS, TIME_COLUMNS
 from venues.market.opening import open_tape
 from venues.market.player import REPEAT_NS, play
 from venues.market.source import TapeSource
@@ -74,6 +76,29 @@ def test_the_instrument_can_be_given(tmp_path: Path) -> None:
 def test_a_file_without_candles_is_refused(tmp_path: Path) -> None:
     path = made(tmp_path / "BTCUSDT-perp-15m.parquet", "select now() as date, 1.0 as funding_rate")
     with pytest.raises(TapeError, match="no column open, high, low, close, volume"):
+        open_tape(path)
+
+
+@pytest.mark.parametrize("name", TIME_COLUMNS)
+def test_the_time_may_be_called_what_an_import_takes(tmp_path: Path, name: str) -> None:
+    path = made(tmp_path / "LTCUSDT-perp-15m.parquet", ROWS.replace("as date", f'as "{name.title()}"'))
+    messages = list(open_tape(path))
+    assert len({one.ts for one in messages}) >= 4 * 500
+    assert list(read(path, CandleKind.CANDLES).ts[:1]) == [messages[0].ts]
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_times_that_are_whole_numbers_are_those_of_an_import(tmp_path: Path, unit: int) -> None:
+    times = f"((1704067200 + 900 * i) * {unit})::bigint as open_time"
+    query = ROWS.replace("timestamptz '2024-01-01 00:00:00+00' + to_minutes(15 * i::int) as date", times)
+    path = made(tmp_path / "LTCUSDT-perp-15m.parquet", query)
+    assert list(read(path, CandleKind.CANDLES).ts[:1]) == [1_704_067_200 * 10**9]
+    assert next(iter(open_tape(path))).ts == 1_704_067_200 * 10**9
+
+
+def test_a_file_without_a_time_is_refused_with_the_names_it_may_have(tmp_path: Path) -> None:
+    path = made(tmp_path / "LTCUSDT-perp-15m.parquet", ROWS.replace("as date", "as moment"))
+    with pytest.raises(TapeError, match=r"no column of time \(open_time or .* or date or timestamp or time or ts\)"):
         open_tape(path)
 
 

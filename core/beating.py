@@ -101,6 +101,8 @@ class Beating:
         pulse = self._pulse
         if pulse is None or not self._judged:
             return  # until its start is applied the state is that of the run before, reconciled as that was
+        if pulse.renew():
+            log.warning("the page of the heartbeats was taken away, it is there again", page=str(pulse.path))
         state = self._shell.engine.state
         pulse.beat(state.run, self._shell.journal.last, state.trading_state, self._judged, reconciled=reconciled(state))
         self._look(pulse, boottime())

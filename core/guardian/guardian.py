@@ -176,6 +176,8 @@ class Guardian:
             order.post_only,
             order.reduce_only,
             order.expires,
+            take_profit=order.take_profit,
+            stop_loss=order.stop_loss,
         )
         wrong = (
             sanity(changed, market)

@@ -5,6 +5,7 @@ process that was stopped and goes on sees the lease with its next look. Every wo
 Stamps are ns since boot, sleep included, so that they compare between processes.
 """
 
+import contextlib
 import mmap
 import os
 import stat
@@ -99,6 +100,16 @@ class Pulse:
         """
         self.path = path
         self.pid = pid or os.getpid()
+        self._open()
+        if self._words[_MAGIC] != LAYOUT:
+            for at in range(1, _WORDS):
+                self._words[at] = 0
+            self._words[_MAGIC] = LAYOUT
+        name = os.fsencode(owner)[: SIZE - _OWNER_AT - 1] + b"\0" if owner is not None else b""
+        self._map[_OWNER_AT : _OWNER_AT + len(name)] = name
+
+    def _open(self) -> None:
+        path = self.path
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
@@ -111,13 +122,37 @@ class Pulse:
                 os.close(fd)
         except OSError as error:
             raise StoreError(f"the page of the heartbeats {path} cannot be used: {error}") from error
+        self._inode = seen.st_dev, seen.st_ino
         self._words = memoryview(self._map)[: _WORDS * 8].cast("Q")
-        if self._words[_MAGIC] != LAYOUT:
-            for at in range(1, _WORDS):
-                self._words[at] = 0
-            self._words[_MAGIC] = LAYOUT
-        name = os.fsencode(owner)[: SIZE - _OWNER_AT - 1] + b"\0" if owner is not None else b""
-        self._map[_OWNER_AT : _OWNER_AT + len(name)] = name
+
+    def renew(self) -> bool:
+        """Map the page anew where its file was taken away, and tell whether it was: systemd removes it at a logout.
+
+        The other side, and whoever starts next, would meet another page and take this one for dead. What stood on the
+        old page goes along, a lease too. Where there is no room the old one is kept, and the next call tries again.
+        """
+        try:
+            seen = self.path.lstat()
+        except OSError:
+            seen = None
+        if seen is not None and (seen.st_dev, seen.st_ino) == self._inode:
+            return False
+        part, words, held = self.path.with_name(f"{self.path.name}.{self.pid}"), self._words, self._map
+        try:
+            part.unlink(missing_ok=True)
+            part.touch(0o600, exist_ok=False)
+            part.write_bytes(held[:SIZE])
+            try:
+                with contextlib.suppress(FileExistsError):  # the other side was first, with the same words
+                    os.link(part, self.path)  # whole from its first moment
+            finally:
+                part.unlink()
+            self._open()
+        except (OSError, StoreError):
+            return False
+        words.release()
+        held.close()
+        return True
 
     # --- the engine's side --------------------------------------------------------------------------------------------
 

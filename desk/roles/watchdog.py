@@ -127,6 +127,8 @@ class Watchdog:
 
     def look(self) -> None:
         """Look once, and do what the sentinel decides."""
+        if self._pulse.renew():
+            log.warning("the page of the heartbeats was taken away, it is there again", page=str(self._pulse.path))
         beat = self._pulse.engine()
         seen = Seen(beat, self._engine.alive(beat.pid), self.closer.flat, self.closer.sent)
         before = self.sentinel.did

@@ -82,6 +82,15 @@ async def test_a_restarted_engine_does_not_say_reconciled_for_the_run_before(
     await again.runtime.stop("test over")
 
 
+async def test_a_page_that_is_taken_away_under_a_running_engine_is_there_again(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "pulse").unlink()
+    await until((tmp_path / "pulse").exists)
+    page = Pulse(tmp_path / "pulse")
+    before = page.engine()
+    assert before.phase is EnginePhase.RUNNING
+    await until(lambda: page.engine().stamp > before.stamp)
+
+
 async def _nobody(emit: object) -> None:
     """Connect to nothing."""
 

@@ -529,6 +529,22 @@ def test_an_amend_that_would_not_pass(changes: dict[str, Decimal], words: str) -
     assert outcome.bound
 
 
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        ("48000", "the stop loss of a BUY must be below the entry at 48000 (got 49000)"),
+        ("52000", "the take profit of a BUY must be above the entry at 52000 (got 51000)"),
+    ],
+)
+def test_an_entry_is_not_moved_past_the_exits_that_it_brings(price: str, words: str) -> None:
+    engine = only()
+    exits = {"stop_loss": StopLoss(D(49000)), "take_profit": (TakeProfit(D(51000), D(1)),)}
+    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "50000", **exits))
+    accept(engine, id_)
+    assert of(engine.process(c.AmendOrder(id_, price=D(price), ts=T0)), e.ChangeDenied)[0].reason == words
+    assert of(engine.process(c.AmendOrder(id_, price=D(50500), ts=T0)), e.AmendSubmitted)
+
+
 def test_the_use_of_each_limit_is_shown() -> None:
     engine = with_position()
     market = engine.state.markets[BTC_PERP.id]

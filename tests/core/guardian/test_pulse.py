@@ -113,3 +113,41 @@ def test_a_page_that_one_side_has_closed_stays_for_the_other(path: Path) -> None
     assert sentinel.engine().run == 7
     with pytest.raises(ValueError, match="released"):
         engine.begin()
+
+
+def test_a_page_that_was_taken_away_is_there_again_for_both_sides_and_for_who_starts_next(path: Path) -> None:
+    engine, sentinel = Pulse(path), Pulse(path)
+    engine.begin()
+    sentinel.take()
+    assert not engine.renew()
+    path.unlink()
+    assert engine.renew()
+    assert sentinel.renew()
+    assert not engine.renew()
+    assert Pulse(path).engine().phase is EnginePhase.STARTING
+    assert Pulse(path).barred
+    engine.beat(7, 1, TradingState.ACTIVE, 1, reconciled=True)
+    assert sentinel.engine().run == 7
+    sentinel.release()
+    assert not engine.barred
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_page_in_whose_place_is_another_is_left_for_that_one(path: Path) -> None:
+    engine = Pulse(path)
+    path.unlink()
+    Pulse(path).take()
+    assert engine.renew()
+    assert engine.barred
+
+
+def test_a_page_that_cannot_be_made_again_is_kept_until_it_can(path: Path) -> None:
+    engine, other = Pulse(path), path.with_name("other")
+    path.rename(other)
+    path.mkdir()
+    assert not engine.renew()
+    engine.begin()
+    assert Pulse(other).engine().phase is EnginePhase.STARTING
+    path.rmdir()
+    assert engine.renew()
+    assert Pulse(path).engine().phase is EnginePhase.STARTING

@@ -120,7 +120,7 @@ async def test_a_terminal_starts_queues_and_stops_studies(home: Home) -> None:
         for wrong, words in (
             ("a.toml", "give the whole path"),
             ("none", "no study none"),
-            ("/x/none.toml", "cannot be"),
+            ("/x/none.toml", "there is no file /x/none.toml"),
         ):
             assert words in (await client.send(s.StartStudy(wrong))).reason
         assert (await client.send(s.StopStudy("two"))).ok

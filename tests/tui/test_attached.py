@@ -80,6 +80,7 @@ class Attached:
             pid, status = os.waitpid(self.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not block
             if pid:
                 self.pid = 0
+                await self.read(0.05)  # what it wrote between the last look and its end
                 return os.waitstatus_to_exitcode(status)
         return None
 

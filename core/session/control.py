@@ -13,7 +13,9 @@ from core.domain import commands as c
 from core.domain import studies as s
 from core.domain.approval import TradingState
 from core.domain.message import Command
+from core.execution.orders import BRACKET
 from core.session import protocol as p
+from core.state.exiting import GUARDIAN
 
 log = structlog.get_logger()
 NAME_MAX = 48
@@ -95,6 +97,14 @@ class Control:
         holder, count = self._label(self._holder), len(self._labels)
         for terminal, label in tuple(self._labels.items()):
             terminal.say(p.ControlChanged(holder, terminal is self._holder, count, label))
+
+
+def pretends(command: Any) -> str:
+    """Say why a session may not speak with this origin: orders of the engine's own are paced by other rules."""
+    origin = getattr(command, "origin", "")
+    if origin == BRACKET or origin.startswith((GUARDIAN, "strategy ")):
+        return f"the origin {origin!r} is the engine's own: a command names who gives it, or nobody"
+    return ""
 
 
 def harmless(command: Any, state: TradingState) -> bool:

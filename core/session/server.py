@@ -20,7 +20,7 @@ from core.domain.message import Command, Data, Event, Message
 from core.domain.studies import FOR_RESEARCHER, ConfigChanged, ConfigsStatus, ResearcherStatus, StudyChanged
 from core.errors import TradedeckError
 from core.session import wire
-from core.session.control import Control
+from core.session.control import Control, pretends
 from core.session.frames import AskTrial, AskTrials, Publish, Reply
 from core.session.protocol import (
     PROTOCOL,
@@ -180,7 +180,8 @@ class Session(asyncio.Protocol):
     def _against(self, command: Command) -> str:
         if self.view_only:
             return "this session is view-only: it cannot command"
-        return self._server.control.refusal(self, command, self._server.backend.state.trading_state)
+        state = self._server.backend.state.trading_state
+        return pretends(command) or self._server.control.refusal(self, command, state)
 
     def _watch(self, watch: Watch) -> None:
         """Send book and prints of these instruments from now on, for new ones the recent prints first."""

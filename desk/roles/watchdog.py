@@ -191,8 +191,10 @@ class Watchdog:
         try:
             accounts = await asyncio.gather(*(self._account(id_) for id_ in self._known))
             await self._touch(accounts)
+            sends = dict[VenueId, list[Approved[Any]]]()
             for venue, approved in self.closer.look(accounts, self._quotes, boottime()):
-                await self._send(self._venues[venue][0], approved)
+                sends.setdefault(venue, []).append(approved)
+            await asyncio.gather(*(self._send(self._venues[id_][0], commands) for id_, commands in sends.items()))
         except Exception:  # task boundary: the next look goes on
             log.exception("closing stumbled")
 
@@ -216,21 +218,28 @@ class Watchdog:
             for instrument, _ in held(account.instruments, account.snapshot)
             if instrument.id not in self._quotes
         }
-        for instrument, venue in lacking.items():
-            await self._venues[venue][0].subscribe(instrument, Feed.QUOTE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(QUOTE_S):
+                await asyncio.gather(*(self._follow(self._venues[venue][0], id_) for id_, venue in lacking.items()))
                 while not lacking.keys() <= self._quotes.keys():
                     self._quoted.clear()
                     await self._quoted.wait()
 
-    async def _send(self, venue: Venue, approved: Approved[Any]) -> None:
-        with contextlib.suppress(VenueError):  # it did not leave: the next look finds the account as it was
-            if isinstance(approved.command, SubmitOrder):
-                await venue.submit(approved)
-            else:
-                await venue.cancel(approved)
-        log.warning("sentinel sends", command=repr(approved.command)[:400])
+    async def _follow(self, venue: Venue, instrument: InstrumentId) -> None:
+        """Ask for quotes; a venue that gives none holds up no exit, its own neither."""
+        with contextlib.suppress(VenueError):
+            await venue.subscribe(instrument, Feed.QUOTE)
+
+    async def _send(self, venue: Venue, commands: Sequence[Approved[Any]]) -> None:
+        """Send to one venue in order; one that takes nothing holds up itself alone, and each command for a moment."""
+        for approved in commands:
+            log.warning("sentinel sends", command=repr(approved.command)[:400])
+            with contextlib.suppress(VenueError, TimeoutError):  # the next look finds the account as it is
+                async with asyncio.timeout(ANSWER_S):
+                    if isinstance(approved.command, SubmitOrder):
+                        await venue.submit(approved)
+                    else:
+                        await venue.cancel(approved)
 
     async def _rest(self) -> None:
         """Follow no prices while nothing is closed."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain.alerts import MuteAlerts, SetAlert
@@ -123,6 +124,17 @@ async def test_a_view_only_terminal_neither_holds_nor_takes_nor_reduces(desk: De
     assert control(trader).mine
     for client in (viewer, trader):
         await client.close()
+
+
+@pytest.mark.parametrize("origin", ["bracket", "guardian", "guardian max_daily_loss", "strategy rsi"])
+async def test_nobody_speaks_as_the_engine_itself(desk: Desk, origin: str) -> None:
+    script = await Client.connect(desk.server.path, "cli", stream=False)
+    for command in (replace(BUY, origin=origin), c.AmendOrder(NONE, origin=origin), c.CancelOrder(NONE, origin)):
+        refused = await script.send(command)
+        assert (refused.ok, "is the engine's own" in refused.reason) == (False, True), command
+    assert not desk.engine.state.blotter.orders
+    assert (await script.send(replace(BUY, origin="brackets"))).ok
+    await script.close()
 
 
 async def test_many_take_it_at_once_and_one_has_it(desk: Desk) -> None:

@@ -32,7 +32,19 @@ class Did(msgspec.Struct, frozen=True):
 
 
 def refresh(home: Home) -> Did:
-    """Import every file of the incoming folder; what was taken moves to ``done``, what has a fault stays."""
+    """Import every file of the incoming folder, then fetch what is newer; neither waits for the other to go well.
+
+    A file that was taken moves to ``done``; one that has a fault stays.
+    """
+    from desk.research.fetching import fetch_newer
+
+    came = _files(home)
+    newer = fetch_newer(home)
+    words = "; ".join(filter(None, (came.words, newer.words)))
+    return Did(came.ok and not newer.failed, words)
+
+
+def _files(home: Home) -> Did:
     from research.data.dataset import bring_in
     from research.data.naming import name_of
     from store.candles import CandleStore

@@ -16,7 +16,7 @@ from core.forecasting import RiskDesk
 from core.ports import Clock, Journal
 from core.session import protocol as p
 from core.session import views, wire
-from core.session.frames import AskEquity, AskRisk
+from core.session.frames import HISTORY_BARS, AskEquity, AskHistory, AskRisk
 from core.session.preview import preview
 from core.session.records import records_of
 
@@ -71,6 +71,8 @@ class Answers:
             answer = await self._risk_view(question, now)
         elif isinstance(question, p.AskBars):
             answer = await self._bars(question)
+        elif isinstance(question, AskHistory):
+            answer = await self._history(question)
         elif isinstance(question, p.AskRecords):
             answer = await asyncio.get_running_loop().run_in_executor(None, records_of, self._journal, question)
         elif isinstance(question, p.AskFills):
@@ -100,6 +102,19 @@ class Answers:
             if link is not None:
                 await link.backfill(question)
         return tuple(bar for start, bar in sorted(kept.items()) if question.start <= start < question.end)
+
+    async def _history(self, question: AskHistory) -> Sequence[m.Bar]:
+        """Hand on what the venue says; what it cannot say is its error, in its words."""
+        market = self._engine.state.markets.get(question.instrument)
+        if market is None:
+            raise TradedeckError(f"instrument {question.instrument} is not known here")
+        if question.end - question.start > HISTORY_BARS * question.interval.ns:
+            raise TradedeckError(f"at most {HISTORY_BARS} bars can be asked for at once")
+        link = self._links.get(market.instrument.venue)
+        if link is None:
+            raise TradedeckError(f"{market.instrument.venue} has no session here")
+        span = (question.interval, question.start, question.end)
+        return tuple(await link.venue.history(question.instrument, *span))
 
 
 def fills_of(journal: Journal, since: int, limit: int) -> tuple[p.FillView, ...]:

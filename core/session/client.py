@@ -17,7 +17,7 @@ from core.domain.risk import RiskView
 from core.errors import ClientError, IllegalTransition, NoEngine, ProtocolMismatch, SequenceGap
 from core.session import protocol as p
 from core.session import wire
-from core.session.frames import AskRisk
+from core.session.frames import AskHistory, AskRisk
 from core.session.status import Status
 from core.state.state import State
 
@@ -238,7 +238,7 @@ class Client:
     @overload
     async def ask(self, question: AskRisk) -> RiskView: ...
     @overload
-    async def ask(self, question: p.AskBars) -> tuple[Bar, ...]: ...
+    async def ask(self, question: p.AskBars | AskHistory) -> tuple[Bar, ...]: ...
     @overload
     async def ask(self, question: p.AskPreview) -> p.PreviewView: ...
     @overload

@@ -7,6 +7,12 @@ of it, a question or a command, the engine hands on as a ``Request`` and takes t
 import msgspec
 
 from core.domain import studies as s
+from core.domain.identifiers import InstrumentId
+from core.domain.market import Interval
+from core.domain.message import Nanoseconds
+
+HISTORY_BARS = 1500
+"""The most bars that one question for a venue's history may span: an answer stays below 200 kB."""
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -44,6 +50,19 @@ class AskEquity(Question, frozen=True):
     """
 
     hours: bool = False
+
+
+class AskHistory(Question, frozen=True):
+    """Ask a venue, through the engine, for its closed bars with ``start <= bar.start < end``, the oldest first.
+
+    They are the venue's own words: the engine neither keeps nor mixes them with bars that it made of prints, as it does
+    for ``AskBars``. A span of more than ``HISTORY_BARS`` bars is refused. Answered by ``Bars``.
+    """
+
+    instrument: InstrumentId
+    interval: Interval
+    start: Nanoseconds
+    end: Nanoseconds
 
 
 OfResearcher = AskTrials | AskTrial

@@ -17,14 +17,25 @@ from core.domain.order import Order, OrderRecord, OrderStatus
 from core.domain.risk import RiskView
 from core.domain.studies import TrialReport, Trials
 from core.session import frames, wire
-from core.session.frames import AskEquity, AskRisk, AskTrial, AskTrials, Frame, OfResearcher, Publish, Reply, Request
+from core.session.frames import (
+    AskEquity,
+    AskHistory,
+    AskRisk,
+    AskTrial,
+    AskTrials,
+    Frame,
+    OfResearcher,
+    Publish,
+    Reply,
+    Request,
+)
 from core.session.status import Status
 from core.state.curve import EquityPoint
 from core.state.state import StateImage
 
 PROTOCOL = 3
 Question = frames.Question
-_More = OfResearcher | AskEquity | AskRisk
+_More = OfResearcher | AskEquity | AskRisk | AskHistory
 
 
 class AskStatus(Question, frozen=True):
@@ -326,6 +337,7 @@ ANSWERS: dict[type[Question], Any] = {
     AskTrial: TrialReport,
     AskEquity: tuple[EquityPoint, ...],
     AskRisk: RiskView,
+    AskHistory: tuple[Bar, ...],
 }
 
 

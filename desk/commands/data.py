@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.errors import TradedeckError
 from desk.options import HomeOption, JsonOption
+from desk.paths import home_at
 
 if TYPE_CHECKING:
+    from research.data.dataset import Imported
     from research.data.reading import Problem
     from store.candles import CandleStore, Series
 
-app = typer.Typer(help="Import and check candles, mark prices and funding for studies.", no_args_is_help=True)
+app = typer.Typer(help="Import, fetch and check candles, mark prices and funding for studies.", no_args_is_help=True)
 SHOWN = 20
 """Problems of one file that are printed; --json has them all."""
 
@@ -33,7 +36,7 @@ def import_(  # noqa: PLR0917 - one parameter an option
     interval: IntervalOption = None,
     kind: KindOption = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Where rows differ from those kept, take the file's.")
+        bool, typer.Option("--replace", help="Where rows differ from those kept, take the new ones.")
     ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -78,6 +81,74 @@ def import_(  # noqa: PLR0917 - one parameter an option
         raise typer.Exit(output.Exit.ERROR)
 
 
+@app.command()
+def fetch(
+    instruments: Annotated[list[str], typer.Argument(help="Instruments of the engine: ids, or symbols: BTC-USDT.P.")],
+    interval: Annotated[str, typer.Option("--interval", help="Length of a bar: 1m, 15m, 1h.")] = "1h",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", help="First bar: 7d back, or a UTC time.", show_default="the last kept bar; else 30d back"
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="End: 1d back, or a UTC time, not with it.", show_default="now")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Ask for kept rows too, take the venue's, join what does not meet.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the venues of the running engine for what the kept series lack; a bar that is not over is left out."""
+    from desk import output
+    from desk.research.fetching import Span, fetch_all, length_of
+    from desk.times import past
+
+    span = Span(
+        None if since is None else past("--since", since), None if until is None else past("--until", until), replace
+    )
+    answers: list[dict[str, Any]] = []
+
+    def tell(instrument: str, found: "Imported | TradedeckError") -> None:
+        answers.append({"instrument": instrument, **_told(found)})
+        if not as_json:
+            _show_fetched(instrument, found)
+
+    try:
+        fetch_all(home_at(home), instruments, length_of(interval), span, tell)
+    except KeyboardInterrupt:
+        output.say(f"stopped: {len(answers)} of {len(instruments)} fetched, whole; nothing was changed of the others")
+        raise typer.Exit(130) from None
+    if as_json:
+        output.write_json(answers)
+    if any("error" in answer for answer in answers):
+        raise typer.Exit(output.Exit.ERROR)
+
+
+def _told(found: "Imported | TradedeckError") -> dict[str, Any]:
+    if isinstance(found, TradedeckError):
+        return {"error": str(found), "problems": _plain(getattr(found, "problems", []))}
+    facts = {"new": found.new, "replaced": found.replaced, "problems": _plain(found.notes)}
+    return {**_facts(found.series), **facts}
+
+
+def _show_fetched(instrument: str, found: "Imported | TradedeckError") -> None:
+    from desk import output
+
+    if isinstance(found, TradedeckError):
+        faults = getattr(found, "problems", [])
+        _show(faults) if faults else output.say(str(found))
+        output.say(f"{instrument}: not fetched")
+        return
+    from research.data.checks import moment
+
+    _show(found.notes)
+    series, changed = found.series, f", {found.replaced} replaced" if found.replaced else ""
+    span = f"from {moment(series.ts[0])} to {moment(series.ts[-1])}"
+    output.write(f"{instrument}: {found.new} rows new{changed} in {series.name}, now {series.size} {span}")
+
+
 @app.command("ls")
 def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the series that are kept."""
@@ -88,7 +159,7 @@ def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         output.write_json(facts)
     elif not facts:
-        output.write("nothing is kept; bring data in by tradedeck data import FILE")
+        output.write("nothing is kept; bring data in by tradedeck data import FILE, or data fetch INSTRUMENT")
     else:
         from research.data.checks import moment
 
@@ -176,7 +247,6 @@ def export(
 
 
 def _store(home: Path | None) -> "CandleStore":
-    from desk.paths import home_at
     from store.candles import CandleStore
 
     return CandleStore(home_at(home).data)

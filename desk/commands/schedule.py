@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from research.scheduler import Schedule
 
 app = typer.Typer(
-    help="Search studies anew, import data, compact ticks: by itself, at set times (UTC).", no_args_is_help=True
+    help="Search studies anew, bring data in, compact ticks, look for drift: by itself, at set times (UTC).",
+    no_args_is_help=True,
 )
-What = Annotated[str, typer.Argument(help="A study's name, refresh (import data) or compact (ticks).", metavar="WHAT")]
+What = Annotated[
+    str,
+    typer.Argument(help="A study's name, refresh (data), compact (ticks) or drift (live strategies).", metavar="WHAT"),
+]
 When = Annotated[
     list[str], typer.Argument(help="mon 02:00, mon thu 02:00, daily 03:00, hourly, hourly :15; UTC.", metavar="WHEN")
 ]

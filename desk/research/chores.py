@@ -1,4 +1,4 @@
-"""What a schedule can do: search a study anew, import what came in, compact the ticks. Each in a process that ends."""
+"""What a schedule can do: search a study anew, bring data in, compact ticks, look for drift; in processes that end."""
 
 import re
 import time
@@ -29,10 +29,23 @@ class Did(msgspec.Struct, frozen=True):
 
     ok: bool
     words: str
+    """A line, or one for each that it tells of."""
 
 
 def refresh(home: Home) -> Did:
-    """Import every file of the incoming folder; what was taken moves to ``done``, what has a fault stays."""
+    """Import every file of the incoming folder, then fetch what is newer; neither waits for the other to go well.
+
+    A file that was taken moves to ``done``; one that has a fault stays.
+    """
+    from desk.research.fetching import fetch_newer
+
+    came = _files(home)
+    newer = fetch_newer(home)
+    words = "; ".join(filter(None, (came.words, newer.words)))
+    return Did(came.ok and not newer.failed, words)
+
+
+def _files(home: Home) -> Did:
     from research.data.dataset import bring_in
     from research.data.naming import name_of
     from store.candles import CandleStore
@@ -82,9 +95,17 @@ def compact(home: Home) -> Did:
     return Did(True, "every day that is over is Parquet")
 
 
+def drift(home: Home) -> Did:
+    """Hold live strategies against their studies; it fails where one is beyond its bound."""
+    from desk.research.drifting import drift_of
+
+    return Did(*drift_of(home))
+
+
 CHORES: Mapping[str, tuple[str, Callable[[Home], Did]]] = {
     "refresh": ("refresh data", refresh),
     "compact": ("compact ticks", compact),
+    "drift": ("drift check", drift),
 }
 """By its id: what it is called on the screen (no study has a blank in its name), and what does it."""
 

@@ -83,20 +83,20 @@ def show(found: Sequence[dict[str, object]]) -> None:
     if not found:
         write("nothing is scheduled; tradedeck schedule add NAME mon 02:00 searches a study anew every Monday")
         return
-    table(
-        ("job", "when", "next", "last", "result"),
-        [
-            (
-                name_of_job(str(one["job"])),
-                str(one["when"] or "–") + (" (paused)" if one["paused"] else ""),
-                "due now" if one["due"] else _moment(one["next_ns"]),
-                _moment(one["last_ns"]),
-                ("" if one["ok"] is not False else "FAILED: ") + str(one["result"] or ""),
-            )
-            for one in found
-        ],
-        left=5,
+    table(("job", "when", "next", "last", "result"), [line for one in found for line in _lines(one)], left=5)
+
+
+def _lines(one: dict[str, object]) -> list[tuple[str, ...]]:
+    """Return a job's line, and more where its result has more than one."""
+    result, *more = str(one["result"] or "").split("\n")
+    first = (
+        name_of_job(str(one["job"])),
+        str(one["when"] or "–") + (" (paused)" if one["paused"] else ""),
+        "due now" if one["due"] else _moment(one["next_ns"]),
+        _moment(one["last_ns"]),
+        ("" if one["ok"] is not False else "FAILED: ") + result,
     )
+    return [first, *(("", "", "", "", line) for line in more)]
 
 
 def _moment(ts: object) -> str:
@@ -142,4 +142,5 @@ def _timed(study: s.Study, job: Job | None) -> s.Study:
 
 
 def _last(last: Told) -> str:
-    return last.words if last.ok else f"failed: {last.words}"
+    words = last.words.replace("\n", "; ")
+    return words if last.ok else f"failed: {words}"

@@ -29,6 +29,10 @@ Array = NDArray[np.float64]
 DAY_NS = 86_400_000_000_000
 
 
+class Contradicted(ResearchError):
+    """Rows differ from those that are kept."""
+
+
 class Imported(msgspec.Struct, frozen=True):
     """What an import did: the series as it is kept now, how many rows were new or replaced, what should be known."""
 
@@ -58,29 +62,40 @@ def bring_in(store: CandleStore, path: Path, name: SeriesName, *, replace: bool 
 
     Raises:
         DataFault: the file has lines that must not be.
-        ResearchError: it contradicts what is kept.
+        Contradicted: it differs from what is kept.
     """
     series, notes = load(path, name)
     kept = store.read(name) if name in store.names() else None
+    return msgspec.structs.replace(add(store, series, kept, str(path), replace=replace), notes=notes)
+
+
+def add(store: CandleStore, series: Series, kept: Series | None, source: str, *, replace: bool) -> Imported:
+    """Add sound rows to those kept; ``source`` says in errors where they come from.
+
+    Raises:
+        Contradicted: they differ from rows that are kept, and not ``replace``.
+    """
     if kept is None:
         store.write(series)
-        return Imported(series, series.size, 0, notes)
+        return Imported(series, series.size, 0, [])
+    name = kept.name
     place = np.minimum(np.searchsorted(kept.ts, series.ts), kept.size - 1)
     known = kept.ts[place] == series.ts
     differs = np.zeros(series.size, bool)
     for column, values in series.columns.items():
         differs |= known & (kept.columns[column][place] != values)
     if np.any(differs) and not replace:
-        raise ResearchError(
-            f"{path}: {np.count_nonzero(differs)} rows differ from those kept in {name}, the first at "
-            f"{moment(series.ts[np.argmax(differs)])}; give --replace to take the file's"
+        raise Contradicted(
+            f"{source}: {np.count_nonzero(differs)} rows differ from those kept in {name}, the first at "
+            f"{moment(series.ts[np.argmax(differs)])}; give --replace to take the new ones"
         )
-    merged = _merged(kept, series)
-    store.write(merged)
-    return Imported(merged, int(np.count_nonzero(~known)), int(np.count_nonzero(differs)), notes)
+    both = merged(kept, series)
+    if both.size > kept.size or np.any(differs):
+        store.write(both)
+    return Imported(both, int(np.count_nonzero(~known)), int(np.count_nonzero(differs)), [])
 
 
-def _merged(kept: Series, series: Series) -> Series:
+def merged(kept: Series, series: Series) -> Series:
     """Return both, the second's rows where both have one."""
     ts = np.concatenate([series.ts, kept.ts])
     stamps, first = np.unique(ts, return_index=True)  # the first of equals is the second series'

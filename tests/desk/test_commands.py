@@ -21,6 +21,7 @@ import pytest
 
 from desk.paths import Role
 from desk.research.configs import opened, settings_of
+from desk.research.drifting import drift_of
 from desk.roles import services
 from tests.desk.conftest import Desk
 from tests.store.configs import config
@@ -236,6 +237,7 @@ def test_what_is_promoted_reaches_the_running_engine(running: Desk) -> None:
     with opened(running.home, settings_of(running.home), create=True) as store:
         store.promote(config(), 0, "me")
     running.wait(lambda: "config='rsi_ema v1' status='active'" in log.read_text(), "the engine was given v1")
+    running.wait(lambda: drift_of(running.home)[1].startswith("rsi_ema v1"), "the drift check tells of it")
     findings = {item["name"]: item for item in running.json("doctor")}
     assert findings["configs"]["detail"] == f"1 active in the PostgreSQL of {running.home.postgres}"
     assert findings["home"]["verdict"] == "ok"

@@ -11,10 +11,11 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.order import Side
 from core.engine import Engine
-from core.errors import TradedeckError
+from core.errors import TradedeckError, VenueError
 from core.session import protocol as p
 from core.session import views, wire
 from core.session.answers import Answers, fills_of
+from core.session.frames import HISTORY_BARS, AskHistory
 from core.state.state import State
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_COINM, BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, accept, fill, opened, order, sent
@@ -153,6 +154,39 @@ async def test_bars_without_a_link_are_those_that_are_kept() -> None:
     assert await answers.answer(p.AskBars(BTC_PERP.id, m.Interval.M1, T0, T0 + S)) == ()
     with pytest.raises(TradedeckError, match="is not known here"):
         await answers.answer(p.AskBars(BTC_COINM.id, m.Interval.M1, T0, T0 + S))
+
+
+class Told(Link):
+    """A link whose venue tells a history, or why not."""
+
+    def __init__(self, engine: Engine, bars: Sequence[m.Bar], error: str = "") -> None:
+        super().__init__(engine, bars)
+        self.venue, self._error = self, error
+
+    async def history(self, *_: object) -> Sequence[m.Bar]:
+        if self._error:
+            raise VenueError(self._error)
+        return self._bars
+
+
+async def test_a_history_is_the_venues_own_word_and_is_not_kept() -> None:
+    engine = opened()
+    engine.process(bar(T0, 1.0))
+    links: Any = {PERP: Told(engine, [bar(T0, 2.0)])}
+    answers = Answers(engine, MemoryJournal(), links, ManualClock(T0), lambda: (0, 0, (0, 0, 0)))
+    question = AskHistory(BTC_PERP.id, m.Interval.M1, T0, T0 + HISTORY_BARS * MINUTE)
+    assert await answers.answer(question) == (bar(T0, 2.0),)
+    assert engine.state.markets[BTC_PERP.id].bars[m.Interval.M1] == {T0: bar(T0, 1.0)}
+    links[PERP] = Told(engine, (), "no history here")
+    with pytest.raises(VenueError, match="no history here"):
+        await answers.answer(question)
+    with pytest.raises(TradedeckError, match="at most 1500 bars"):
+        await answers.answer(AskHistory(BTC_PERP.id, m.Interval.M1, T0, T0 + HISTORY_BARS * MINUTE + 1))
+    with pytest.raises(TradedeckError, match="is not known here"):
+        await answers.answer(AskHistory(BTC_COINM.id, m.Interval.M1, T0, T0 + S))
+    del links[PERP]
+    with pytest.raises(TradedeckError, match="has no session here"):
+        await answers.answer(question)
 
 
 async def test_what_nobody_can_answer_is_said() -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from bench import common
 from core.domain.identifiers import VenueId
 from core.domain.instrument import MarginBracket
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.library import MODELS, checked, signals
-from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bars, Indicators
+from core.strategy.signals import Bars, Indicators
 from research.simulator.features import Batch, batches
 from research.simulator.shared import Basket, simulate_shared
 from research.simulator.simulator import Account, Market, Sets, Tariff, simulate

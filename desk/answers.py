@@ -51,6 +51,7 @@ def status(view: Status) -> Json:
         "sentinel": sentinel(view),
         "strategies": [strategy(item) for item in view.strategies],
         "configs": view.configs,
+        "research": view.research,
         "exits": {
             "count": view.exit_times[0],
             "last_ms": round(view.exit_times[1] / 1e6, 3),

@@ -197,6 +197,9 @@ def _engine(home: Home) -> Iterator[Finding]:
         yield Finding("differences", "wrong", detail, "tradedeck reconcile")
     for venue, words in view.venues.items():
         yield Finding(venue, "ok" if words == "ready" else "wrong", words)
+    if view.research:
+        detail = f"studies and the schedule wait: {view.research}"
+        yield Finding("research", "note", detail, f"tradedeck researcher, or see {home.log(Role.RESEARCHER)}")
     yield from _feeds(view)
 
 

@@ -122,6 +122,13 @@ def market_venues(home: Home, settings: "Settings", clock: "Clock", name: str = 
     ]
 
 
+async def _any_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
+
+
 def run_engine(home: Home) -> None:
     """Run the engine until it is told to stop."""
     from desk import alerting
@@ -150,21 +157,21 @@ def run_engine(home: Home) -> None:
             runtime = build_engine(home, settings, places, notifier.take)
             runtime.beating.use(pulse, f"t{home.mark()}")
             Sitter(home, notify).sit(runtime.beating)
-            runtime.summon = Summoner(home, supervised=notify.supervised)
+            runtime.summon = summoner = Summoner(home, supervised=notify.supervised)
             notifier.start()
             # The journal's writer thread waits this long for the interpreter; the usual 5 ms every order would feel.
             sys.setswitchinterval(0.0005)
             await runtime.start(home.engine_socket)
             adopting = Adopting(home, settings, runtime.emit, runtime.clock.now)
             adopting.start()
+            assert runtime.server is not None
+            summoner.keep(runtime.server.research)
             services.ready()
             notify.ready(f"run {runtime.engine.state.run}")
-            ends = [asyncio.ensure_future(event.wait()) for event in (stop, runtime.stopping)]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
-                end.cancel()
+            await _any_of(stop, runtime.stopping)
             notify.stopping()
             adopting.stop()
+            summoner.end()
             await runtime.stop("asked to" if runtime.stopping.is_set() else "signal")
             await loop.run_in_executor(None, notifier.stop)
 

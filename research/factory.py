@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigError, ResearchError
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.library import Model, checked, signals
-from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Indicators
+from core.strategy.signals import Indicators
 from research.data.dataset import Wide
 from research.simulator.features import grid
 

@@ -35,9 +35,7 @@ class Asking:
         Raises:
             NoEngine: there is no session, or it was lost before the answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.take_control()
+        return await self._there().take_control()
 
     @property
     def elsewhere(self) -> str:
@@ -50,9 +48,7 @@ class Asking:
         Raises:
             ClientError: the engine could not answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        return await self._there().ask(question)
 
     async def ask_equity(self, question: AskEquity) -> tuple[EquityPoint, ...]:
         """Ask what the account was worth over time.
@@ -60,9 +56,7 @@ class Asking:
         Raises:
             ClientError: the engine could not answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        found: tuple[EquityPoint, ...] = await self._client.ask(question)
+        found: tuple[EquityPoint, ...] = await self._there().ask(question)
         return found
 
     async def ask_preview(self, question: p.AskPreview) -> p.PreviewView:
@@ -71,9 +65,7 @@ class Asking:
         Raises:
             ClientError: the engine could not answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        return await self._there().ask(question)
 
     async def ask_trials(self, question: AskTrials) -> Trials:
         """Ask for the best trials of a study.
@@ -81,9 +73,7 @@ class Asking:
         Raises:
             ClientError: there is no researcher, or it could not answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        found: Trials = await self._client.ask(question)
+        found: Trials = await self._there().ask(question)
         return found
 
     async def ask_trial(self, question: AskTrial) -> TrialReport:
@@ -92,9 +82,7 @@ class Asking:
         Raises:
             ClientError: there is no researcher, or it could not answer.
         """
-        if self._client is None:
-            raise NoEngine(f"not connected: {self.trouble}")
-        found: TrialReport = await self._client.ask(question)
+        found: TrialReport = await self._there().ask(question)
         return found
 
     async def ask_risk(self, question: AskRisk) -> RiskView:
@@ -103,6 +91,9 @@ class Asking:
         Raises:
             ClientError: the engine could not answer.
         """
+        return await self._there().ask(question)
+
+    def _there(self) -> Client:
         if self._client is None:
             raise NoEngine(f"not connected: {self.trouble}")
-        return await self._client.ask(question)
+        return self._client

@@ -67,6 +67,9 @@ class Conditions:
         yield from _targets(state)
         if state.studies.trouble:
             yield Finding("configs", AlertKind.STORE, _WARNING, f"promotions: {state.studies.trouble}", lasts=True)
+        if state.studies.waits:
+            text = f"studies and the schedule wait: {state.studies.waits}"
+            yield Finding("researcher", AlertKind.STORE, _WARNING, text, lasts=True)
         yield from _sentinel(state, now)
         yield from self._losses(state, settings, is_on)
         if settings.limit_used_frac:

@@ -250,11 +250,15 @@ FOR_RESEARCHER = (PromoteTrial, RollBackConfig, StartStudy, StopStudy, ScheduleJ
 
 
 class ResearcherStatus(Data, frozen=True):
-    """A researcher came (``attached``) or went; what it told before is what it knew until then."""
+    """A researcher came (``attached``) or went; what it told before is what it knew until then.
+
+    ``trouble`` says why work waits for one that does not come.
+    """
 
     attached: bool
     name: str
     ts: Nanoseconds
+    trouble: str = ""
 
 
 class StudyChanged(Data, frozen=True):

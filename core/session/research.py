@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from core.domain import studies as s
 from core.domain.message import Data
@@ -18,6 +19,7 @@ from core.errors import ClientError
 from core.session import protocol as p
 from core.session.frames import ForResearcher, OfResearcher, Reply, Request
 
+log = structlog.get_logger()
 PUBLISH_S = 0.5
 """How often what the researcher told goes on: a study tells of every trial, a trader reads twice a second."""
 ANSWER_S = 25.0
@@ -52,14 +54,22 @@ class Research:
         self._published = -PUBLISH_S
         self.summon: Summon | None = None
         self._came, self._summoning = asyncio.Event(), asyncio.Lock()
+        self._last, self._trouble = "", ""
+        """Who was here last, and why work waits for one, as it was told."""
 
     # --- who it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def attached(self) -> bool:
+        """Whether a researcher is here."""
+        return self._session is not None
 
     def join(self, session: Session) -> str:
         """Take a session as the researcher; return why not, or nothing."""
         if self._session is not None:
             return f"a researcher is attached already ({self._session.name}): end that one first"
         self._session = session
+        self._last, self._trouble = session.name, ""
         self._came.set()
         self._tell(s.ResearcherStatus(True, session.name, 0))
         return ""
@@ -76,6 +86,15 @@ class Research:
             if not future.done():
                 future.set_exception(ClientError("the researcher went away; what became of it is not known"))
         self._waiting.clear()
+
+    def lacks(self, trouble: str) -> None:
+        """Tell once why work waits for a researcher that does not come; an empty text: none waits."""
+        if self._session is not None or trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble:
+            log.warning("studies and the schedule wait for a researcher", reason=trouble)
+        self._tell(s.ResearcherStatus(False, self._last, 0, trouble))
 
     # --- what it tells ----------------------------------------------------------------------------------------------
 
@@ -124,7 +143,7 @@ class Research:
 
     async def command(self, command: ForResearcher) -> p.Outcome:
         """Hand a command on and return its outcome; where no researcher can be had that is a refusal."""
-        refused = await self._fetch()
+        refused = await self.fetch()
         if refused:
             return p.Outcome(False, reason=refused)
         try:
@@ -134,8 +153,8 @@ class Research:
         except msgspec.DecodeError as error:
             return p.Outcome(False, reason=f"the researcher's answer was not understood ({error}); look before again")
 
-    async def _fetch(self) -> str:
-        """See that a researcher is here; return why there is none, or nothing."""
+    async def fetch(self) -> str:
+        """See that a researcher is here, started if need be; return why there is none, or nothing."""
         async with self._summoning:
             if self._session is not None:
                 return ""

@@ -53,6 +53,8 @@ class Status(msgspec.Struct, frozen=True):
     """Why promotions are not heard of, and what strategies run by meanwhile; empty where all is well."""
     exit_times: tuple[int, Nanoseconds, Nanoseconds] = (0, 0, 0)
     """Exits that left at once in this run; the last's and the worst's time from what woke it to the socket."""
+    research: str = ""
+    """Why studies or the schedule wait for a researcher that does not come; empty where nothing does."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

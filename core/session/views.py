@@ -70,6 +70,7 @@ def status(
         strategies=strategies(state.configs, state.markets),
         configs=state.studies.trouble,
         exit_times=exit_times,
+        research=state.studies.waits,
     )
 
 

@@ -24,6 +24,7 @@ class StudyImage(msgspec.Struct, frozen=True, array_like=True):
     studies: tuple[s.Study, ...] = ()
     configs: tuple[s.Config, ...] = ()
     trouble: str = ""
+    waits: str = ""
 
 
 class StudyBook:
@@ -38,6 +39,8 @@ class StudyBook:
         self.configs: dict[tuple[str, int], s.Config] = {}
         self.trouble = ""
         """Why the engine does not hear of promotions; empty where it does."""
+        self.waits = ""
+        """Why studies or the schedule wait for a researcher that does not come; empty where nothing does."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each message that concerns studies."""
@@ -49,8 +52,10 @@ class StudyBook:
         }
 
     def status(self, status: s.ResearcherStatus) -> None:
-        """Take that a researcher came or went; one that comes tells everything anew."""
-        self.attached, self.researcher, self.since = status.attached, status.name, status.ts
+        """Take that a researcher came, went or does not come; one that comes tells everything anew."""
+        if status.attached or self.attached:
+            self.since = status.ts
+        self.attached, self.researcher, self.waits = status.attached, status.name, status.trouble
         if status.attached:
             self.studies.clear()
             self.configs.clear()
@@ -96,11 +101,12 @@ class StudyBook:
             tuple(self.studies.values()),
             tuple(self.configs.values()),
             self.trouble,
+            self.waits,
         )
 
     def restore(self, image: StudyImage) -> None:
         """Take over what an image holds."""
         self.researcher, self.attached, self.since = image.researcher, image.attached, image.since
-        self.trouble = image.trouble
+        self.trouble, self.waits = image.trouble, image.waits
         self.studies = {study.id: study for study in image.studies}
         self.configs = {(config.strategy_id, config.version): config for config in image.configs}

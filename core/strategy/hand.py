@@ -17,7 +17,8 @@ from core.state.brackets import STOP
 from core.state.configs import Account, LiveTrade
 from core.state.markets import Market
 from core.state.state import State
-from core.strategy.rule import CLOSE, Contract, RuleTrade, Shadow, Terms, size_of, stops, target_of, wanted
+from core.strategy.figures import CLOSE, wanted
+from core.strategy.rule import Contract, RuleTrade, Shadow, Terms, size_of, stops, target_of
 
 FRESH_NS: Nanoseconds = 60_000_000_000
 """An entry that has not left this long after its bar's close is none of the study's any more: it is left out."""

@@ -6,7 +6,7 @@ one bar the worse comes first: liquidation, then stop, then target; a level that
 the open.
 """
 
-from math import floor, isfinite
+from math import isfinite
 
 import msgspec
 
@@ -15,14 +15,10 @@ from core.domain.market import Bar
 from core.domain.message import Nanoseconds
 from core.domain.studies import Config, Parameter
 from core.errors import ConfigError
-from core.strategy.signals import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
+from core.strategy.figures import CLOSE, affordable, asked, fills_at, wanted, whole
 
 SIGNAL, STOP, TARGET, LIQUIDATION = "signal", "stop", "target", "liquidation"
 """Why a trade of the rule ended."""
-CLOSE = 2
-"""What ``wanted`` answers where a position is to be closed and none opened."""
-_ROUNDING = 1e-9
-"""A whole number of steps is not lost to the last digit of a division."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,34 +108,13 @@ class Contract(msgspec.Struct, frozen=True):
 
 def size_of(terms: Terms, contract: Contract, wallet: float, price: float, side: int) -> float:
     """Return the contracts of an entry at a price: bounded by tiers and wallet, rounded down to the step; 0 is none."""
-    notional = terms.notional or terms.fraction * wallet * terms.leverage
-    if terms.max_size > 0.0:
-        notional = min(notional, terms.max_size)
-    cost = (1.0 + side * terms.slippage) * (1.0 / terms.leverage + contract.fee)
-    notional = min(notional, contract.bearable(terms.leverage), wallet / cost)
-    size = notional / (price * contract.units)
-    size = floor(size / contract.step + _ROUNDING) * contract.step
-    return size if size > 0.0 and size * price * contract.units >= contract.min_notional else 0.0
-
-
-def wanted(position: float, signal: int) -> int:
-    """Return what a signal asks of a position: +1 or -1 to hold that side, CLOSE, or 0 for nothing.
-
-    An opposite entry turns the position; an entry and an exit of one side at once cancel each other out.
-    """
-    long_entry, long_exit = bool(signal & LONG_ENTRY), bool(signal & LONG_EXIT)
-    short_entry, short_exit = bool(signal & SHORT_ENTRY), bool(signal & SHORT_EXIT)
-    if long_entry and long_exit:
-        long_entry = long_exit = False
-    if short_entry and short_exit:
-        short_entry = short_exit = False
-    if long_entry and short_entry:
-        long_entry = short_entry = False
-    if short_entry and position >= 0.0:
-        return -1
-    if long_entry and position <= 0.0:
-        return 1
-    return CLOSE if (long_exit and position > 0.0) or (short_exit and position < 0.0) else 0
+    notional = min(
+        asked(terms.notional, terms.fraction, terms.leverage, terms.max_size, wallet),
+        contract.bearable(terms.leverage),
+        affordable(wallet, terms.leverage, terms.slippage, contract.fee, side),
+    )
+    unit = price * contract.units
+    return whole(notional / unit, contract.step, unit, contract.min_notional)
 
 
 class RuleTrade(msgspec.Struct, frozen=True, array_like=True):
@@ -229,10 +204,10 @@ class Shadow(msgspec.Struct, array_like=True):
             return self._liquidate(bar, terms, contract)
         for level in stops(terms, side, self.entry, self.best):
             if side * adverse <= side * level:
-                return self._close(bar, side * min(side * bar.open, side * level), STOP, terms, contract)
+                return self._close(bar, fills_at(bar.open, level, -side), STOP, terms, contract)
         level = self.entry * (1.0 + side * terms.target)
         if terms.target and side * kind >= side * level:
-            return self._close(bar, side * max(side * bar.open, side * level), TARGET, terms, contract)
+            return self._close(bar, fills_at(bar.open, level, side), TARGET, terms, contract)
         return None
 
     def _liquidate(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade:

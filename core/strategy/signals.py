@@ -21,7 +21,6 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 T = TypeVar("T")
 
-LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT = 1, 2, 4, 8
 DAY_NS = 86_400_000_000_000
 MINUTE_NS = 60_000_000_000
 CLOSE_ENOUGH = 1e-9

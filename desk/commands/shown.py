@@ -37,6 +37,8 @@ def show_status(view: Status) -> None:
         write(line)
     if view.configs:
         write(f"promotions: {view.configs}")
+    if view.research:
+        write(f"studies and the schedule wait: {view.research}")
     if view.loosened:
         write(f"limits loosened by a change of the settings: {', '.join(view.loosened)}")
     if view.flattening:

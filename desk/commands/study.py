@@ -76,12 +76,13 @@ def run(
     from core.errors import ResearchError
     from desk.output import write_json
     from desk.research import handing, studying
+    from desk.research.alone import run as run_alone
 
     place = _place(home)
     folder = studying.folder_for(place, what)
     alone = here or cluster is not None or storage is not None
     if alone or not handing.has_researcher(place):
-        ended = asyncio.run(studying.run(place, folder, quiet=as_json, cluster=cluster, storage=storage))
+        ended = asyncio.run(run_alone(place, folder, quiet=as_json, cluster=cluster, storage=storage))
     else:
         ended = handing.hand_over(place, folder, quiet=as_json)
     if ended.state is StudyState.FAILED:

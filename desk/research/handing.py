@@ -14,8 +14,8 @@ from desk.roles import services
 from research.study.standing import read_state
 
 LOOK_S = 0.5
-GONE_S = 20.0
-"""A researcher that is not seen for so long does not come back by itself."""
+GONE_S = 60.0
+"""A researcher that is not seen for so long does not come back soon: systemd or an engine had started one."""
 
 
 def has_researcher(home: Home) -> bool:

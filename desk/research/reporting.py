@@ -1,23 +1,18 @@
 """The researcher's side of its session: it comes back by itself, tells what changed, answers what is asked."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
 
 from core.domain import studies as s
-from core.errors import ClientError, ResearchError, TradedeckError
-from core.session.frames import AskTrial, AskTrials
+from core.errors import ClientError, ResearchError
 from core.session.protocol import Outcome
-from core.session.research import Work
-from core.session.researcher import Researcher
 from desk.paths import Home
-from desk.research import promoting
+from desk.research.answering import StudySession
 from desk.research.scheduling import change
 from desk.research.studying import folder_for, folder_of
 from desk.research.wanted import drop, is_wanted, want
@@ -34,16 +29,13 @@ class NotRunning(ResearchError):
     """Nobody runs the study, and nobody asked for it."""
 
 
-class Reporting:
+class Reporting(StudySession):
     """Hold the session with the engine of a home, one after the other; without one nothing is told."""
 
     def __init__(self, home: Home, schedule: Schedule, wake: Callable[[], None]) -> None:
-        self._home, self._schedule, self._wake = home, schedule, wake
-        self._session: Researcher | None = None
+        super().__init__(home, log.warning)
+        self._schedule, self._wake = schedule, wake
         self._told: dict[str, s.Study] = {}
-        self._finding = threading.Lock()
-        self._found_in: tuple[tuple[Path, int], Any] | None = None
-        """The study that was asked about last: its data are read once, its trials each time."""
 
     # --- the session --------------------------------------------------------------------------------------------------
 
@@ -52,7 +44,7 @@ class Reporting:
         again = AGAIN_S
         while True:
             try:
-                session = await Researcher.attach(self._home.engine_socket, NAME, self.answer)
+                session = await self.attach(NAME)
             except ClientError:
                 looked.set()
             else:
@@ -60,10 +52,9 @@ class Reporting:
                 session.on_lost = partial(_set, lost)
                 if not session.lost:
                     self._told.clear()
-                    self._session = session
                     looked.set()
                     self._wake()
-                    await self._tell_configs()
+                    await self.tell_configs()
                     came = asyncio.get_running_loop().time()
                     await lost.wait()
                     if asyncio.get_running_loop().time() - came > AGAIN_MOST_S:
@@ -74,19 +65,14 @@ class Reporting:
             await asyncio.sleep(again)
             again = min(2 * again, AGAIN_MOST_S)
 
-    async def close(self) -> None:
-        """End the session, where there is one."""
-        if self._session is not None:
-            await self._session.close()
-
     # --- what it tells ------------------------------------------------------------------------------------------------
 
     def tell(self, studies: list[s.Study]) -> None:
         """Tell how each study stands where that differs from what was told."""
         for study in studies:
-            if self._session is not None and not self._session.lost and self._told.get(study.id) != study:
+            if self.is_heard and self._told.get(study.id) != study:
                 self._told[study.id] = study
-                self._session.publish(study)
+                self.publish(study)
 
     def tell_running(self, study: s.Study) -> None:
         """Tell how the study that runs stands; the schedule knows of it what it knew before."""
@@ -95,24 +81,10 @@ class Reporting:
             study = msgspec.structs.replace(study, schedule=last.schedule, next_run=last.next_run)
         self.tell([study])
 
-    async def _tell_configs(self) -> None:
-        try:
-            for config in await asyncio.to_thread(promoting.configs, self._home):
-                if self._session is not None and not self._session.lost:
-                    self._session.publish_config(config)
-        except TradedeckError as error:
-            log.warning("configs are not known", reason=str(error))
+    # --- what it is told to do ----------------------------------------------------------------------------------------
 
-    # --- what it answers ----------------------------------------------------------------------------------------------
-
-    async def answer(self, work: Work) -> object:
-        """Answer a terminal's question or carry out its command."""
-        if isinstance(work, AskTrials | AskTrial):
-            return await asyncio.to_thread(self._found, work)
-        if isinstance(work, s.PromoteTrial | s.RollBackConfig):
-            outcome = await promoting.answer(self._home, work)
-            await self._tell_configs()
-            return outcome
+    async def carry_out(self, work: s.StartStudy | s.StopStudy | s.ScheduleJob) -> Outcome:
+        """Start or stop a study, or change the schedule."""
         if isinstance(work, s.StartStudy):
             await asyncio.to_thread(start, self._home, work.file)
         elif isinstance(work, s.StopStudy):
@@ -121,17 +93,6 @@ class Reporting:
             await asyncio.to_thread(change, self._home, self._schedule, work.job, work.when)
         self._wake()
         return Outcome(True)
-
-    def _found(self, work: AskTrials | AskTrial) -> s.Trials | s.TrialReport:
-        from research.validation.findings import Findings
-
-        folder = folder_of(self._home, work.study)
-        with self._finding:  # one back-test at a time beside the workers
-            key = (folder, (folder / "study.toml").stat().st_mtime_ns)
-            if self._found_in is None or self._found_in[0] != key:
-                self._found_in = (key, Findings(folder))  # a trader looks at one study, every two seconds
-            findings: Findings = self._found_in[1]
-            return findings.trials(work.limit) if isinstance(work, AskTrials) else findings.report(work.trial)
 
 
 def _set(event: asyncio.Event, _: str) -> None:

@@ -1,31 +1,21 @@
-"""Studies from the shell: folders under the home, progress, and the session with the engine while one runs."""
+"""Studies of a home: their folders, how each stands, and what the shell shows of them."""
 
-import asyncio
 import re
 import shutil
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from core.config.file import load
-from core.config.settings import ResearchSettings
 from core.domain import studies as s
-from core.errors import NoEngine, ResearchError, TradedeckError
-from core.session.frames import AskTrial, AskTrials
-from core.session.protocol import Outcome
-from core.session.research import Work
-from core.session.researcher import Researcher
-from desk.output import say, table, terminal_width, write, write_json
+from core.errors import ResearchError
+from desk.output import table, terminal_width, write, write_json
 from desk.paths import Home
-from desk.research.easing import ease
 from desk.research.wanted import is_wanted
 
 if TYPE_CHECKING:
-    from research.study.running import Pool
     from research.validation.findings import Case
 
 UNDER_WAY = (s.StudyState.RUNNING, s.StudyState.PAUSED)
@@ -79,124 +69,6 @@ def standings(home: Home) -> list[s.Study]:
             stands = msgspec.structs.replace(stands, state=s.StudyState.QUEUED, reason="")
         found.append(stands)
     return found
-
-
-async def run(
-    home: Home, folder: Path, *, quiet: bool, cluster: str | None = None, storage: str | None = None
-) -> s.Study:
-    """Run a study to its end, telling the shell and, where one runs, the engine.
-
-    ``cluster`` is the address of a scheduler whose workers do it, ``storage`` that of the database of its trials.
-    """
-    from research.study import database
-    from research.study.cluster import cluster as workers_of
-
-    if storage is not None:
-        database.settle(folder, storage)
-    if cluster is None:
-        return await _run(home, folder, None, quiet=quiet)
-    with workers_of(cluster) as pool:
-        return await _run(home, folder, pool, quiet=quiet)
-
-
-async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) -> s.Study:
-    from research.study.running import Runner
-
-    runner = Runner(folder, pool, lasting=pool is not None)
-    loop, newest = asyncio.get_running_loop(), list[s.Study]()
-    easing = asyncio.ensure_future(ease(home, settings_of(home).pause_late_ms))
-    desk = await _Desk.attached(home, folder)
-
-    def told(study: s.Study) -> None:
-        newest[:] = [study]
-        loop.call_soon_threadsafe(desk.publish, study)
-
-    shown = Progress(quiet)
-    work = asyncio.ensure_future(asyncio.to_thread(runner.run, told))
-    try:
-        while not work.done():
-            await asyncio.wait({work}, timeout=0.5)
-            if newest:
-                shown.show(newest[-1])
-        return await work
-    except asyncio.CancelledError:  # Ctrl-C
-        runner.stop()
-        say("stopping after the batches that are under way")
-        return await asyncio.shield(work)
-    finally:
-        shown.end()
-        easing.cancel()
-        await desk.close()
-
-
-def settings_of(home: Home) -> ResearchSettings:
-    """Return the research settings of a home."""
-    return load(home.config)[0].research if home.config.exists() else ResearchSettings()
-
-
-class _Desk:
-    """The session with the engine; without one everything here does nothing."""
-
-    def __init__(self, home: Home, folder: Path) -> None:
-        self._home, self._folder = home, folder
-        self._session: Researcher | None = None
-        self._lock = threading.Lock()
-
-    @classmethod
-    async def attached(cls, home: Home, folder: Path) -> "_Desk":
-        made = cls(home, folder)
-        try:
-            made._session = await Researcher.attach(home.engine_socket, f"study {folder.name}", made.answer)
-        except NoEngine:
-            say("no engine runs: this study is shown here alone")
-        else:
-            await made._tell_configs()
-        return made
-
-    def publish(self, study: s.Study) -> None:
-        if self._session is not None and not self._session.lost:
-            self._session.publish(study)
-
-    async def answer(self, work: Work) -> object:
-        """Answer what a terminal asks about this study."""
-        if isinstance(work, AskTrials | AskTrial | s.StopStudy) and work.study != self._folder.name:
-            raise ResearchError(f"this researcher runs {self._folder.name} alone")
-        if isinstance(work, s.StopStudy):
-            (self._folder / "stop").touch()
-            return Outcome(True)
-        if isinstance(work, AskTrials | AskTrial):
-            return await asyncio.to_thread(self._found, work)
-        if isinstance(work, s.PromoteTrial | s.RollBackConfig):
-            from desk.research import promoting
-
-            outcome = await promoting.answer(self._home, work)
-            await self._tell_configs()
-            return outcome
-        return Outcome(False, reason=f"this researcher runs one study and has no answer to {type(work).__name__}")
-
-    async def _tell_configs(self) -> None:
-        """Publish every version of every config."""
-        from desk.research import promoting
-
-        try:
-            configs = await asyncio.to_thread(promoting.configs, self._home)
-        except TradedeckError as error:
-            say(f"the configs are not shown: {error}")
-            return
-        if self._session is not None:
-            for config in configs:
-                self._session.publish_config(config)
-
-    def _found(self, work: AskTrials | AskTrial) -> s.Trials | s.TrialReport:
-        from research.validation.findings import Findings
-
-        with self._lock:  # one back-test at a time beside the workers
-            findings = Findings(self._folder)
-            return findings.trials() if isinstance(work, AskTrials) else findings.report(work.trial)
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
 
 
 class Progress:

@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import os
+import threading
+from functools import partial
 from importlib.util import find_spec
 
 import structlog
 
 from core.errors import StoreError
+from core.session.research import Research
 from desk.paths import Home, Role
+from desk.research.keeping import Keeper
 from desk.research.wanted import wanted
 from desk.roles import services
 
@@ -23,9 +27,12 @@ def can_research() -> bool:
 
 
 def waits(home: Home) -> bool:
-    """Tell whether anything of a home waits for a researcher: a study that was asked for, work owed, a schedule."""
-    if not can_research():
-        return False
+    """Tell whether anything of a home waits for a researcher that can be had."""
+    return can_research() and has_work(home)
+
+
+def has_work(home: Home) -> bool:
+    """Tell whether a home has work for a researcher: a study that was asked for, work owed, a schedule."""
     return bool(wanted(home)) or any((home.schedule / "owed").glob("[!.]*")) or _scheduled(home)
 
 
@@ -62,10 +69,22 @@ class Summoner:
     def __init__(self, home: Home, *, supervised: bool) -> None:
         self._home, self._supervised = home, supervised
         self._child = 0
+        self._ends = threading.Event()
+        self._keeping: asyncio.Task[None] | None = None
 
     async def __call__(self) -> str:
         """Start one where none runs; return why that could not be, or nothing."""
         return await asyncio.to_thread(self._start)
+
+    def keep(self, research: Research) -> None:
+        """See from now on that work which waits has one; called in the engine's loop."""
+        self._keeping = asyncio.ensure_future(Keeper(research, partial(has_work, self._home)).run())
+
+    def end(self) -> None:
+        """Start none any more, and give up one that is starting: the engine ends, and would wait for it."""
+        self._ends.set()
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     def _start(self) -> str:
         if self._child:
@@ -80,7 +99,7 @@ class Summoner:
                 "no researcher is running, and systemd runs this engine: systemctl [--user] start tradedeck-researcher"
             )
         try:
-            self._child = services.start(self._home, Role.RESEARCHER, timeout=START_SECONDS)
+            self._child = services.start(self._home, Role.RESEARCHER, timeout=START_SECONDS, given_up=self._ends)
         except (StoreError, OSError) as error:
             log.warning("researcher not started", error=str(error))
             return f"no researcher is running, and none could be started: {error}"

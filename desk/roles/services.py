@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ IDLE_SECONDS = 5.0
 _IDLE = (Role.RECORDER, Role.RESEARCHER)
 LOG_LINES_SHOWN = 5
 PART_OF_SECOND = 0.02
+GIVEN_UP_S = 0.2
+"""How soon a start that is given up is noticed."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -85,11 +88,18 @@ def _named(holder: Running) -> str:
     return f" (pid {holder.pid})" if holder.pid else ""
 
 
-def start(home: Home, role: Role, arguments: Sequence[str] = (), *, timeout: float = START_SECONDS) -> int:
+def start(
+    home: Home,
+    role: Role,
+    arguments: Sequence[str] = (),
+    *,
+    timeout: float = START_SECONDS,
+    given_up: threading.Event | None = None,
+) -> int:
     """Start a role in the background, wait until it says that it is ready, and return its pid.
 
     Raises:
-        StoreError: if it ended or stayed silent, with the last lines of its log.
+        StoreError: if it ended or stayed silent, with the last lines of its log, or was given up meanwhile.
     """
     log = home.log(role)
     ours, theirs = os.pipe()
@@ -107,7 +117,7 @@ def start(home: Home, role: Role, arguments: Sequence[str] = (), *, timeout: flo
             )
         os.close(theirs)
         theirs = -1
-        said = _wait_for_word(ours, timeout)
+        said = _wait_for_word(ours, timeout, given_up)
     finally:
         os.close(ours)
         if theirs >= 0:
@@ -120,14 +130,16 @@ def start(home: Home, role: Role, arguments: Sequence[str] = (), *, timeout: flo
         raise StoreError(f"the {role} ended while starting (exit code {code}); {_tail(log)}")
     process.kill()
     process.wait()
+    if given_up is not None and given_up.is_set():
+        raise StoreError(f"the start of the {role} was given up")
     raise StoreError(f"the {role} was not ready after {timeout:g} s; {_tail(log)}")
 
 
-def _wait_for_word(fd: int, timeout: float) -> str | None:
-    """Return what a role wrote: ``ready``, nothing if it ended, None if time ran out."""
+def _wait_for_word(fd: int, timeout: float, given_up: threading.Event | None) -> str | None:
+    """Return what a role wrote: ``ready``, nothing if it ended, None if time ran out or nobody wants it any more."""
     deadline = time.monotonic() + timeout
-    while (left := deadline - time.monotonic()) > 0:
-        if select.select([fd], [], [], left)[0]:
+    while (left := deadline - time.monotonic()) > 0 and not (given_up is not None and given_up.is_set()):
+        if select.select([fd], [], [], left if given_up is None else min(left, GIVEN_UP_S))[0]:
             return os.read(fd, 64).decode().strip()
     return None
 

@@ -38,9 +38,8 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
                 raise NoEngine(f"{error}; --leave ends it without asking what is open") from error
     elif set(there) - {Role.RESEARCHER} and not leave:
         _refuse_unknown(home, there)
-    for role in there:
-        services.stop(home, role)
-    ended = [role.value for role in there]
+    # Each is looked for anew: until it ended, the engine may have started a researcher.
+    ended = [role.value for role in asked if services.stop(home, role) or role in there]
     if PostgresServer(home.postgres, home.reach / home.postgres.name).stop():
         ended.append("postgres")
     return ended

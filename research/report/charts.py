@@ -1,6 +1,6 @@
 """The pictures of a report as Plotly's figures: plain data, drawn by the page.
 
-A colour that begins with ``--`` is one of the page's own (``research/page.html``), light or dark.
+A colour that begins with ``--`` is one of the page's own (``research/report/page.html``), light or dark.
 """
 
 import math

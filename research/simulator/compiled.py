@@ -8,6 +8,8 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import config, njit
 
+from core.strategy import figures
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -16,10 +18,11 @@ def _cache_folder() -> str:
     """Return the folder of compiled code for this very source.
 
     numba looks at the time of the file a function stands in and not at what it calls: a kernel mended in one file would
-    live on in the compiled callers of another. So the folder is named after all of the package's source.
+    live on in the compiled callers of another. So the folder is named after all of the package's source, and after the
+    rule that it shares with live strategies.
     """
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in (*sorted(Path(__file__).parent.glob("*.py")), Path(figures.__file__)):
         digest.update(file.read_bytes())
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return str(root / "tradedeck" / f"kernels-{digest.hexdigest()[:16]}")

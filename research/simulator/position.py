@@ -7,18 +7,18 @@ has one contract they are the same record; where it has several each contract ha
 import numpy as np
 from numpy.typing import NDArray
 
+from core.strategy import figures
 from research.simulator import kernels as k
 from research.simulator.compiled import kernel
 from research.simulator.kernels import Array, Record, Records
-from research.simulator.records import (
-    BY_SIGNAL,
-    BY_STOP,
-    BY_TARGET,
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-)
+from research.simulator.records import BY_SIGNAL, BY_STOP, BY_TARGET
+
+# The rule that live strategies follow, compiled as it stands there.
+wanted = kernel(figures.wanted)
+asked = kernel(figures.asked)
+affordable = kernel(figures.affordable)
+whole = kernel(figures.whole)
+fills_at = kernel(figures.fills_at)
 
 
 @kernel
@@ -32,29 +32,6 @@ def begin(run: Record, cash: float) -> None:
     run.orders = run.trades = run.wins = run.bars_held = run.days = 0
     run.sum_1 = run.sum_2 = run.sum_3 = run.sum_4 = 0.0
     run.liquidated = -1
-
-
-@kernel
-def wanted(quantity: float, signal: int) -> int:
-    """Return what signals ask of a position: +1 or -1 to hold that side, 2 to close, 0 nothing.
-
-    An opposite entry turns the position; an entry and an exit of one side at once cancel each other out.
-    """
-    long_entry, long_exit = signal & LONG_ENTRY != 0, signal & LONG_EXIT != 0
-    short_entry, short_exit = signal & SHORT_ENTRY != 0, signal & SHORT_EXIT != 0
-    if long_entry and long_exit:
-        long_entry = long_exit = False
-    if short_entry and short_exit:
-        short_entry = short_exit = False
-    if long_entry and short_entry:
-        long_entry = short_entry = False
-    if short_entry and quantity >= 0.0:
-        return -1
-    if long_entry and quantity <= 0.0:
-        return 1
-    if (long_exit and quantity > 0.0) or (short_exit and quantity < 0.0):
-        return 2
-    return 0
 
 
 @kernel
@@ -93,27 +70,21 @@ def ends(bars: Array, bounds: Array, held: Record, start: int, end: int, interva
         level = held.entry * (1.0 + side * held.target)
         if side * kind >= side * level:
             bar, reason = k.first_touch(bars, start, end, level, side), BY_TARGET
-            price = _fills_at(bars[k.OPEN, bar], level, side)
+            price = fills_at(bars[k.OPEN, bar], level, side)
     if held.stop > 0.0:
         level = held.entry * (1.0 - side * held.stop)
         if side * adverse <= side * level:
             t = k.first_touch(bars, start, min(end, bar + 1), level, -side)
             if t < min(end, bar + 1):
-                bar, reason, price = t, BY_STOP, _fills_at(bars[k.OPEN, t], level, -side)
+                bar, reason, price = t, BY_STOP, fills_at(bars[k.OPEN, t], level, -side)
     if held.trail > 0.0:
         best = side * max(side * held.best, side * kind)
         if side * adverse <= side * best * (1.0 - side * held.trail):
             t, level = k.first_trail(bars, start, min(end, bar + 1), held.best, held.trail, side)
             if t < min(end, bar + 1) and (t < bar or reason != BY_STOP):
-                bar, reason, price = t, BY_STOP, _fills_at(bars[k.OPEN, t], level, -side)
+                bar, reason, price = t, BY_STOP, fills_at(bars[k.OPEN, t], level, -side)
         held.best = best
     return bar, price, reason
-
-
-@kernel
-def _fills_at(opened: float, level: float, direction: int) -> float:
-    """Return where a level fills: at the open where that is beyond it already."""
-    return max(opened, level) if direction > 0 else min(opened, level)
 
 
 @kernel
@@ -140,17 +111,11 @@ def size(
     side: int,
 ) -> float:
     """Return an entry's quantity: bounded by ``max_size``, by tiers and by free margin, rounded down to the step."""
-    notional = held.notional if held.notional > 0.0 else held.fraction * equity * held.leverage
-    if held.max_size > 0.0:
-        notional = min(notional, held.max_size)
+    notional = asked(held.notional, held.fraction, held.leverage, held.max_size, equity)
     if terms.margin:
         notional = min(notional, k.bearable(tiers, k.table_at(tiers, bar), held.leverage))
-        cost = (1.0 + side * terms.slippage) * (1.0 / held.leverage + k.fee_at(fees, bar))
-        notional = min(notional, free / cost)
-    quantity = notional / price
-    if terms.size_step > 0.0:
-        quantity = np.floor(quantity / terms.size_step + 1e-9) * terms.size_step
-    return quantity if quantity > 0.0 and quantity * price >= terms.min_notional else 0.0
+        notional = min(notional, affordable(free, held.leverage, terms.slippage, k.fee_at(fees, bar), side))
+    return whole(notional / price, terms.size_step, price, terms.min_notional)
 
 
 @kernel

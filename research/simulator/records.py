@@ -2,7 +2,6 @@
 
 import numpy as np
 
-LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT = 1, 2, 4, 8
 BY_SIGNAL, BY_STOP, BY_TARGET, BY_LIQUIDATION, BY_END = range(5)
 
 # What the account is: money in the quote asset, fractions; 0 is no step, no least notional. ``margin`` false leaves

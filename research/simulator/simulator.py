@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from core.domain.instrument import MarginBracket
 from core.errors import ResearchError
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from research.simulator import kernels as k
-from research.simulator.records import LONG_ENTRY, LONG_EXIT, RUN, SHORT_ENTRY, SHORT_EXIT, TERMS, TRADE
+from research.simulator.records import RUN, TERMS, TRADE
 from research.simulator.walk import walk
 
 __all__ = ["LONG_ENTRY", "LONG_EXIT", "SHORT_ENTRY", "SHORT_EXIT", "Account", "Market", "Sets", "Tariff", "simulate"]

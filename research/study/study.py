@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from core.config.file import expectation, line_numbers
+from core.config.settings import Places
 from core.config.writing import toml_value
 from core.domain.identifiers import STRATEGY_ID
 from core.domain.studies import Parameter
@@ -263,11 +264,7 @@ def _wrong(made: Range) -> str:
 
 
 def _at(name: str, lines: Mapping[str, int], path: str) -> str:
-    while path:
-        if path in lines:
-            return f"{name}:{lines[path]}"
-        path = path.rpartition(".")[0]
-    return name
+    return Places(name, lines).near(path)
 
 
 def _hint(word: str, known: Any) -> str:

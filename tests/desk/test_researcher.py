@@ -21,7 +21,7 @@ from core.guardian.pulse import boottime
 from core.session.client import Client
 from core.session.frames import AskTrials
 from desk.paths import Home, Role
-from desk.research import handing, laboratory, reporting
+from desk.research import handing, keeping, laboratory, reporting
 from desk.research.easing import lateness
 from desk.research.laboratory import Laboratory
 from desk.research.studying import Progress
@@ -355,6 +355,35 @@ async def test_a_command_brings_it_a_kill_loses_nothing_and_stop_ends_it(alone: 
         await desk.server.stop("test over")
     assert stop_house(alone, leave=False, flatten=False, keep_market=False) == ["researcher"]
     assert services.running(alone, Role.RESEARCHER) is None
+
+
+async def test_one_that_is_killed_while_nobody_commands_comes_back_and_ends_the_study(
+    alone: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOK_S", 0.1)
+    monkeypatch.setattr(keeping, "AWAY_S", 0.5)
+    desk, summoner = Desk(alone.engine_socket), Summoner(alone, supervised=False)
+    desk.server.research.summon = summoner
+    await desk.server.start()
+    try:
+        reporting.start(alone, file(alone, "one", 12))  # it waits, and nobody has sent a command
+        summoner.keep(desk.server.research)
+        await until(lambda: stands(alone, "one").trials_done >= 4)
+        there = services.running(alone, Role.RESEARCHER)
+        assert there is not None
+        os.kill(there.pid, signal.SIGKILL)
+        await until(lambda: stands(alone, "one").state is STATE.FINISHED)
+        assert stands(alone, "one").trials_done == 24
+        again = services.running(alone, Role.RESEARCHER)
+        assert again is not None
+        assert again.pid != there.pid
+        await asyncio.to_thread(services.stop, alone, Role.RESEARCHER)
+        await until(lambda: not is_wanted(alone.studies / "one") and not desk.engine.state.studies.attached)
+        await asyncio.sleep(2.0)
+        assert services.running(alone, Role.RESEARCHER) is None, "nothing waits any more"
+    finally:
+        summoner.end()
+        await desk.server.stop("test over")
 
 
 async def shell(home: Home, *words: str) -> "subprocess.CompletedProcess[str]":

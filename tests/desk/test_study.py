@@ -15,7 +15,7 @@ from core.session.client import Client
 from core.session.frames import AskTrial, AskTrials
 from desk.cli import app
 from desk.paths import Home
-from desk.research import studying
+from desk.research import alone, studying
 from research.study import running
 from research.study.standing import read_state, write_state
 from tests.core.session.test_session import Desk, until
@@ -145,7 +145,7 @@ async def test_an_engine_hears_of_it_and_asks(home: Home, endless: Path, monkeyp
     client = await Client.connect(home.engine_socket, "terminal")
     monkeypatch.setattr(running, "processes", ThreadPoolExecutor)
     monkeypatch.setenv("CROSSING_PAUSE_S", "0.02")
-    work = asyncio.ensure_future(studying.run(home, studying.folder_for(home, str(endless)), quiet=True))
+    work = asyncio.ensure_future(alone.run(home, studying.folder_for(home, str(endless)), quiet=True))
     try:
         await until(lambda: "one" in client.state.studies.studies)
         folder = home.root / "studies" / "one"

@@ -136,31 +136,29 @@ class Watch:
         self.floor = 0.0 if blind else max((rule.floor(scene) for rule in self.account), default=0.0)
         return scene
 
+    def _now(self, state: State) -> Scene:
+        """Return the account as it was seen last, with the time and the equity of now."""
+        scene = self._scene
+        if scene is None or scene.state is not state:
+            scene = self.revalue(state)
+        scene.now = state.now
+        if not scene.blind:
+            scene.equity = state.ledger.equity
+        return scene
+
     def price(self, state: State, instrument: InstrumentId) -> list[Verdict] | None:
         """Judge one position after its price has moved; None for a price that nothing is judged by yet."""
         held = self.held[instrument]
         if held.is_odd():
             held.low = held.high = 0.0  # the next one is looked at, whatever it is
             return None
-        scene = self._scene
-        if scene is None or scene.state is not state:
-            scene = self.revalue(state)
-        scene.now = state.now
-        if not scene.blind:
-            scene.equity = state.ledger.equity
-        verdicts = self._ask(self._priced, held, scene)
+        verdicts = self._ask(self._priced, held, self._now(state))
         self._calm(held, state)
         return verdicts
 
     def filled(self, state: State, instrument: InstrumentId) -> list[Verdict]:
         """Judge one position after a fill, or after what stops it has changed."""
-        scene = self._scene
-        if scene is None or scene.state is not state:
-            scene = self.revalue(state)
-        scene.now = state.now
-        if not scene.blind:
-            scene.equity = state.ledger.equity
-        return self._ask(self._judges[Wake.FILL], self.held[instrument], scene)
+        return self._ask(self._judges[Wake.FILL], self.held[instrument], self._now(state))
 
     def all_verdicts(self, state: State) -> list[Verdict]:
         """Judge every position by every rule, the biggest first, and the account."""

@@ -9,14 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigError
-from core.strategy.signals import (
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-    Flags,
-    Indicators,
-)
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
+from core.strategy.signals import Flags, Indicators
 
 Parameters: TypeAlias = Mapping[str, float]
 Events: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint8]]

@@ -4,16 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.library.model import Events, Parameter, Parameters, events_of
-from core.strategy.signals import (
-    CLOSE_ENOUGH,
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-    Indicators,
-    begins,
-)
+from core.strategy.signals import CLOSE_ENOUGH, Indicators, begins
 
 
 class TimeSeriesMomentum:

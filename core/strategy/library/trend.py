@@ -5,22 +5,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.library.model import Events, Parameter, Parameters, events_of
-from core.strategy.signals import (
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-    Flags,
-    Indicators,
-    above,
-    before,
-    begins,
-    below,
-    ema_memory,
-    rsi_memory,
-    wilder_memory,
-)
+from core.strategy.signals import Flags, Indicators, above, before, begins, below, ema_memory, rsi_memory, wilder_memory
 
 RSI_STEP = 1e-4
 """What counts as no difference between an RSI and its bound."""

@@ -63,6 +63,15 @@ class Desk:
                 self.server.publish(effect)
 
 
+MINUTE, DAY = m.Interval.M1.ns, 86_400 * 10**9
+YESTERDAY = T0 - DAY - T0 % MINUTE
+
+
+def closed(start: int, price: float) -> m.Bar:
+    """Return a minute's bar that is over and stood at one price."""
+    return m.Bar(BTC_PERP.id, m.Interval.M1, start, price, price, price, price, 1.0, 1, True, 0, T0)
+
+
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """Give a desk that listens."""
@@ -140,40 +149,28 @@ async def test_a_client_sees_how_the_sentinel_stands(desk: Desk) -> None:
 
 
 async def test_a_client_hears_what_the_price_was_a_day_ago_minute_by_minute(desk: Desk) -> None:
-    minute, day = m.Interval.M1.ns, 86_400 * 10**9
-    start = T0 - day - T0 % minute
-
-    def closed(start: int, price: float) -> m.Bar:
-        return m.Bar(BTC_PERP.id, m.Interval.M1, start, price, price, price, price, 1.0, 1, True, 0, T0)
-
     for place, price in enumerate((100.0, 200.0)):
-        desk.tell(closed(start + place * minute, price))
+        desk.tell(closed(YESTERDAY + place * MINUTE, price))
     desk.tell(m.Trade(BTC_PERP.id, 300.0, 1.0, True, 1, T0, T0))
     client = await Client.connect(desk.server.path, "t")
     market = client.state.markets[BTC_PERP.id]
     assert market.day_open == 100.0
     client.watch((BTC_PERP.id,))
     await until(lambda: any(session.watched for session in desk.server.sessions))
-    desk.tell(closed(start + minute + day, 300.0))
+    desk.tell(closed(YESTERDAY + MINUTE + DAY, 300.0))
     await until(lambda: market.day_open == 200.0)
     assert market.last == 300.0
     await client.close()
 
 
 async def test_the_price_of_a_day_ago_is_not_lost_where_the_same_moment_begins_to_watch(desk: Desk) -> None:
-    minute, day = m.Interval.M1.ns, 86_400 * 10**9
-    start = T0 - day - T0 % minute
-
-    def closed(start: int, price: float) -> m.Bar:
-        return m.Bar(BTC_PERP.id, m.Interval.M1, start, price, price, price, price, 1.0, 1, True, 0, T0)
-
     for place, price in enumerate((100.0, 200.0)):
-        desk.tell(closed(start + place * minute, price))
+        desk.tell(closed(YESTERDAY + place * MINUTE, price))
     desk.tell(m.Trade(BTC_PERP.id, 300.0, 1.0, True, 1, T0, T0))
     client = await Client.connect(desk.server.path, "t")
     market = client.state.markets[BTC_PERP.id]
     (session,) = desk.server.sessions
-    desk.tell(closed(start + minute + day, 300.0))  # from here to the next flush nothing else is read or sent
+    desk.tell(closed(YESTERDAY + MINUTE + DAY, 300.0))  # from here to the next flush nothing else is read or sent
     session.data_received(wire.frame(p.Watch((BTC_PERP.id,), 20)))
     desk.tell(m.Trade(BTC_PERP.id, 301.0, 1.0, True, 2, T0 + 1, T0 + 1))
     await until(lambda: len(market.trades) == 2 and market.day_open == 200.0)

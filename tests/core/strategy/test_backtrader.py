@@ -9,18 +9,10 @@ import pytest
 
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar, Interval
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.follower import Follower
 from core.strategy.library import MODELS, checked, signals
-from core.strategy.signals import (
-    LONG_ENTRY,
-    LONG_EXIT,
-    SHORT_ENTRY,
-    SHORT_EXIT,
-    Array,
-    Bars,
-    Indicators,
-    before,
-)
+from core.strategy.signals import Array, Bars, Indicators, before
 from tests.core.strategy.markets import recorded
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")

@@ -11,9 +11,10 @@ pytest.importorskip("talib", reason="TA-Lib comes with the extra research")
 from core.domain.identifiers import InstrumentId
 from core.domain.market import Bar, Interval
 from core.errors import ConfigError
+from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT
 from core.strategy.follower import Follower
 from core.strategy.library import MODELS, Model, checked, signals
-from core.strategy.signals import DAY_NS, LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, Bars, Indicators
+from core.strategy.signals import DAY_NS, Bars, Indicators
 from tests.core.strategy.markets import MINUTES_15, recorded, walk
 
 SMALL: dict[str, dict[str, float]] = {

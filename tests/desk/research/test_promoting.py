@@ -19,7 +19,8 @@ from core.errors import ConfigError, StoreAway
 from core.session.protocol import Outcome
 from desk.cli import app
 from desk.paths import Home
-from desk.research import promoting, studying
+from desk.research import promoting
+from desk.research.alone import OneStudy
 from desk.research.configs import place_of
 from research.study.running import Runner
 from store.candles import CandleKind, CandleStore, Series, SeriesName
@@ -294,7 +295,7 @@ def test_another_promotion_meanwhile_is_heard_of(home: Home, store: ConfigStore)
 
 
 def test_a_running_study_answers_for_its_home(home: Home, store: ConfigStore) -> None:
-    desk = studying._Desk(home, home.root / "studies" / "good")
+    desk = OneStudy(home, home.root / "studies" / "good")
     trial = promoting.offer(home, "good").candidate.config.trial
 
     def ask(work: s.PromoteTrial | s.RollBackConfig) -> tuple[bool, str]:

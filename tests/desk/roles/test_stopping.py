@@ -1,5 +1,7 @@
 """Ending the roles of a home whose engine fell: what is open is not known, so nothing is ended in silence."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,23 @@ from desk.roles import services, stopping
 from desk.roles.pulses import open_pulse, page
 from store.lease import Lease, write_lease
 from store.postgres import PostgresServer
+
+STARTS_ONE_AT_ITS_END = """
+import signal, subprocess, sys, time
+from pathlib import Path
+from desk.roles import services
+from desk.paths import Home, Role
+with services.holding(Home(Path(sys.argv[1])), Role[sys.argv[2]]):
+    if sys.argv[2] == "ENGINE":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        print("held", flush=True)
+        time.sleep(600)
+    finally:
+        line = [sys.executable, "-c", sys.argv[3], sys.argv[1], "RESEARCHER", ""]
+        child = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        child.stdout.readline()
+"""
 
 
 @pytest.fixture
@@ -55,6 +74,16 @@ def test_the_homes_own_postgresql_is_ended_last(home: Home, monkeypatch: pytest.
     assert stop(home) == []
     monkeypatch.setattr(PostgresServer, "stop", lambda self: True)
     assert stop(home) == ["postgres"]
+
+
+def test_a_researcher_that_the_engine_started_meanwhile_is_ended_too(home: Home) -> None:
+    code = STARTS_ONE_AT_ITS_END
+    line = [sys.executable, "-c", code, str(home.root), "ENGINE", code]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, start_new_session=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert stop(home, leave=True) == ["engine", "researcher"]
+    assert services.running(home, Role.RESEARCHER) is None
 
 
 def test_an_engine_that_ended_in_order_asks_nothing(home: Home, pulse: Pulse) -> None:

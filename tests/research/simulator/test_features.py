@@ -8,11 +8,10 @@ import pytest
 pytest.importorskip("talib", reason="TA-Lib comes with the extra research")
 
 from core.errors import ConfigError, ResearchError
-from core.strategy import signals as bits
 from core.strategy.library import MODELS, Model, checked, signals
 from core.strategy.signals import Bars, Indicators
 from research.data.dataset import Joined, across
-from research.simulator import features, simulator
+from research.simulator import features
 from research.simulator.features import batches, grid
 from research.simulator.simulator import Account, Market, Sets, simulate
 from tests.core.strategy.markets import walk
@@ -63,11 +62,6 @@ def test_a_set_in_its_batch_is_the_set_alone(name: str) -> None:
             traded += int(run["trades"])
     assert sorted(seen) == list(range(len(chosen)))
     assert traded > 20
-
-
-def test_the_bits_are_the_simulators() -> None:
-    for name in ("LONG_ENTRY", "LONG_EXIT", "SHORT_ENTRY", "SHORT_EXIT"):
-        assert getattr(bits, name) == getattr(simulator, name)
 
 
 def test_sets_that_share_their_bars_stand_together() -> None:

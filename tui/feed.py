@@ -105,20 +105,20 @@ class Feed(Asking):
 
     async def _session(self) -> None:
         client = await Client.connect(self._socket, self._name, view_only=self._view_only, terminal=True)
-        self._gone.clear()
-        self._asked.clear()
-        client.on_message, client.on_snapshot, client.on_lost = self._message, self._snapshot, self._lost
-        client.on_control = self._controlled
-        self._client = client
-        self.trouble = client.lost
-        self.connects += 1
-        self._snapshot()
-        if self._watched:
-            client.watch(self._watched, DEPTH)
-        self.on_up()
-        if client.control is not None:  # it may have come with the snapshot
-            self._controlled(client.control)
         try:
+            self._gone.clear()
+            self._asked.clear()
+            client.on_message, client.on_snapshot, client.on_lost = self._message, self._snapshot, self._lost
+            client.on_control = self._controlled
+            self._client = client
+            self.trouble = client.lost
+            self.connects += 1
+            self._snapshot()
+            if self._watched:
+                client.watch(self._watched, DEPTH)
+            self.on_up()
+            if client.control is not None:  # it may have come with the snapshot
+                self._controlled(client.control)
             self._spawn(self._recent_fills(client))
             while not self._gone.is_set():
                 await self._ping(client)

@@ -35,6 +35,9 @@ async def test_a_view_that_fails_says_so_and_attaches_again(
     task = asyncio.create_task(feed.run())
     await until(lambda: "LookupError('a bug')" in feed.trouble + "".join(told))
     await until(lambda: feed.connects >= 2 and feed.connected)
+    server = house.runtime.server
+    assert server is not None
+    await until(lambda: len(server.sessions) == 1)  # the session whose view failed is closed
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await feed.stop()

@@ -57,6 +57,8 @@ def minimum_torsion_bets(weights: Matrix, covariance: Matrix) -> tuple[float, Ma
         numpy.linalg.LinAlgError: the covariance is not positive definite.
     """
     volatility = np.sqrt(np.diag(covariance))
+    if not (volatility > 0.0).all():
+        raise np.linalg.LinAlgError("the covariance is not positive definite")
     root = _root(covariance / np.outer(volatility, volatility))
     scale, before = np.ones(len(weights)), np.inf
     turned = np.eye(len(weights))

@@ -5,7 +5,7 @@ from core.domain.market import FeedReport, Health
 from core.domain.message import Nanoseconds
 from core.outbox import Outbox, Resync
 from core.state.contact import VenueView
-from core.state.markets import FUTURE_NS, STALE_NS, Market
+from core.state.markets import FUTURE_NS, STUCK, Market
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 RESYNC_NS: Nanoseconds = 5 * SECOND_NS
@@ -21,8 +21,6 @@ class Feeds:
     def __init__(self) -> None:
         self._claims: dict[InstrumentId, FeedReport] = {}
         self._bad: dict[InstrumentId, int] = {}
-        self._stamps: dict[InstrumentId, tuple[Nanoseconds, Nanoseconds]] = {}
-        """The last exchange stamp of each feed, and when it was first seen."""
 
     def claim(self, report: FeedReport) -> None:
         """Remember what a venue says of a feed."""
@@ -32,7 +30,7 @@ class Feeds:
         """Return the report of a feed where it differs from the last one: the worst of data, claim and connection."""
         health, reason = market.judge(now)
         if health in _SOUND:
-            health, reason = self._doubts(market, now) or (health, reason)
+            health, reason = self._doubts(market) or (health, reason)
         gaps, offset = market.gaps, market.clock_offset_ns
         claim = self._claims.get(market.instrument.id)
         if claim is not None:
@@ -51,14 +49,11 @@ class Feeds:
             return None
         return FeedReport(market.instrument.id, health, gaps, offset, reason, now)
 
-    def _doubts(self, market: Market, now: Nanoseconds) -> tuple[Health, str] | None:
+    def _doubts(self, market: Market) -> tuple[Health, str] | None:
         """Return what is wrong with data that keep coming: a stamp that stands still, or updates dropped just now."""
         id_ = market.instrument.id
-        stamp, since = self._stamps.get(id_, (0, now))
-        if market.ts_exchange != stamp:
-            self._stamps[id_] = (market.ts_exchange, now)
-        elif stamp and market.ts - since > STALE_NS:
-            return Health.DOWN, "updates come, but their exchange stamp stands still"
+        if market.stuck:
+            return Health.DOWN, STUCK
         dropped = market.bad - self._bad.get(id_, 0)
         self._bad[id_] = market.bad
         return (Health.PARTIAL, "senseless updates were dropped") if dropped else None

@@ -27,6 +27,7 @@ _INFINITY = float("inf")
 FUTURE_NS: Nanoseconds = 60_000_000_000
 """An exchange stamp this far ahead of our clock is senseless."""
 STALE_NS: Nanoseconds = 2_000_000_000
+STUCK = "updates come, but their exchange stamp stands still"
 """A feed without an update for this long is called stale on every screen."""
 DAY_NS: Nanoseconds = 86_400_000_000_000
 MARK_TTL_NS: Nanoseconds = 10_000_000_000
@@ -61,6 +62,7 @@ class Market:
         "mark",
         "marked",
         "min_notional",
+        "moved",
         "next_funding",
         "nonlinear",
         "printed",
@@ -86,6 +88,8 @@ class Market:
         self.next_funding: Nanoseconds = 0
         self.ts: Nanoseconds = 0
         self.ts_exchange: Nanoseconds = 0
+        self.moved: Nanoseconds = 0
+        """When the exchange's stamp last went on, in our time."""
         self.health = Health.STALE
         self.reason = "no data yet"
         self.feed_gaps = 0
@@ -124,6 +128,8 @@ class Market:
             return None
         self.quoted, self.ahead = quote, 0
         self.bid, self.bid_size, self.ask, self.ask_size = bid, quote.bid_size, ask, quote.ask_size
+        if stamp > self.ts_exchange:
+            self.moved = ts
         self.ts, self.ts_exchange = ts, stamp
         if ts - self.marked > MARK_TTL_NS:
             mid = (bid + ask) * 0.5
@@ -144,6 +150,8 @@ class Market:
         self.ts, self.ahead = trade.ts, 0
         if stamp < self.printed:
             return None  # a late print belongs into its bar, it is not the last price
+        if stamp > self.ts_exchange:
+            self.moved = trade.ts
         self.last, self.printed, self.ts_exchange = price, stamp, stamp
         if self.bid == 0.0 and self.marked == 0 and price != self.mark:
             return price
@@ -171,6 +179,8 @@ class Market:
             self._drop(delta.ts_exchange - delta.ts)
             return None
         self.ahead = 0
+        if delta.ts_exchange > self.ts_exchange:
+            self.moved = delta.ts
         self.ts, self.ts_exchange = delta.ts, delta.ts_exchange
         return self._top() if self.book.sync is Sync.SYNCED else None
 
@@ -181,6 +191,8 @@ class Market:
             self._drop(snapshot.ts_exchange - snapshot.ts)
             return None
         self.ahead = 0
+        if snapshot.ts_exchange > self.ts_exchange:
+            self.moved = snapshot.ts
         self.ts, self.ts_exchange = snapshot.ts, snapshot.ts_exchange
         return self._top()
 
@@ -249,6 +261,11 @@ class Market:
         if book.sync is Sync.PARTIAL:
             return Health.PARTIAL, "no snapshot: levels seen so far"
         return Health.LIVE, ""
+
+    @property
+    def stuck(self) -> bool:
+        """Tell whether updates come under an exchange stamp that stands still."""
+        return self.ts_exchange > 0 and self.ts - self.moved > STALE_NS
 
     def report(self, report: FeedReport) -> None:
         """Take how far the feed can be trusted, its gaps and its clock offset."""

@@ -6,7 +6,7 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
 from core.guardian.proposal import Proposal
-from core.state.markets import FUTURE_NS
+from core.state.markets import FUTURE_NS, STUCK
 
 LIVE = "live"
 """The mode in which orders meet a real venue, whose clock is not ours."""
@@ -121,7 +121,8 @@ class Stale(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         market, bound = proposal.market, self._bound
-        if market.ts and proposal.now - market.ts <= bound and market.health not in _UNFIT and not market.ahead:
+        fresh = market.ts and proposal.now - market.ts <= bound and not market.ahead
+        if fresh and market.health not in _UNFIT and not market.stuck:
             return None
         age = market.age(proposal.now)
         symbol = market.instrument.id
@@ -135,4 +136,5 @@ class Stale(Rule):
             seen, allowed = f"{age / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
             text = f"{symbol} price is {seen} old (limit {allowed})"
             return Breach(self.name, str(age // MS_NS), str(bound // MS_NS), text, self.key)
-        return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")
+        health, reason = (market.health, market.reason) if market.health in _UNFIT else (Health.DOWN, STUCK)
+        return Breach(self.name, health.value, "live", f"{symbol} feed: {health} {reason}")

@@ -136,8 +136,6 @@ class Stale(PositionRule):
         self.act = Act.EXIT if settings.stale_policy == "exit" else Act.HOLD
         self._unfit: dict[InstrumentId, Nanoseconds] = {}
         """Since when a feed has delivered what no decision may use."""
-        self._stamps: dict[InstrumentId, tuple[Nanoseconds, Nanoseconds]] = {}
-        """The newest exchange stamp of a feed, and when it was first seen."""
         self._told: set[InstrumentId] = set()
 
     def judge(self, held: Held, scene: Scene) -> Verdict | None:
@@ -156,12 +154,10 @@ class Stale(PositionRule):
 
     def silence(self, market: Market, now: Nanoseconds) -> Nanoseconds:
         """Return for how long a feed has been unfit: nothing new, a stuck stamp, a gap or a crossed book."""
-        id_, stamp = market.instrument.id, market.ts_exchange
+        id_ = market.instrument.id
         age = max(market.age(now) or 0, 0)
-        if stamp:
-            if self._stamps.get(id_, (0, 0))[0] != stamp:
-                self._stamps[id_] = stamp, now
-            age = max(age, now - self._stamps[id_][1])
+        if market.moved:
+            age = max(age, now - market.moved)
         if market.ts and market.health not in _UNFIT and not market.ahead:
             self._unfit.pop(id_, None)
             return age

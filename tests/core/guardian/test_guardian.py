@@ -356,6 +356,18 @@ def test_a_feed_in_doubt_takes_no_entries(health: m.Health) -> None:
     assert denied(engine, order(BTC_PERP, Side.BUY, "0.01")).limit == "stale_after"
 
 
+def test_a_price_under_an_old_stamp_takes_no_entry_before_any_timer_has_looked() -> None:
+    engine = only()
+    stuck = quote(BTC_PERP, 59_999.0, 60_001.0, T0 + 3 * S, ts_exchange=engine.state.markets[BTC_PERP.id].ts_exchange)
+    engine.process(stuck)  # the process stood still for 3 s, and this is the first that it hears
+    assert engine.state.markets[BTC_PERP.id].health is m.Health.LIVE
+    refused = denied(engine, order(BTC_PERP, Side.BUY, "0.01"), T0 + 3 * S)
+    assert (refused.limit, refused.value) == ("stale_after", "down")
+    assert "stamp stands still" in refused.reason
+    engine.process(quote(BTC_PERP, 59_999.0, 60_001.0, T0 + 3 * S))
+    sent(engine, order(BTC_PERP, Side.BUY, "0.01"), T0 + 3 * S)
+
+
 def test_equity_must_be_positive() -> None:
     engine = opened(cash="0", settings=WIDE)
     assert denied(engine, order(BTC_PERP, Side.BUY, "0.01")).reason.endswith(

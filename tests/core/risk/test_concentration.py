@@ -53,3 +53,10 @@ def test_bets_lie_between_one_and_the_number_of_underlyings(weights: list[float]
     count = sum(1 for weight in weights if weight)
     bets = effective_bets(book, lambda *_: correlation)
     assert bets == 0.0 if not count else 1.0 - 1e-9 <= bets <= count
+
+
+def test_minimum_torsion_of_what_never_moved_is_refused() -> None:
+    still = np.outer(VOLS, VOLS) * CORRELATION
+    still[0, :] = still[:, 0] = 0.0
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        minimum_torsion_bets(WEIGHTS, still)

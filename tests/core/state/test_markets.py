@@ -285,6 +285,23 @@ def test_dropped_updates_lower_the_health_until_the_next_look() -> None:
     assert health(feeds, market, T0) is Health.LIVE
 
 
+@pytest.mark.parametrize("kind", ["quote", "trade", "delta", "snapshot"])
+def test_whatever_comes_under_a_standing_stamp_does_not_count_as_new(kind: str) -> None:
+    market = Market(BTC_PERP)
+    for number, (seconds, stamp) in enumerate([(0, 0), (2, 0), (3, 0), (4, 4)]):
+        ts, at = T0 + seconds * S, T0 + stamp * S
+        if kind == "quote":
+            market.quote(quote(BTC_PERP, 1.0, 2.0, ts, ts_exchange=at))
+        elif kind == "trade":
+            market.trade(m.Trade(BTC_PERP.id, 1.5, 1.0, True, number, at, ts))
+        elif kind == "delta":
+            market.delta(m.BookDelta(BTC_PERP.id, ((1.0, 1.0),), ((2.0, 1.0),), number, number, number - 1, at, ts))
+        else:
+            market.snapshot(m.BookSnapshot(BTC_PERP.id, ((1.0, 1.0),), ((2.0, 1.0),), number, True, at, ts))
+        assert market.ts == ts
+        assert market.stuck is (seconds == 3), seconds
+
+
 def test_a_stamp_that_stands_still_is_no_live_feed() -> None:
     market, feeds = Market(BTC_PERP), Feeds()
     for step in range(5):

@@ -6,7 +6,7 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
 from core.guardian.proposal import Proposal
-from core.state.markets import FUTURE_NS, STUCK
+from core.state.markets import FUTURE_NS
 
 LIVE = "live"
 """The mode in which orders meet a real venue, whose clock is not ours."""
@@ -121,10 +121,10 @@ class Stale(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         market, bound = proposal.market, self._bound
-        fresh = market.ts and proposal.now - market.ts <= bound and not market.ahead
-        if fresh and market.health not in _UNFIT and not market.stuck:
+        since = market.moved if market.ts_exchange else market.ts
+        if since and proposal.now - since <= bound and market.health not in _UNFIT and not market.ahead:
             return None
-        age = market.age(proposal.now)
+        age = proposal.now - since if since else None
         symbol = market.instrument.id
         if market.ahead:
             seen, allowed = f"{market.ahead / SECOND_NS:.0f} s", f"{FUTURE_NS / SECOND_NS:g} s"
@@ -134,7 +134,7 @@ class Stale(Rule):
             return Breach(self.name, "never", str(bound // MS_NS), f"{symbol} has no price yet", self.key)
         if age > bound:
             seen, allowed = f"{age / SECOND_NS:.1f} s", f"{bound / SECOND_NS:g} s"
-            text = f"{symbol} price is {seen} old (limit {allowed})"
+            by = " by its exchange's stamp" if since != market.ts else ""
+            text = f"{symbol} price is {seen} old{by} (limit {allowed})"
             return Breach(self.name, str(age // MS_NS), str(bound // MS_NS), text, self.key)
-        health, reason = (market.health, market.reason) if market.health in _UNFIT else (Health.DOWN, STUCK)
-        return Breach(self.name, health.value, "live", f"{symbol} feed: {health} {reason}")
+        return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")

@@ -8,7 +8,15 @@ import structlog
 from core.domain import configs as d
 from core.domain.approval import TradingState
 from core.domain.events import CommandRefused
-from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId, VenueId, parse_id
+from core.domain.identifiers import (
+    DERIVATIVES,
+    ClientOrderId,
+    InstrumentId,
+    InstrumentType,
+    StrategyId,
+    VenueId,
+    parse_id,
+)
 from core.domain.instrument import ZERO
 from core.domain.market import Bar, Interval, Timer, VenueStatus
 from core.domain.message import Command, Message, Nanoseconds
@@ -151,8 +159,19 @@ class StrategyDesk:
         market = state.markets.get(id_)
         if market is None:
             return f"instrument {id_} is not known here; tradedeck instruments lists what is"
-        if market.kind not in DERIVATIVES or market.instrument.inverse:
-            return f"{id_} is no linear contract: a study sells short and on margin, in the quote asset"
+        if market.instrument.inverse:
+            coin = market.instrument.base
+            return (
+                f"{id_} is an inverse contract, settled in {coin}: a study and its capital count in the quote asset; "
+                f'study a linear contract of {coin} ([data] venue = "BINANCE-FUTURES") and promote that'
+            )
+        if market.kind is InstrumentType.SPOT_PAIR:
+            return (
+                f"{id_} is spot: strategies do not run on spot yet, only studies do; a contract's study "
+                '([data] venue = "BINANCE-FUTURES") can be promoted'
+            )
+        if market.kind not in DERIVATIVES:
+            return f"{id_} is no contract: strategies run on linear perpetuals and futures, in the quote asset"
         runner = state.configs.runner(id_)
         if runner and runner != strategy_id:
             return f"{id_} is {runner}'s: an instrument is one strategy's, end that one first"

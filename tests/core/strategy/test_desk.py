@@ -26,7 +26,7 @@ from core.session.strategies import strategies, strategy_words
 from core.state.state import IMAGE_DECODER, State
 from core.strategy.past import PastBars
 from tests.core.guardian.watch.kit import ABLE, QUIET
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote
+from tests.core.kit import BTC_COINM, BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote
 from tests.core.strategy.markets import walk
 from tests.core.strategy.street import PERP, Street, bars_of, config
 
@@ -65,7 +65,7 @@ def reason(engine: Engine, chosen: Config) -> str:
         ({"interval": "4h"}, 'no bars of "4h" here; there are 1m, 15m, 1h'),
         ({"instruments": ()}, "names no instrument"),
         ({"instruments": (InstrumentId("BINANCE-FUTURES:PERPETUAL:DOGE-USDT@LIN"),)}, "is not known here"),
-        ({"instruments": (BTC_SPOT.id,)}, "is no linear contract"),
+        ({"instruments": (BTC_SPOT.id,)}, "is spot: strategies do not run on spot yet, only studies do"),
         ({"instruments": (InstrumentId("nonsense"),)}, "nonsense"),
         ({"capital": 0.0}, "its capital is 0"),
         ({"parameters": {"fast": 30, "slow": 20}}, "fast is 30"),
@@ -77,6 +77,13 @@ def test_what_cannot_run_is_refused_in_words(changes: dict[str, Any], says: str)
     engine = engine_of()
     assert says in reason(engine, config(**changes))
     assert not engine.state.configs.running
+
+
+def test_an_inverse_contract_is_refused_with_what_to_take_instead() -> None:
+    engine = opened(settings=QUIET, instruments=(BTC_PERP, BTC_COINM), abilities={})
+    said = reason(engine, config(instruments=(BTC_COINM.id,)))
+    assert "is an inverse contract, settled in BTC" in said
+    assert "study a linear contract of BTC" in said
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.domain.identifiers import InstrumentType
 from core.domain.instrument import Instrument
 from core.errors import ResearchError
+from core.state.outright import is_outright
 from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, long_only
 from research.study.study import Range, StudyFile
 
@@ -14,11 +14,6 @@ LONG_ONLY = np.array(
     [long_only(signal) for signal in range((LONG_ENTRY | LONG_EXIT | SHORT_ENTRY | SHORT_EXIT) + 1)], np.uint8
 )
 """What each signal says where nothing can be sold short: ``LONG_ONLY[signals]``."""
-
-
-def is_outright(instrument: Instrument) -> bool:
-    """Tell whether an instrument is owned once it is bought: there is no margin, no funding and no short side."""
-    return instrument.type is InstrumentType.SPOT_PAIR
 
 
 def refuse_kinds(file: StudyFile, instruments: Sequence[Instrument]) -> None:

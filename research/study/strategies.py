@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.errors import ConfigError, ResearchError
+from core.state.outright import is_outright
 from core.strategy.library import MODELS, Model, Parameter, checked
 from core.strategy.signals import Indicators
 from research.data.checks import moment
@@ -21,7 +22,7 @@ from research.simulator.records import RUN, TRADE
 from research.simulator.shared import Basket, simulate_shared
 from research.simulator.simulator import Account, Market, Sets, simulate
 from research.study.evaluator import Parameters
-from research.study.outright import LONG_ONLY, is_outright, refuse_kinds
+from research.study.outright import LONG_ONLY, refuse_kinds
 from research.study.study import Range, StudyFile, nanoseconds
 from research.study.walkforward import Span, windows
 from research.validation.history import Played

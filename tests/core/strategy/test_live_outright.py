@@ -1,6 +1,7 @@
 """A spot config through the whole engine: the trades of its study, and never a coin that is not its own."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from research.simulator.simulator import Account, Market, Tariff, simulate
 from research.study.outright import LONG_ONLY
 from tests.core.guardian.watch.kit import ABLE, QUIET
 from tests.core.kit import of, opened
-from tests.core.strategy.markets import walk
+from tests.core.strategy.markets import recorded, walk
 from tests.core.strategy.street import PAIR, Street, bars_of, config
 from tests.core.strategy.test_desk import reason, reborn
 
@@ -60,11 +61,11 @@ CASES: dict[str, dict[str, float]] = {
 }
 
 
-@pytest.mark.parametrize("fee_in_quote", [True, False])
-@pytest.mark.parametrize("name", CASES)
-def test_a_replayed_spot_config_trades_as_its_study(name: str, fee_in_quote: bool) -> None:
-    """To the step where the fee is money; where it is coins it grows with the profit, and a part of a lot is lost."""
-    chosen, bars = spot(**CASES[name]), walk(420, 3)
+def compared(chosen: Config, bars: Bars, *, fee_in_quote: bool) -> None:
+    """Play a config and compare every trade that is over with the study's.
+
+    To the step where the fee is money; where it is coins it grows with the profit, and a part of a lot is lost.
+    """
     street = Street(chosen, fee_in_quote=fee_in_quote)
     street.open(bars, FIRST)
     trades, seen = [], 0
@@ -93,6 +94,18 @@ def test_a_replayed_spot_config_trades_as_its_study(name: str, fee_in_quote: boo
     assert not [one for one in street.events if isinstance(one, e.OrderDenied | e.OrderRejected | d.StrategyNoted)]
     if not account.quantity:
         assert account.wallet == balances[USDT], "the account is the money that is there, to the last digit"
+
+
+@pytest.mark.parametrize("fee_in_quote", [True, False])
+@pytest.mark.parametrize("name", CASES)
+def test_a_replayed_spot_config_trades_as_its_study(name: str, fee_in_quote: bool) -> None:
+    compared(spot(**CASES[name]), walk(420, 3), fee_in_quote=fee_in_quote)
+
+
+def test_recorded_spot_bars_trade_as_their_study(recorded_data: Path) -> None:
+    hour = m.Interval.H1.ns
+    chosen = msgspec.structs.replace(spot(stop=0.008, target=0.012), interval="1h")
+    compared(chosen, recorded(recorded_data, "BTCUSDT-spot-1h", hour, 420), fee_in_quote=False)
 
 
 def entered(street: Street, bars: Bars, start: int = FIRST) -> int:

@@ -1,5 +1,7 @@
 """Live strategies: what came of a promoted config, and how live trades stand against its study's rule. Journalled."""
 
+from decimal import Decimal
+
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Event, Nanoseconds
 from core.domain.studies import Config
@@ -34,6 +36,15 @@ class ConfigEnded(Event, frozen=True):
 
     strategy_id: str
     version: int
+    ts: Nanoseconds
+
+
+class DustLeft(Event, frozen=True):
+    """What a strategy's account has left of a spot pair, base coins, cannot be sold: it is the account's no more."""
+
+    strategy_id: str
+    instrument: InstrumentId
+    quantity: Decimal
     ts: Nanoseconds
 
 

@@ -100,8 +100,9 @@ def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: 
         blocked -= record.may_fill
         if record.status in _CHANGING:
             continue
-        if -blocked >= market.instrument.min_size and _is_amendable(record, way):
-            yield AmendOrder(record.order.client_order_id, record.filled - blocked, origin=closing.origin)
+        stays = market.instrument.floor_size(-blocked)  # coins in a wallet stand on no step
+        if stays >= market.instrument.min_size and _is_amendable(record, way):
+            yield AmendOrder(record.order.client_order_id, record.filled + stays, origin=closing.origin)
         else:
             yield CancelOrder(record.order.client_order_id, closing.origin)
 

@@ -95,12 +95,15 @@ class Brackets:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def filled(self, event: OrderFilled, record: OrderRecord | None, position: Decimal) -> None:
-        """Take a fill: of an entry, of an exit of ours, or of anything else; ``position`` is what is held after it."""
+    def filled(self, event: OrderFilled, record: OrderRecord | None, position: Decimal, change: Decimal) -> None:
+        """Take a fill: of an entry, of an exit of ours, or of anything else; ``position`` is what is held after it.
+
+        ``change`` (unsigned) is by how much the fill changed that: on spot a fee may have come off it.
+        """
         if record is not None:
             order = record.order
             if is_bracketed(order):
-                self._opened(order, event.quantity)
+                self._opened(order, change)
             elif order.parent:
                 bracket = self.find(order.parent)
                 if bracket is not None:
@@ -163,7 +166,11 @@ class Brackets:
 
     def ended(self, event: BracketEnded) -> None:
         """Protect this entry's position no more."""
-        bracket = self.find(event.client_order_id)
+        self.drop(event.client_order_id)
+
+    def drop(self, entry: ClientOrderId) -> None:
+        """Forget the bracket of an entry."""
+        bracket = self.find(entry)
         if bracket is not None:
             self._drop(bracket.instrument, {bracket.entry})
 

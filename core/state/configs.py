@@ -14,18 +14,20 @@ from msgspec.structs import replace
 
 from core.domain import configs as d
 from core.domain.events import FundingPaid, OrderFilled, PositionLiquidated
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, parse_id
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Nanoseconds
-from core.domain.order import OrderRecord
+from core.domain.order import OrderRecord, Side
 from core.domain.studies import Config, ConfigStatus
+from core.state.outright import is_dust, is_outright, moved
 
 KEPT_TRADES = 20
 """Closed trades kept of each account; the oldest go first."""
 KEPT_WORDS = 50
 """Refusals kept over all strategies."""
-SIGNAL, OTHERS, LIQUIDATION = "signal", "others", "liquidation"
-"""Why a trade ended, beside the intents of a bracket's exits: the strategy's exit, somebody else's, the venue's."""
+SIGNAL, OTHERS, LIQUIDATION, DUST = "signal", "others", "liquidation", "dust"
+"""Why a trade ended, beside the intents of a bracket's exits: the strategy's exit, somebody else's, the venue's, or
+that what was left of it could not be sold."""
 
 
 class Running(msgspec.Struct, frozen=True, array_like=True):
@@ -113,11 +115,11 @@ class Account(msgspec.Struct, gc=False, array_like=True):
         self.open_fees += fee
         self.open_funding += funding
 
-    def open(self, order: ClientOrderId, fill: OrderFilled) -> None:
-        """Book a fill that opens or enlarges."""
+    def open(self, order: ClientOrderId, fill: OrderFilled, more: Decimal) -> None:
+        """Book a fill that opens or enlarges, by ``more`` (unsigned): on spot what arrived."""
         if not self.quantity:
             self.entry, self.opened, self.size = order, fill.ts_exchange, ZERO
-        held, more = abs(self.quantity), fill.quantity
+        held = abs(self.quantity)
         self.entry_price = (held * self.entry_price + more * fill.price) / (held + more)
         self.quantity += fill.side.sign * more
         self.size += more
@@ -132,6 +134,15 @@ class Account(msgspec.Struct, gc=False, array_like=True):
         self.quantity -= side * quantity
         if not self.quantity:
             self._end(side, ts, reason)
+
+    def write_off(self, ts: Nanoseconds, reason: str) -> None:
+        """Give up coins that cannot be sold: what they cost is lost, and they are whoever's the wallet is."""
+        lost = self.quantity * self.entry_price
+        self.realised -= lost
+        self.gained -= lost
+        self.size -= self.quantity
+        self.quantity = ZERO
+        self._end(1, ts, reason)
 
     def _end(self, side: int, ts: Nanoseconds, reason: str) -> None:
         """Note the trade that is over, and forget it."""
@@ -233,7 +244,16 @@ class ConfigBook:
     def ended(self, event: d.ConfigEnded) -> None:
         """A strategy runs no more; its accounts stay to be read until another takes the instrument."""
         self.running.pop(event.strategy_id, None)
+        for account in self.of(event.strategy_id):
+            if account.quantity and parse_id(account.instrument).type is InstrumentType.SPOT_PAIR:
+                account.write_off(event.ts, DUST)
         self.notes = {id_: note for id_, note in self.notes.items() if note.strategy_id != event.strategy_id}
+
+    def dust(self, event: d.DustLeft) -> None:
+        """What an account has left cannot be sold."""
+        account = self.accounts.get(event.instrument)
+        if account is not None and account.quantity:
+            account.write_off(event.ts, DUST)
 
     def note(self, event: d.StrategyNoted) -> None:
         """Something keeps a strategy from trading, or does no more."""
@@ -249,20 +269,37 @@ class ConfigBook:
     # --- money ------------------------------------------------------------------------------------------------------
 
     def filled(self, fill: OrderFilled, record: OrderRecord | None, instrument: Instrument, position: Decimal) -> None:
-        """Take a fill: a strategy's own, or of anybody else; ``position`` is what the venue's account holds after."""
+        """Take a fill: a strategy's own, or of anybody else.
+
+        ``position`` is what the venue's account holds after it, on spot the wallet's coins.
+        """
         account = self.accounts.get(fill.instrument)
         if account is None:
             return
         if record is not None and self._owns(account, record):
-            account.pay(_fee(fill, instrument))
-            if account.quantity * fill.side.sign >= ZERO:
-                account.open(fill.client_order_id, fill)
-            else:
-                closed = min(fill.quantity, abs(account.quantity))
-                reason = record.order.strategy_intent or SIGNAL
-                account.close(closed, fill.price, instrument.contract_size, fill.ts_exchange, reason)
+            self._own(account, fill, record, instrument)
         reason = LIQUIDATION if account.liquidated and not fill.client_order_id else OTHERS
         self._clamp(account, position, fill.price, instrument, fill.ts_exchange, reason)
+
+    @staticmethod
+    def _own(account: Account, fill: OrderFilled, record: OrderRecord, instrument: Instrument) -> None:
+        """Book an account's own fill; a fee in coins counts as money paid and as coins that did not arrive.
+
+        Both are so: bought for ``q * p`` are ``q - fee``, worth ``(q - fee) * p``.
+        """
+        outright, change = is_outright(instrument), moved(fill, instrument)
+        if outright and fill.side is Side.SELL and not account.quantity:
+            return  # coins that are not the account's: nothing can be short
+        account.pay(_fee(fill, instrument))
+        if account.quantity * fill.side.sign >= ZERO:
+            account.open(fill.client_order_id, fill, change)
+            return
+        reason = record.order.strategy_intent or SIGNAL
+        closed = min(change, abs(account.quantity))
+        account.close(closed, fill.price, instrument.contract_size, fill.ts_exchange, reason)
+        rest = account.quantity
+        if outright and rest and not record.is_open and is_dust(instrument, rest, float(fill.price)):
+            account.write_off(fill.ts_exchange, reason)
 
     @staticmethod
     def _owns(account: Account, record: OrderRecord) -> bool:

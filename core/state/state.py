@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from core.alerts.book import AlertBook, AlertImage
+from core.domain import configs as d
 from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
@@ -30,6 +31,7 @@ from core.state.ledger import Ledger
 from core.state.limits_in_force import LimitsInForce
 from core.state.market_image import MarketImage, market_image, restore_market
 from core.state.markets import Market, Markets
+from core.state.outright import book, give_up, moved
 from core.state.studies import StudyBook, StudyImage
 from core.state.watched import Watched
 
@@ -122,6 +124,7 @@ class State:
             e.OrderAmended: self._amended,
             e.FundingPaid: self._funding,
             e.PositionSet: self._position_set,
+            d.DustLeft: lambda event: give_up(self, event),
             e.TradingStateChanged: self._trading_state,
             e.DayStarted: self._day_started,
             e.PeakRaised: self._peak_raised,
@@ -232,10 +235,11 @@ class State:
             self.watched.filled(market.holding, record.order.strategy_id, position.quantity if position else ZERO)
         if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
             held = self.ledger.positions.get(market.holding)
-            self.brackets.filled(event, record, held.quantity if held is not None else ZERO)
+            quantity = held.quantity if held is not None else ZERO
+            self.brackets.filled(event, record, quantity, moved(event, market.instrument))
             self.brackets.dust(event.instrument, market.instrument.min_size, self.blotter.open)
         if self.configs.accounts:
-            self.configs.filled(event, record, market.instrument, self.ledger.position_of(market).quantity)
+            book(self, market, event, record)
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)

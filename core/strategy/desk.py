@@ -8,7 +8,14 @@ import structlog
 from core.domain import configs as d
 from core.domain.approval import TradingState
 from core.domain.events import CommandRefused
-from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId, VenueId, parse_id
+from core.domain.identifiers import (
+    DERIVATIVES,
+    ClientOrderId,
+    InstrumentId,
+    StrategyId,
+    VenueId,
+    parse_id,
+)
 from core.domain.instrument import ZERO
 from core.domain.market import Bar, Interval, Timer, VenueStatus
 from core.domain.message import Command, Message, Nanoseconds
@@ -20,12 +27,14 @@ from core.guardian.promoting import config_breach
 from core.outbox import Outbox
 from core.session.wire import EVENTS
 from core.state.configs import Running
+from core.state.markets import Market
+from core.state.outright import SPOT_PAIR, is_dust
 from core.state.state import State
 from core.strategy.base import Strategy
 from core.strategy.library import MODELS, checked
 from core.strategy.live import Live
 from core.strategy.past import PastBars
-from core.strategy.rule import split
+from core.strategy.rule import Terms, split
 
 log = structlog.get_logger()
 NOTHING: tuple[Command, ...] = ()
@@ -134,7 +143,7 @@ class StrategyDesk:
         values, terms = split(config)
         checked(model, values)
         for instrument in config.instruments:
-            wrong = self._unfit(instrument, config.strategy_id, state)
+            wrong = self._unfit(instrument, config, terms, state)
             if wrong:
                 return wrong
             able = self._orders.abilities.get(_venue_of(instrument))
@@ -146,17 +155,24 @@ class StrategyDesk:
         return guardian.words(breach) if breach is not None else ""
 
     @staticmethod
-    def _unfit(id_: InstrumentId, strategy_id: str, state: State) -> str:
+    def _unfit(id_: InstrumentId, config: Config, terms: Terms, state: State) -> str:
         """Return why a strategy cannot trade an instrument."""
         market = state.markets.get(id_)
         if market is None:
             return f"instrument {id_} is not known here; tradedeck instruments lists what is"
-        if market.kind not in DERIVATIVES or market.instrument.inverse:
-            return f"{id_} is no linear contract: a study sells short and on margin, in the quote asset"
+        if market.instrument.inverse:
+            coin = market.instrument.base
+            return (
+                f"{id_} is an inverse contract, settled in {coin}: a study and its capital count in the quote asset; "
+                f'study a linear contract of {coin} ([data] venue = "BINANCE-FUTURES") and promote that'
+            )
+        outright = market.kind is SPOT_PAIR
+        if market.kind not in DERIVATIVES and not outright:
+            return f"{id_} is neither spot nor a contract: strategies run on spot pairs, linear perpetuals and futures"
         runner = state.configs.runner(id_)
-        if runner and runner != strategy_id:
+        if runner and runner != config.strategy_id:
             return f"{id_} is {runner}'s: an instrument is one strategy's, end that one first"
-        return ""
+        return _outright(market, config, terms, state) if outright else ""
 
     # --- placing ----------------------------------------------------------------------------------------------------
 
@@ -198,7 +214,8 @@ class StrategyDesk:
                 continue
             market = state.markets[account.instrument]
             own = market.instrument.floor_size(abs(account.quantity))
-            if own < market.instrument.min_size:
+            outright = market.kind is SPOT_PAIR
+            if own < market.instrument.min_size or (outright and is_dust(market.instrument, own, market.bid)):
                 open_ |= any(one.order.strategy_id == id_ for one in state.blotter.of(account.instrument))
                 continue
             open_ = True
@@ -260,6 +277,22 @@ def _same(one: Config, other: Config) -> bool:
     if (one.version, one.status) != (other.version, other.status):
         return False
     return one.hash == other.hash if one.hash or other.hash else one == other
+
+
+def _outright(market: Market, config: Config, terms: Terms, state: State) -> str:
+    """Return why a strategy cannot hold a pair's coins: a margin was studied, or they are another's already."""
+    id_, coin, own = market.instrument.id, market.instrument.base, config.strategy_id
+    if terms.leverage > 1.0 or not terms.isolated:
+        asks = f"leverage {terms.leverage:g}" if terms.leverage > 1.0 else "crossed margin"
+        return f"{id_} is spot, bought outright, and {asks} was studied: study it at leverage 1, isolated"
+    taken = [(own, one) for one in config.instruments]
+    taken += [(one.config.strategy_id, id_) for one in state.configs.running.values() for id_ in one.config.instruments]
+    taken += [(one.strategy_id, one.instrument) for one in state.configs.accounts.values() if one.quantity]
+    for strategy_id, pair in taken:
+        other = state.markets.get(pair)
+        if other is not None and other is not market and other.holding == market.holding:
+            return f"{id_} and {strategy_id}'s {pair} both hold {coin}: a coin is one strategy's, in one pair"
+    return ""
 
 
 def _venue_of(instrument: InstrumentId) -> VenueId:

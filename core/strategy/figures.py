@@ -33,6 +33,16 @@ def wanted(quantity: float, signal: int) -> int:
     return CLOSE if (long_exit and quantity > 0.0) or (short_exit and quantity < 0.0) else 0
 
 
+def long_only(signal: int) -> int:
+    """Return what a signal says where nothing can be sold short: an entry of a short closes the long.
+
+    Entries and exits that cancel each other out in ``wanted`` do so here.
+    """
+    if wanted(0.0, signal) == 1:
+        return LONG_ENTRY
+    return LONG_EXIT if wanted(1.0, signal) else 0
+
+
 def asked(notional: float, fraction: float, leverage: float, max_size: float, equity: float) -> float:
     """Return the notional an entry asks for, ``notional`` or a part of the equity; a ``max_size`` of 0 is no bound."""
     value = notional if notional > 0.0 else fraction * equity * leverage

@@ -7,7 +7,7 @@ import msgspec
 
 from core.domain.approval import TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
-from core.domain.configs import StrategyCompared, StrategyNoted
+from core.domain.configs import DustLeft, StrategyCompared, StrategyNoted
 from core.domain.identifiers import InstrumentId, StrategyId, symbol_of
 from core.domain.instrument import ONE, ZERO, Instrument, quantise
 from core.domain.market import Bar, Interval
@@ -16,8 +16,10 @@ from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, 
 from core.state.brackets import STOP
 from core.state.configs import Account, LiveTrade
 from core.state.markets import Market
+from core.state.outright import is_dust, is_outright
 from core.state.state import State
-from core.strategy.figures import CLOSE, wanted
+from core.strategy.coins import payable, sellable
+from core.strategy.figures import CLOSE, long_only, wanted
 from core.strategy.rule import Contract, RuleTrade, Shadow, Terms, size_of, stops, target_of
 
 FRESH_NS: Nanoseconds = 60_000_000_000
@@ -80,6 +82,7 @@ class Hand:
         self.strategy_id, self.instrument, self.id = strategy_id, instrument, instrument.id
         self.interval_ns = interval.ns
         self.terms, self.contract, self.capital = terms, Contract.of(instrument), capital
+        self.outright = is_outright(instrument)
         self.mind = Mind(Shadow(capital))
         self.origin = f"strategy {strategy_id}"
         self._record = record
@@ -98,6 +101,7 @@ class Hand:
     def on_close(self, bar: Bar, signal: int, state: State, *, decide: bool) -> None:
         """Take a closed bar and its signal: the rule goes on; with ``decide`` it is what is wanted."""
         mind, account = self.mind, self._account(state)
+        signal = long_only(signal) if self.outright else signal
         mind.rule += mind.shadow.on_bar(bar, self.terms, self.contract)
         mind.shadow.pending, mind.decided = signal, bar.start
         if account is None:
@@ -142,6 +146,8 @@ class Hand:
             return
         if self.id in state.exits.flattening:
             return
+        if self.outright and account.quantity and not self._working(state, account):
+            self._leave_dust(state, account, 0.0)
         held = _sign(float(account.quantity))
         if not held:
             mind.best = mind.level = 0.0
@@ -175,6 +181,11 @@ class Hand:
         quantity = quantise(Decimal(repr(size)), instrument.size_step)
         if instrument.max_size is not None:
             quantity = min(quantity, instrument.max_size)
+        if self.outright:
+            quantity = min(quantity, payable(state, market))
+            if is_dust(instrument, quantity, price):
+                self.note(state, f"{instrument.venue} has too little free {instrument.quote}: not entered")
+                return
         if quantity < max(instrument.min_size, instrument.size_step):
             self.note(state, f"its wallet of {account.wallet:.2f} is too small for one {symbol_of(self.id)} order")
             return
@@ -212,7 +223,16 @@ class Hand:
                 yield CancelOrder(record.order.client_order_id, self.origin, state.now)
         if self._working(state, account) or state.now - self._tried < RETRY_NS:
             return
+        if self.outright and self._leave_dust(state, account, state.markets[self.id].bid):
+            self.mind.goal = None
+            return
         quantity = self.instrument.floor_size(abs(account.quantity))
+        if self.outright:
+            quantity = self.instrument.floor_size(sellable(state, state.markets[self.id], quantity))
+            if quantity < self.instrument.min_size:
+                base = self.instrument.base
+                self.note(state, f"others' orders hold its {base}, or {self.instrument.venue} has less: not sold yet")
+                return
         if quantity < self.instrument.min_size:
             self.mind.goal = None  # dust: nothing could close it
             return
@@ -231,6 +251,13 @@ class Hand:
             parent=account.entry,
         )
         yield SubmitOrder(order, self.origin, state.now)
+
+    def _leave_dust(self, state: State, account: Account, price: float) -> bool:
+        """Give up coins that no order can sell: less than a lot, or where a price is given worth too little."""
+        if not is_dust(self.instrument, account.quantity, price):
+            return False
+        self._record(DustLeft(self.strategy_id, InstrumentId(self.id), account.quantity, state.now))
+        return True
 
     def _move_stop(self, state: State, account: Account, side: int) -> Iterator[Command]:
         """Bring the bracket's stop to where the terms have it now: from the fill's price, and behind the best price.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.errors import ConfigError, ResearchError
+from core.state.outright import is_outright
 from core.strategy.library import MODELS, Model, Parameter, checked
 from core.strategy.signals import Indicators
 from research.data.checks import moment
@@ -21,6 +22,7 @@ from research.simulator.records import RUN, TRADE
 from research.simulator.shared import Basket, simulate_shared
 from research.simulator.simulator import Account, Market, Sets, simulate
 from research.study.evaluator import Parameters
+from research.study.outright import LONG_ONLY, refuse_kinds
 from research.study.study import Range, StudyFile, nanoseconds
 from research.study.walkforward import Span, windows
 from research.validation.history import Played
@@ -46,14 +48,17 @@ Outcome = tuple[NDArray[np.int64], NDArray[np.void], NDArray[np.void]]
 class Library:
     """Back-test one strategy of the library: a wallet for each symbol, or one for all where margin is crossed.
 
-    Indicators know the bars before a span.
+    Indicators know the bars before a span. What is bought outright is never sold short: such a signal only closes.
     """
 
     def __init__(self, file: StudyFile) -> None:
         self.file, self.cash = file, file.account.cash
         self.model = _model(file)
         self.parts = [_part(file, symbol) for symbol in _symbols(file)]
-        self.instruments = tuple(contract_of(part.name).id for part in self.parts)
+        contracts = [contract_of(part.name) for part in self.parts]
+        refuse_kinds(file, contracts)
+        self.instruments = tuple(contract.id for contract in contracts)
+        self._outright = [is_outright(contract) for contract in contracts]
         self.tariffs = [account_tariff(file.account, part.name) for part in self.parts]
         steps = [part.bars.interval_ns for part in self.parts]
         self.span = Span(
@@ -197,9 +202,10 @@ class Library:
         inside = self._bars(symbol, span)
         acts = np.asarray(batch.sets.bars)
         there = (acts >= inside.start) & (acts < inside.stop)
-        return msgspec.structs.replace(
-            batch.sets, bars=acts[there] - inside.start, signals=batch.sets.signals[:, there]
-        )
+        signals = batch.sets.signals[:, there]
+        if self._outright[symbol]:
+            signals = LONG_ONLY[signals]
+        return msgspec.structs.replace(batch.sets, bars=acts[there] - inside.start, signals=signals)
 
     def _market_of(self, wallet: tuple[int, ...], span: Span) -> Market | Basket:
         """Return what a wallet trades over a span; the last two spans are kept, those of the window under way."""
@@ -269,18 +275,25 @@ def _part(file: StudyFile, symbol: str) -> Joined:
     interval_ns(data.timeframe)
     names = store.names()
     wanted = [
-        one for one in names if (one.symbol, one.kind, one.interval) == (symbol, CandleKind.CANDLES, data.timeframe)
+        one
+        for one in names
+        if (one.symbol, one.kind, one.interval) == (symbol, CandleKind.CANDLES, data.timeframe)
+        and data.venue in ("", one.venue)
     ]
-    if len(wanted) != 1:
-        have = ", ".join(map(str, wanted or names)) or "nothing"
-        what = "several venues have" if wanted else "nobody has imported"
-        raise ResearchError(f"{what} {data.timeframe} candles of {symbol}: there is {have} (tradedeck data import)")
+    what = f"{data.timeframe} candles of {symbol}"
+    if len(wanted) > 1:
+        have = ", ".join(map(str, wanted))
+        raise ResearchError(f'several venues have {what}: {have}; name one: [data] venue = "{wanted[0].venue}"')
+    if not wanted:
+        have, place = ", ".join(map(str, names)) or "nothing", f" at {data.venue}" if data.venue else ""
+        raise ResearchError(f"nobody has imported {what}{place}: there is {have} (tradedeck data import)")
     name = wanted[0]
+    margin = not is_outright(contract_of(name))
     return joined(
         store,
         name,
-        marks=data.marks and SeriesName(name.venue, symbol, CandleKind.MARK, data.timeframe) in names,
-        funding=data.funding and SeriesName(name.venue, symbol, CandleKind.FUNDING) in names,
+        marks=margin and data.marks and SeriesName(name.venue, symbol, CandleKind.MARK, data.timeframe) in names,
+        funding=margin and data.funding and SeriesName(name.venue, symbol, CandleKind.FUNDING) in names,
         start=nanoseconds(data.start) or 0,
         end=nanoseconds(data.end) or 1 << 62,
     )

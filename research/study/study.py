@@ -26,8 +26,8 @@ from research.validation.metrics import Objective
 
 _WHERE = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _NAME = "^[a-z0-9][a-z0-9._-]{0,62}$"
-_ADDED = ("marks", "funding")
-"""Keys of [data] that files did not always have; true is what was done then."""
+_ADDED = {"marks": True, "funding": True, "venue": ""}
+"""Keys of [data] that files did not always have, and what was done then."""
 Day = Annotated[str, Meta(pattern="^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")]
 Count = Annotated[int, Meta(ge=1)]
 Fee = Annotated[float, Meta(ge=0, lt=1)]
@@ -61,6 +61,8 @@ class DataPart(Part, frozen=True, kw_only=True):
     """The bars: folder (empty: the home's), contracts, step; ``start`` and ``end`` are UTC days, empty is all."""
 
     path: str = ""
+    venue: str = ""
+    """Whose candles; empty is whoever's there are, where one venue alone has them."""
     symbols: list[str] = []
     timeframe: str = "1h"
     start: Day = ""
@@ -123,8 +125,8 @@ class StudyFile(Part, frozen=True, kw_only=True):
         """Return what a study's trials depend on, as a hash: the whole file but its budget and its gates."""
         kept: dict[str, Any] = {**msgspec.to_builtins(self), "gates": None}
         kept["study"] = {key: kept["study"][key] for key in ("name", "strategy", "evaluator")}
-        for key in _ADDED:
-            if kept["data"][key]:  # as it was before the key: studies that were begun then go on
+        for key, before in _ADDED.items():
+            if kept["data"][key] == before:  # studies that were begun before there was the key go on
                 del kept["data"][key]
         return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()[:16]
 
@@ -316,6 +318,7 @@ memory_mb = 600       # a worker that takes more ends, and a fresh one goes on
 
 [data]
 path = ""             # the folder of imported candles; empty: data/ of the home, where tradedeck data import puts them
+venue = ""            # whose candles, where several venues have them: "BINANCE-FUTURES", "BINANCE-SPOT"
 symbols = ["BTCUSDT"]
 timeframe = "1h"
 start = ""            # UTC days, "2022-01-01"; empty: all there is

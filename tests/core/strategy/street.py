@@ -18,7 +18,7 @@ from core.state.state import State
 from core.strategy.past import PastBars
 from core.strategy.signals import Bars
 from tests.core.guardian.watch.kit import ABLE, QUIET
-from tests.core.kit import BTC_PERP
+from tests.core.kit import BTC_PERP, BTC_SPOT
 from venues.matching.settings import MarginMode, MatchingSettings
 from venues.replay import ReplayDriver
 
@@ -31,6 +31,8 @@ PERP = msgspec.structs.replace(
     BTC_PERP, tick_size=Decimal("0.01"), size_step=Decimal("0.0001"), min_size=Decimal("0.0001"), brackets=TIERS
 )
 """A contract whose tick is small against its price: a stop's level is the study's nearly to the digit."""
+PAIR = BTC_SPOT
+"""A pair whose fee is taken in what arrives."""
 BIG = 1e9
 THIN = 1e-13
 """The spread of a quote, as a fraction, where a test wants none."""
@@ -74,15 +76,21 @@ def bars_of(bars: Bars, start: int, stop: int, instrument: InstrumentId = PERP.i
 class Street:
     """One venue with one account, and an engine that trades there; every price between two prints is traded at."""
 
-    def __init__(self, chosen: Config, *, spread: float = THIN, engine: Engine | None = None) -> None:
+    def __init__(
+        self, chosen: Config, *, spread: float = THIN, engine: Engine | None = None, fee_in_quote: bool = False
+    ) -> None:
         self.config, self.spread = chosen, spread
+        self.instrument = PAIR if chosen.instruments == (PAIR.id,) else PERP
+        venue = self.instrument.venue
         self.events: list[Event] = []
         state = State(Asset("USDT"), "replay")
-        self.engine = engine or Engine(Guardian(QUIET), state, prefix="t0", abilities={PERP.venue: ABLE}, strict=True)
+        self.engine = engine or Engine(Guardian(QUIET), state, prefix="t0", abilities={venue: ABLE}, strict=True)
         margin = MarginMode.ISOLATED if chosen.margin_mode == "isolated" else MarginMode.CROSS
-        settings = MatchingSettings(leverage=max(1, int(chosen.leverage)), margin=margin, impact_ns=0)
-        balances = {PERP.venue: {Asset("USDT"): Decimal(10_000)}}
-        self.driver = ReplayDriver(self.engine, {PERP.venue: [PERP]}, settings, balances, self._see, 450 * S)
+        settings = MatchingSettings(
+            leverage=max(1, int(chosen.leverage)), margin=margin, impact_ns=0, spot_fee_in_quote=fee_in_quote
+        )
+        balances = {venue: {Asset("USDT"): Decimal(10_000)}}
+        self.driver = ReplayDriver(self.engine, {venue: [self.instrument]}, settings, balances, self._see, 450 * S)
         self.ts = 0
         self._id = 0
 
@@ -92,7 +100,7 @@ class Street:
     @property
     def account(self) -> Account:
         """Return the strategy's account."""
-        return self.engine.state.configs.accounts[PERP.id]
+        return self.engine.state.configs.accounts[self.instrument.id]
 
     @property
     def trades(self) -> list[LiveTrade]:
@@ -105,8 +113,8 @@ class Street:
         self.driver.open(self.ts)
         self.print(float(bars.open[first]))
         self.adopt(self.config)
-        past = bars_of(bars, 0, first)
-        self.give(PastBars(PERP.id, Interval(self.config.interval), past, self.ts))
+        past = bars_of(bars, 0, first, self.instrument.id)
+        self.give(PastBars(self.instrument.id, Interval(self.config.interval), past, self.ts))
 
     def adopt(self, chosen: Config) -> None:
         """Give the engine a config, and time to place it."""
@@ -123,11 +131,11 @@ class Street:
         self._id += 1
         bid, ask = price * (1.0 - self.spread), price * (1.0 + self.spread)
         if self.spread == THIN:
-            account = self.engine.state.configs.accounts.get(PERP.id)
+            account = self.engine.state.configs.accounts.get(self.instrument.id)
             short = account is not None and account.quantity < 0
             bid, ask = (bid, price) if short else (price, ask)
-        self.driver.step(Quote(PERP.id, bid, BIG, ask, BIG, self._id, self.ts, self.ts), self.ts)
-        self.driver.step(Trade(PERP.id, price, 1e-9, True, self._id, self.ts, self.ts), self.ts)
+        self.driver.step(Quote(self.instrument.id, bid, BIG, ask, BIG, self._id, self.ts, self.ts), self.ts)
+        self.driver.step(Trade(self.instrument.id, price, 1e-9, True, self._id, self.ts, self.ts), self.ts)
 
     def walk(self, bar: Bar) -> None:
         """Walk a bar: its open, then what is worse for the position first, as a study has it, then the rest."""
@@ -139,7 +147,7 @@ class Street:
         for place, price in enumerate((*extremes, bar.close)):
             self.ts = max(self.ts + 1_000_000, bar.start + (place + 1) * bar.interval.ns // 4)
             here = self._go(here, price)
-        self.driver.step(Trade(PERP.id, here, bar.volume, True, NO_ID, self.ts, self.ts), self.ts)
+        self.driver.step(Trade(self.instrument.id, here, bar.volume, True, NO_ID, self.ts, self.ts), self.ts)
 
     def _go(self, here: float, there: float) -> float:
         """Go to a price by way of every level that something waits at."""
@@ -159,7 +167,7 @@ class Street:
 
     def play(self, bars: Bars, first: int, stop: int) -> "Street":
         """Walk bars and let the first moment of the one behind them close the last."""
-        for bar in bars_of(bars, first, stop):
+        for bar in bars_of(bars, first, stop, self.instrument.id):
             self.walk(bar)
         return self
 

@@ -26,7 +26,7 @@ from core.session.strategies import strategies, strategy_words
 from core.state.state import IMAGE_DECODER, State
 from core.strategy.past import PastBars
 from tests.core.guardian.watch.kit import ABLE, QUIET
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote
+from tests.core.kit import BTC_COINM, BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote
 from tests.core.strategy.markets import walk
 from tests.core.strategy.street import PERP, Street, bars_of, config
 
@@ -65,7 +65,8 @@ def reason(engine: Engine, chosen: Config) -> str:
         ({"interval": "4h"}, 'no bars of "4h" here; there are 1m, 15m, 1h'),
         ({"instruments": ()}, "names no instrument"),
         ({"instruments": (InstrumentId("BINANCE-FUTURES:PERPETUAL:DOGE-USDT@LIN"),)}, "is not known here"),
-        ({"instruments": (BTC_SPOT.id,)}, "is no linear contract"),
+        ({"instruments": (BTC_SPOT.id,), "leverage": 2.0}, "is spot, bought outright, and leverage 2 was studied"),
+        ({"instruments": (BTC_SPOT.id,), "margin_mode": "cross"}, "bought outright, and crossed margin was studied"),
         ({"instruments": (InstrumentId("nonsense"),)}, "nonsense"),
         ({"capital": 0.0}, "its capital is 0"),
         ({"parameters": {"fast": 30, "slow": 20}}, "fast is 30"),
@@ -77,6 +78,13 @@ def test_what_cannot_run_is_refused_in_words(changes: dict[str, Any], says: str)
     engine = engine_of()
     assert says in reason(engine, config(**changes))
     assert not engine.state.configs.running
+
+
+def test_an_inverse_contract_is_refused_with_what_to_take_instead() -> None:
+    engine = opened(settings=QUIET, instruments=(BTC_PERP, BTC_COINM), abilities={})
+    said = reason(engine, config(instruments=(BTC_COINM.id,)))
+    assert "is an inverse contract, settled in BTC" in said
+    assert "study a linear contract of BTC" in said
 
 
 @pytest.mark.parametrize(
@@ -310,7 +318,9 @@ def test_a_close_that_the_venue_holds_up_goes_on_over_bars_and_is_done_once() ->
 def reborn(street: Street, cut: int, *, checkpoint: bool) -> None:
     """Kill the engine and start another on its records: all of them, or a checkpoint in their middle and the rest."""
     settings = street.engine.guardian.settings
-    engine = Engine(Guardian(settings), State(Asset("USDT"), "replay"), prefix="t0", abilities={PERP.venue: ABLE})
+    engine = Engine(
+        Guardian(settings), State(Asset("USDT"), "replay"), prefix="t0", abilities={street.instrument.venue: ABLE}
+    )
     events = [wire.decode_event(wire.encode(event)) for event in street.events]
     if checkpoint:
         engine.restore(IMAGE_DECODER.decode(wire.encode(street.engine.state.image())))
@@ -320,8 +330,8 @@ def reborn(street: Street, cut: int, *, checkpoint: bool) -> None:
     driver = street.driver
     driver.engine = street.engine = engine
     driver._process(e.EngineStarted(2 + cut, "test", "replay", street.ts), street.ts)
-    driver._process(m.VenueStatus(PERP.venue, True, "again", street.ts), street.ts)
-    driver._process(e.VenueReconciled(PERP.venue, 0, street.ts), street.ts)
+    driver._process(m.VenueStatus(street.instrument.venue, True, "again", street.ts), street.ts)
+    driver._process(e.VenueReconciled(street.instrument.venue, 0, street.ts), street.ts)
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])

@@ -11,6 +11,7 @@ from core.strategy.figures import (
     affordable,
     asked,
     fills_at,
+    long_only,
     wanted,
     whole,
 )
@@ -35,6 +36,14 @@ from core.strategy.figures import (
 )
 def test_what_a_signal_asks_of_each_position(signal: int, short: int, flat: int, long: int) -> None:
     assert [wanted(quantity, signal) for quantity in (-0.5, 0.0, 0.5)] == [short, flat, long]
+
+
+def test_what_cannot_be_sold_short_closes_where_a_short_would_open() -> None:
+    for signal in range(16):
+        for quantity in (0.0, 0.5):
+            asks = wanted(quantity, signal)
+            outright = (CLOSE if quantity else 0) if asks == -1 else asks
+            assert wanted(quantity, long_only(signal)) == outright, (signal, quantity)
 
 
 def test_an_entry_asks_for_its_notional_or_its_part_of_the_equity() -> None:

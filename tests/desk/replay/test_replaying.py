@@ -235,6 +235,20 @@ def test_a_config_runs_on_candles(desk: Desk, tmp_path: Path) -> None:
     assert "against its study" in desk.run("replay", tape, *chosen).stdout
 
 
+def test_a_spot_config_runs_on_candles(desk: Desk, tmp_path: Path) -> None:
+    """With the guardian as it is shipped: fees are taken in coins, and nothing that could be sold is left."""
+    tape = str(waves(tmp_path / "LTCUSDT-spot-1h.parquet"))
+    pair = "BINANCE-SPOT:SPOT_PAIR:LTC-USDT"
+    chosen = written(tmp_path / "ema.json", instruments=[pair], margin_mode="isolated")
+    answer = desk.json("replay", tape, "--config", chosen)
+    (strategy,) = answer["strategies"]
+    (account,) = strategy["accounts"]
+    assert (account["trades"], account["missed"], account["extra"]) == (account["matched"], 0, 0)
+    assert account["trades"] > 3
+    assert {fill["fee_asset"] for fill in answer["fills"]} == {"LTC", "USDT"}
+    assert [one["quantity"] for one in answer["positions"] if Decimal(one["quantity"]) >= Decimal("0.01")] == []
+
+
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for content in ("{", '{"strategy_id": "ema"}', "[]"):
         (tmp_path / "bad.json").write_text(content)

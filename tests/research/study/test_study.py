@@ -97,6 +97,8 @@ def test_the_digest_changes_with_what_trials_depend_on() -> None:
     assert parse(SMALL + "[gates]\nleast_dsr = 0.5\n").digest == base
     assert base == "8bdee5b0eaec0220", "studies that were begun before a key was added are refused"
     assert parse(SMALL + "[data]\nfunding = true\nmarks = true\n").digest == base
+    assert parse(SMALL + '[data]\nvenue = ""\n').digest == base
+    assert parse(SMALL + '[data]\nvenue = "BINANCE-SPOT"\n').digest != base
     without = {parse(SMALL + f"[data]\n{key} = false\n").digest for key in ("funding", "marks")}
     assert len(without - {base}) == 2
 

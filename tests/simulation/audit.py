@@ -81,13 +81,16 @@ class Audit:
         self._told: dict[InstrumentId, tuple[Nanoseconds, Decimal]] = {}
         """What a venue last said of a position, and when."""
         self._ready: set[VenueId] = set()
+        self._lost: dict[VenueId, Nanoseconds] = {}
+        """When the line to a reconciled venue last went."""
         self.begun: set[ClientOrderId] = set()
         self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
         """Exits that were decided, and when; kept, so that no other takes their place in memory."""
 
-    def is_ready(self, venues: Iterable[VenueId]) -> bool:
-        """Tell whether the engine has reconciled with all of these."""
-        return all(venue in self._ready for venue in venues)
+    def is_ready(self, venues: Iterable[VenueId], lately: Nanoseconds = 0) -> bool:
+        """Tell whether the engine has reconciled with all of these, or had until so long ago and lost the line."""
+        since = self.machine.now - lately
+        return all(venue in self._ready or self._lost.get(venue, -1) > since for venue in venues)
 
     def fail(self, what: str) -> None:
         """Note what is wrong."""
@@ -109,6 +112,8 @@ class Audit:
         if not isinstance(message, m.Timer):
             self.note("told", message)
         if isinstance(message, m.VenueStatus):
+            if message.venue in self._ready:
+                self._lost[message.venue] = self.machine.now
             self._ready.discard(message.venue)
             self._asked[message.venue] = []
             (self._up.add if message.connected else self._up.discard)(message.venue)
@@ -369,6 +374,7 @@ class Audit:
         self.failing = False
         self._up.clear()
         self._ready.clear()
+        self._lost.clear()
         self.protecting.forget()
         self.prices = Prices()  # a stamp that stood still before is the first one that the next life sees
 

@@ -25,6 +25,8 @@ GRACE: Nanoseconds = 3 * S
 HEALTHY: Nanoseconds = 1_500 * MS
 """An engine whose last beat is younger than this cannot be called silent."""
 LOOK: Nanoseconds = 200 * MS
+BEAT: Nanoseconds = 150 * MS
+"""How old what the engine has said of itself may be: a line that went since is found by its guardian first."""
 NEVER: Nanoseconds = 1 << 62
 """No fill is as late: a snapshot since then has none."""
 DURABLE_WITHIN: Nanoseconds = 600 * MS
@@ -90,13 +92,13 @@ class Guarding:
             self.audit.fail("invariant 14: the lease is taken from an engine that is well")
 
     def released(self) -> None:
-        """See it given back: to an engine that lives and knows where its venues stand."""
+        """See it given back: to an engine that lives and knows where its venues stand, or did with its last beat."""
         self.audit.note("lease", "given back")
         self.leased = False
         process = self.world.process
         if process is None or not process.up:
             self.audit.fail("invariant 15: the lease is given back and no engine runs")
-        elif not self.audit.is_ready(venue for venue, one in self.world.exchanges.items() if self._risk(one)):
+        elif not self.audit.is_ready([id_ for id_, one in self.world.exchanges.items() if self._risk(one)], BEAT):
             self.audit.fail("invariants 6, 15: the lease is given back to an engine that has not reconciled")
 
     def engine_leaves(self, approved: Approved[Any]) -> None:

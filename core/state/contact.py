@@ -19,7 +19,11 @@ OPENING = "opening"
 
 
 class VenueView(msgspec.Struct, gc=False):
-    """What is known of one venue connection; ``last_fill`` is where the next snapshot's fills begin (ns, UTC)."""
+    """What is known of one venue connection; ``last_fill`` is where the next snapshot's fills begin (ns, UTC).
+
+    A fill that comes by the stream of a new link says nothing of those before it: until the venue is reconciled it
+    moves ``newest_fill`` alone.
+    """
 
     connected: bool = False
     reconciled: bool = False
@@ -32,6 +36,7 @@ class VenueView(msgspec.Struct, gc=False):
     """When the account was seen first: what others traded before is part of its opening, and is not booked."""
     compared: Nanoseconds = 0
     """When our record was last compared with the venue's."""
+    newest_fill: Nanoseconds = 0
 
 
 class Contact:
@@ -58,6 +63,16 @@ class Contact:
             view = self.views[venue] = VenueView()
         return view
 
+    def filled(self, venue: VenueId, ts_exchange: Nanoseconds) -> None:
+        """Note the venue's stamp of a fill."""
+        view = self.views.get(venue) or self.view(venue)
+        if ts_exchange > view.newest_fill:
+            view.newest_fill = ts_exchange
+            if view.reconciled:
+                view.last_fill = ts_exchange
+        if ts_exchange > view.last_booking:  # noqa: PLR1730  a call of max on every fill
+            view.last_booking = ts_exchange
+
     def booked(self, venue: VenueId, ts_exchange: Nanoseconds) -> None:
         """Note the venue's stamp of a booking."""
         view = self.view(venue)
@@ -72,7 +87,8 @@ class Contact:
         self.view(compared.venue).compared = compared.ts
 
     def _reconciled(self, event: e.VenueReconciled) -> None:
-        self.view(event.venue).reconciled = True
+        view = self.view(event.venue)
+        view.reconciled, view.last_fill = True, max(view.last_fill, view.newest_fill)
 
     def _balance(self, event: e.BalanceSet) -> None:
         self._ledger.set_balance(event)

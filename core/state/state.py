@@ -224,11 +224,7 @@ class State:
         if key in self.blotter.fills:
             return
         self.ledger.fill(event)  # first: money is right even where the order's life objects
-        view = self.venues.get(venue) or self.venue(venue)
-        if event.ts_exchange > view.last_fill:  # noqa: PLR1730  a call of max on every fill
-            view.last_fill = event.ts_exchange
-        if event.ts_exchange > view.last_booking:  # noqa: PLR1730  the same
-            view.last_booking = event.ts_exchange
+        self.contact.filled(venue, event.ts_exchange)
         record = self.blotter.filled(event, key)
         if record is not None and (record.order.strategy_id or self.watched.owners):
             position = self.ledger.positions.get(market.holding)

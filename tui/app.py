@@ -131,6 +131,9 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
         """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
+        if self.feed.elsewhere and not self.arming.armed:
+            holder, first = self.feed.elsewhere, self._key_of("control")
+            return f"not armed: control is held by {holder}; {first} takes it, {self._key_of('arm')} arms, then {key}"
         if not self.arming.armed:
             return f"not armed: {self._key_of('arm')} arms, then {key}"
         seen = self.trade.price_age(instrument, self.wall())
@@ -188,6 +191,8 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def carry_out(self, plan: Plan) -> None:
         """Send what a plan holds, once."""
+        if plan.disarms:  # before it is sent: it holds also where the engine does not answer
+            self.disarm()
         if self.latch.take(plan.target, self.clock()):
             _ = self.run_worker(partial(self._send_all, plan), group="send")
         else:

@@ -76,11 +76,12 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             return
         wanted = Side.BUY if side == "buy" else Side.SELL
         price = self.trade.ladder.cursor_price if self.trade.focused is self.trade.ladder else None
+        chosen = price is not None
         if price is None:
             price = market.bid if wanted is Side.BUY else market.ask
         exact = market.instrument.quantise_price(Decimal(repr(price))) if price else None
         self._ticket_at = self.clock()
-        self.trade.ticket.start(market.instrument, wanted, exact)
+        self.trade.ticket.start(market.instrument, wanted, exact, chosen=chosen)
         self.trade.show_ticket(True)
 
     def burst_refused(self, began: float) -> None:

@@ -29,6 +29,7 @@ from tui.widgets.draft import (
     entry_price,
     in_unit,
     order_of,
+    propose_trigger,
     quantity_of,
     smallest,
     targets_of,
@@ -102,8 +103,19 @@ class Ticket(Pane, can_focus=True):
         """Tell whether an order is being filled in."""
         return self.instrument is not None
 
-    def start(self, instrument: Instrument, side: Side, price: Decimal | None, quantity: Decimal | None = None) -> None:
-        """Open the ticket at a price; another side of the same instrument keeps the quantity, any keeps its unit."""
+    def start(
+        self,
+        instrument: Instrument,
+        side: Side,
+        price: Decimal | None,
+        quantity: Decimal | None = None,
+        *,
+        chosen: bool = False,
+    ) -> None:
+        """Open the ticket at a price; another side of the same instrument keeps the quantity, any keeps its unit.
+
+        A price that was ``chosen``, not the market's own, is where a stop may wait as well.
+        """
         before, same = self.draft, self.instrument is not None and self.instrument.id == instrument.id
         size = smallest(instrument, price) if quantity is None else quantity
         unit = before.unit if quantity is None else Unit.AMOUNT
@@ -112,7 +124,7 @@ class Ticket(Pane, can_focus=True):
         kept = before.quantity if unit is before.unit and (same or unit is not Unit.AMOUNT) else ""
         self.draft.quantity = kept or (f"{size:.{instrument.size_precision}f}" if unit is Unit.AMOUNT else "")
         self.draft.price = "" if price is None else f"{price:.{instrument.price_precision}f}"
-        self.draft.trigger = self.draft.price
+        self.draft.trigger = self.draft.price if chosen else ""
         self.words = ""
         self._field, self._fresh = "quantity", True
         self._before.clear()
@@ -184,6 +196,8 @@ class Ticket(Pane, can_focus=True):
             self._type(name, character if event.key != "backspace" else None)
         elif name not in TEXTS and event.key in ("left", "right", "space"):
             self.draft.choose(name, -1 if event.key == "left" else 1)
+            if name in ("side", "type") and self.instrument is not None:
+                propose_trigger(self.draft, self.instrument, self.look())
             self._typed_at = event.time
             self._changed()
         elif (character or "x") not in "0123456789.":  # a digit never leaves the ticket for another screen

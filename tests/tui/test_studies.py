@@ -221,10 +221,27 @@ def test_a_plan_names_everything_that_differs_and_nothing_else() -> None:
         ("instruments", "BTC-USDT.P", "BTC-USDT.P ETH-USDT.P"),
     ]  # fmt: skip
     assert studying.change_words(after, after) == ["nothing differs from what is active"]
+    moved = studying.facts(replace(CONFIGS[0], capital=15_288.5, interval="4h", strategy="rsi_ema"))
+    assert studying.changes(after, moved) == [
+        ("capital", "–", "15 288.50"), ("interval", "–", "4h"), ("strategy", "–", "rsi_ema"),
+    ]  # fmt: skip
     assert ("exit", "trail", "–") in studying.changes({**before, "exit": "trail"}, before)
     words = " ".join(studying.gate_words(GATES))
     assert words.startswith("✗ deflated Sharpe")
     assert all(gate.name in words and gate.value in words for gate in GATES)
+
+
+def test_what_a_report_does_not_tell_is_never_said_to_be_equal() -> None:
+    found = report("a", 1103)
+    same = replace(
+        CONFIGS[0], parameters=found.parameters, leverage=found.trial.leverage, capital=9_000.0, interval="1h"
+    )
+    plan = studying.promote(found, same)
+    assert plan.lines[2] == "capital 9 000.00 → the study's · interval 1h → the study's"
+    lines = [plain(line).split() for line in studying.difference_lines(same, found, 80)]
+    assert ["capital", "9", "000.00", "?", "the", "study's"] in lines
+    other = studying.promote(found, replace(same, strategy="donchian"))
+    assert "strategy donchian → –" in " ".join(other.lines)
 
 
 def test_studies_that_are_over_are_not_stopped_and_nothing_is_started_without_a_file() -> None:

@@ -73,6 +73,16 @@ def test_a_trials_own_efficiency_is_named_apart_from_the_gates() -> None:
     assert max(map(len, words)) <= 80
 
 
+def test_a_report_shows_every_gate_on_the_smallest_screen() -> None:
+    gates = tuple(s.Gate(f"gate {number}", "1.00", "0.50", True) for number in range(8))
+    found = replace(report("a", 812), gates=gates)
+    for height in (17, 20, 22):
+        words = [plain(line) for line in report_lines(found, 76, height)]
+        assert len(words) == height
+        assert sum("gate " in line for line in words) == 8
+        assert any("out-of-sample" in line for line in words)
+
+
 async def test_a_researcher_fills_the_screens_and_a_trial_is_promoted(house: House) -> None:
     app, lab = TerminalApp(house.socket), Lab()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -19,6 +19,8 @@ from tui.widgets.plot import PlotPane
 _TALL = 38
 """From so many lines on there is room for the price and the months."""
 _YEAR_WIDE = 104
+_LEAST_CURVE = 5
+"""The lines that an equity curve keeps where the gates would take them all."""
 RIGHT = 38
 """The cells of what stands at the right of a curve."""
 
@@ -140,7 +142,7 @@ def report_lines(report: s.TrialReport, width: int, height: int) -> list[Line]:
     """Lay a whole report out: figures, equity, drawdown, gates beside the plateau, parameters."""
     head = figure_lines(report, width)
     below = max(len(report.gates), len(report.plateau.ys) + 1 if report.plateau else 1)
-    below = min(below, max(4, height // 3))
+    below = min(below, max(4, height // 3, min(len(report.gates), height - len(head) - 1 - _LEAST_CURVE)))
     by_month = month_lines(report, width) if height >= _TALL else []
     room = max(0, height - len(head) - below - 1 - len(by_month))
     priced = price_lines(report, width, room // 3) if height >= _TALL else []

@@ -268,7 +268,7 @@ def promote(report: s.TrialReport | None, active: s.Config | None) -> Plan:
         Nothing: no trial is chosen, or it was liquidated.
     """
     if report is None:
-        raise Nothing("no trial is chosen: Tab goes to the trials; its figures must stand below before it is promoted")
+        raise Nothing("no trial is chosen whose figures stand below: {focus.next} goes to the trials")
     trial = report.trial
     if trial.liquidated:
         raise Nothing(f"trial {trial.number} was liquidated {end_of(trial)}: such a trial is never promoted")

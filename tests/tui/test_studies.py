@@ -73,6 +73,25 @@ def test_a_trials_own_efficiency_is_named_apart_from_the_gates() -> None:
     assert max(map(len, words)) <= 80
 
 
+async def test_a_report_that_does_not_come_says_why_and_is_asked_for_again(house: House) -> None:
+    app, lab = TerminalApp(house.socket), Lab()
+    lab.reportless = "its candles are gone"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        researcher = await lab.open(house.socket)
+        await pilot.press("6")
+        await until(pilot, lambda: "its candles are gone" in picture(app) and "Enter asks again" in picture(app))
+        assert "its report is asked for" not in picture(app)
+        await pilot.press("enter")  # from the study to its trials
+        await until(pilot, lambda: app.here.focused is not None and app.here.focused.id == "trials")
+        lab.reportless = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: "the figures of trial 812 are asked for again" in screen_lines(app)[-1])
+        await until(pilot, lambda: "in +44.2%  out +17.4%" in picture(app))
+        await until(pilot, lambda: "its candles are gone" not in picture(app))
+        await researcher.close()
+
+
 def test_a_report_shows_every_gate_on_the_smallest_screen() -> None:
     gates = tuple(s.Gate(f"gate {number}", "1.00", "0.50", True) for number in range(8))
     found = replace(report("a", 812), gates=gates)

@@ -93,12 +93,13 @@ async def test_a_report_that_does_not_come_says_why_and_is_asked_for_again(house
 
 
 def test_a_report_shows_every_gate_on_the_smallest_screen() -> None:
-    gates = tuple(s.Gate(f"gate {number}", "1.00", "0.50", True) for number in range(8))
+    gates = tuple(s.Gate(f"gate {number}, trades shuffled", "5.1 %", "≤ 30.0 %", True) for number in range(8))
     found = replace(report("a", 812), gates=gates)
     for height in (17, 20, 22):
-        words = [plain(line) for line in report_lines(found, 76, height)]
+        words = [plain(line) for line in report_lines(found, 78, height)]
         assert len(words) == height
-        assert sum("gate " in line for line in words) == 8
+        assert sum("5.1 % (≤ 30.0 %) " in line for line in words) == 8
+        assert max(map(len, words)) <= 78
         assert any("out-of-sample" in line for line in words)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -115,8 +116,18 @@ class Watcher:
             line = {"kind": "account", "ts_ns": state.now, "equity": equity, "day_pnl": day, "state": trading}
             output.write_json(line | {"positions": dict(held), "open_orders": orders})
             return
-        words = "  ".join(f"{key} {quantity}" for key, quantity in held) or "flat"
-        output.write(f"{_now()} {trading}  equity {equity}  day {day}  orders {orders}  {words}")
+        open_ = f"{orders} open order{'s' * (orders != 1)}"
+        output.write(f"{_now()} account {trading}  equity {equity}  day {day}  {open_}  {_held_words(held)}")
+
+
+def _held_words(held: Sequence[tuple[InstrumentId, str]]) -> str:
+    """Say what is held by short names; where two venues hold what is called alike, the venue stands behind."""
+    names = [symbol_of(id_) for id_, _ in held]
+    words = [
+        f"{name}{f' ({venue_of(id_)})' if names.count(name) > 1 else ''} {Decimal(quantity).normalize():f}"
+        for name, (id_, quantity) in zip(names, held, strict=True)
+    ]
+    return f"holds {', '.join(words)}" if words else "flat"
 
 
 def _standing_of(message: Message) -> tuple[str, str, str] | None:

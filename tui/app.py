@@ -76,11 +76,12 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             return
         wanted = Side.BUY if side == "buy" else Side.SELL
         price = self.trade.ladder.cursor_price if self.trade.focused is self.trade.ladder else None
+        chosen = price is not None
         if price is None:
             price = market.bid if wanted is Side.BUY else market.ask
         exact = market.instrument.quantise_price(Decimal(repr(price))) if price else None
         self._ticket_at = self.clock()
-        self.trade.ticket.start(market.instrument, wanted, exact)
+        self.trade.ticket.start(market.instrument, wanted, exact, chosen=chosen)
         self.trade.show_ticket(True)
 
     def burst_refused(self, began: float) -> None:
@@ -131,6 +132,9 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
         """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
+        if self.feed.elsewhere and not self.arming.armed:
+            holder, first = self.feed.elsewhere, self._key_of("control")
+            return f"not armed: control is held by {holder}; {first} takes it, {self._key_of('arm')} arms, then {key}"
         if not self.arming.armed:
             return f"not armed: {self._key_of('arm')} arms, then {key}"
         seen = self.trade.price_age(instrument, self.wall())
@@ -188,6 +192,8 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def carry_out(self, plan: Plan) -> None:
         """Send what a plan holds, once."""
+        if plan.disarms:  # before it is sent: it holds also where the engine does not answer
+            self.disarm()
         if self.latch.take(plan.target, self.clock()):
             _ = self.run_worker(partial(self._send_all, plan), group="send")
         else:

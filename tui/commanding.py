@@ -38,16 +38,23 @@ class Commanding(Viewer):
 
     def link_up(self) -> None:
         """Disarm: what was on the screen before is not what is there now."""
-        if self.arming.disarm():
+        if self.disarm():
             self.tell("disarmed: the link to the engine is new", "warn")
         self._show_arming()
+
+    def disarm(self) -> bool:
+        """Disarm, and show it; tell whether it was armed."""
+        was = self.arming.disarm()
+        if was:
+            self._show_arming()
+        return was
 
     def on_control(self, before: p.ControlChanged | None, now: p.ControlChanged) -> None:
         """Disarm when another terminal has taken control, and say so."""
         had = self.arming.disarm() if now.holder and not now.mine else False
         if now.holder and not now.mine and (had or (before is not None and before.mine)):
-            self._show_arming()
             self.tell(f"{now.holder} took control: disarmed here; {{control}} takes it back", "bad")
+        self._show_arming()
         super().on_control(before, now)
 
     def action_control(self) -> None:
@@ -92,5 +99,5 @@ class Commanding(Viewer):
 
     def _show_arming(self) -> None:
         self.armed = self.arming.armed
-        self.trade.ticket.set_armed(self.armed)
+        self.trade.ticket.set_armed(self.armed, viewing=bool(self.feed.elsewhere))
         self.draw_header()

@@ -22,7 +22,8 @@ from tui.actions import Action, Kind, ready_actions, shown_key
 from tui.format import fit
 from tui.keys import LATCH_SECONDS
 
-MAX_LINES = 12
+MAX_LINES = 15
+"""What a dialog lists on the smallest screen."""
 Answer = TypeVar("Answer")
 
 

@@ -35,6 +35,10 @@ class PromotionKeys(AlertKeys):
     def _armed(self, make: Callable[[], Plan], then: str) -> None:
         if self.arming.armed:
             self.confirm(make)
+        elif self.feed.elsewhere:
+            self.tell(
+                f"control is held by {self.feed.elsewhere}; {{control}} takes it, {{arm}} arms, then {then}", "warn"
+            )
         else:
             self.tell(f"not armed: {{arm}} arms, then {then}", "warn")
 

@@ -188,20 +188,28 @@ def size_words(notional: float) -> str:
     return f"positions up to {size(notional)}" if notional else "positions of any size"
 
 
+UNTOLD = "the study's"
+"""What a trial's report does not tell: it may be the same as before, and is never said to be."""
+
+
 def facts(found: s.Config | s.TrialReport) -> Facts:
     """Say what a strategy would run by, or runs by."""
-    leverage = found.leverage if isinstance(found, s.Config) else found.trial.leverage
+    kept = found if isinstance(found, s.Config) else None
+    leverage = kept.leverage if kept is not None else found.trial.leverage  # type: ignore[union-attr]
     return {
         **{name: shown(value) for name, value in found.parameters.items()},
         "leverage": shown(leverage),
         "margin": found.margin_mode or NOTHING,
         "max size": size(found.max_position_size),
         "instruments": " ".join(symbol(id_) for id_ in found.instruments) or NOTHING,
+        "capital": UNTOLD if kept is None else number(kept.capital) if kept.capital else NOTHING,
+        "interval": UNTOLD if kept is None else kept.interval or NOTHING,
+        "strategy": found.strategy or NOTHING,
     }
 
 
 def changes(before: Facts | None, after: Facts) -> list[tuple[str, str, str]]:
-    """List what differs: name, before, after; without a config before, everything is new."""
+    """List what differs, or may: name, before, after; without a config before, everything is new."""
     old = before or {}
     names = [*after, *(name for name in old if name not in after)]
     found = [(name, old.get(name, NOTHING), after.get(name, NOTHING)) for name in names]
@@ -211,9 +219,8 @@ def changes(before: Facts | None, after: Facts) -> list[tuple[str, str, str]]:
 def change_words(before: Facts | None, after: Facts) -> list[str]:
     """Write what differs, some on a line."""
     found = changes(before, after)
-    if not found:
-        return ["nothing differs from what is active"]
-    return _joined([f"{name} {now}" if before is None else f"{name} {was} → {now}" for name, was, now in found])
+    words = [f"{name} {now}" if before is None else f"{name} {was} → {now}" for name, was, now in found]
+    return _joined(words) if words else ["nothing differs from what is active"]
 
 
 def gate_words(gates: Sequence[s.Gate]) -> list[str]:
@@ -245,7 +252,7 @@ def difference_lines(before: s.Config | None, after: s.Config | s.TrialReport, w
     for name in (*new, *(name for name in old if name not in new)):
         was, now = old.get(name, NOTHING), new.get(name, NOTHING)
         differs = was != now
-        mark = "→ " if differs else "  "
+        mark = "? " if now == UNTOLD else "→ " if differs else "  "
         text = f" {name:{name_width}}  {fit(was, each)}{mark}{fit(now, each)}"
         lines.append(((text, "strong" if differs else "dim"),))
     return lines
@@ -261,7 +268,7 @@ def promote(report: s.TrialReport | None, active: s.Config | None) -> Plan:
         Nothing: no trial is chosen, or it was liquidated.
     """
     if report is None:
-        raise Nothing("no trial is chosen: Tab goes to the trials; its figures must stand below before it is promoted")
+        raise Nothing("no trial is chosen whose figures stand below: {focus.next} goes to the trials")
     trial = report.trial
     if trial.liquidated:
         raise Nothing(f"trial {trial.number} was liquidated {end_of(trial)}: such a trial is never promoted")

@@ -29,6 +29,8 @@ class Plan(msgspec.Struct, frozen=True):
     target: str = ""
     closes: tuple[InstrumentId, ...] = ()
     """The instruments that are flat once it is carried out."""
+    disarms: bool = False
+    """Nothing that adds risk is to be sent after it: the terminal that carries it out is disarmed."""
 
 
 class Nothing(Exception):
@@ -123,7 +125,7 @@ def halt(state: State) -> Plan:
     ]
     lines = ("nothing but cancels and exits passes until RESUME is typed", *held)
     command = c.SetTradingState(TradingState.HALTED, "halted by hand", "", "", ORIGIN)
-    return Plan("HALT trading", lines, (command,), target="state")
+    return Plan("HALT trading", lines, (command,), target="state", disarms=True)
 
 
 def resume(state: State) -> Plan:

@@ -15,7 +15,7 @@ from core.domain.message import Message
 from core.domain.order import Liquidity, Order, OrderType, Side
 from core.session.client import Replica
 from core.state.state import State
-from desk.watching import Watcher
+from desk.watching import Watcher, _held_words
 
 BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 ETH = InstrumentId("BINANCE-FUTURES:PERPETUAL:ETH-USDT@LIN")
@@ -92,3 +92,25 @@ def test_states_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(line) == {
         "kind": "state", "of": "venue BINANCE-FUTURES", "state": "not connected", "reason": "refused", "ts_ns": 4,
     }  # fmt: skip
+
+
+def test_the_account_line_names_what_is_held_by_its_short_name() -> None:
+    coin = InstrumentId("BINANCE-SPOT:SPOT_ASSET:BTC")
+    assert _held_words(((BTC, "-0.050"), (coin, "0.00999000"))) == "holds BTC-USDT.P -0.05, BTC 0.00999"
+    elsewhere = InstrumentId("OTHER:SPOT_ASSET:BTC")
+    assert _held_words(((coin, "100"), (elsewhere, "2"))) == "holds BTC (BINANCE-SPOT) 100, BTC (OTHER) 2"
+    assert _held_words(()) == "flat"
+
+
+def test_the_account_is_one_line_and_told_again_when_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    session = Session()
+    watcher = Watcher(session, (), False, asyncio.Event())  # type: ignore[arg-type]
+    watcher.prices()
+    watcher.prices()
+    session.state.apply(HALTED)
+    watcher.prices()
+    lines = [line[9:] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "account ACTIVE  equity 0.00  day +0.00  0 open orders  flat",
+        "account HALTED  equity 0.00  day +0.00  0 open orders  flat",
+    ]

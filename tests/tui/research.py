@@ -88,6 +88,8 @@ class Lab:
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.refuses = ""
+        self.reportless = ""
+        """Why no report of a trial can be given."""
         self.researcher: Researcher | None = None
 
     async def open(self, socket: Path) -> Researcher:
@@ -105,6 +107,8 @@ class Lab:
         await asyncio.sleep(0)
         if isinstance(work, AskTrials):
             return s.Trials(TRIALS[: work.limit], 1240)
+        if isinstance(work, AskTrial) and self.reportless:
+            raise ClientError(self.reportless)
         if isinstance(work, AskTrial):
             return report(work.study, work.trial)
         if self.refuses:

@@ -16,7 +16,7 @@ from core.domain.market import Interval
 from core.session.protocol import Outcome
 from tests.tui.driving import asked, ready, until
 from tests.tui.engine import BTC, House
-from tests.tui.harness import STYLE, picture, screen_lines
+from tests.tui.harness import STYLE, Harness, picture, screen_lines
 from tests.tui.pictures import NOW, SECOND, draw, moment
 from tui.alerting import AskAlert, bound_text
 from tui.app import TerminalApp
@@ -24,7 +24,7 @@ from tui.lines import plain
 from tui.screens.alerts import channel_lines, detail_lines
 from tui.trading import Nothing, acknowledge, mute, remove_alert, set_alert
 from tui.views import chart_of
-from tui.widgets.alerts import standing_of
+from tui.widgets.alerts import AlertGrid, standing_of
 from tui.widgets.candle_chart import Mark, render_candles
 
 QUIET = AlertSettings(feed_after_s=0, gaps=False)
@@ -116,6 +116,31 @@ async def test_a_key_press_without_an_alert_does_nothing(alarmed: House) -> None
         await pilot.press("9", "a", "M")
         await until(pilot, lambda: "no alert yet" in picture(app) and "no rules" in picture(app))
         assert alarmed.state.alerts.muted == {}
+
+
+class Listener(Harness):
+    """An app that notes which alerts were seen."""
+
+    def on_alert_grid_acknowledge(self, event: AlertGrid.Acknowledge) -> None:
+        """Note the number."""
+        self.heard.append(event.number)
+
+
+async def test_acknowledging_walks_on_to_what_nobody_has_seen_and_passes_what_was() -> None:
+    grid, book = AlertGrid(), moment().state
+    app = Listener(grid)
+    async with app.run_test(size=(80, 24)) as pilot:
+        grid.set_alerts(book, local=False)
+        assert [row.key for row in grid.rows] == ["5", "4", "3", "2", "1"]
+        grid.focus()
+        await pilot.press("a", "a")
+        await pilot.pause()
+        assert app.heard == [5, 4]
+        assert grid.number == 4, "nothing is left to go to"
+        grid.set_alerts(book, local=False)  # the engine has refused both: they wait as before
+        await pilot.press("a")
+        await pilot.pause()
+        assert (app.heard[-1], grid.number) == (4, 5), "from the top, where nothing below waits"
 
 
 async def test_the_bell_is_silent_where_the_settings_say_so(alarmed: House) -> None:

@@ -113,10 +113,13 @@ async def test_halt_and_resume(house: House) -> None:
     app = TerminalApp(house.socket)
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app, pilot)
+        await armed(app, pilot)
         await pilot.press("H")
         await asked(app, pilot)
         await pilot.press("y")
         await until(pilot, lambda: house.state.trading_state is TradingState.HALTED)
+        assert not app.arming.armed
+        await until(pilot, lambda: screen_lines(app)[1].startswith(" disarmed "))
         await until(pilot, lambda: "HALTED" in screen_lines(app)[0])
         await pilot.press("U")
         await asked(app, pilot, TypeWord)

@@ -58,6 +58,11 @@ async def test_a_viewer_cannot_arm_and_takes_control_by_two_keys(house: House) -
             assert "control is held by terminal 2" in refused.reason
 
 
+def said(app: TerminalApp) -> str:
+    """Give what the ticket answers."""
+    return app.trade.ticket.words
+
+
 async def _take(app: TerminalApp, pilot: Pilot[int]) -> None:
     await pilot.press("K")
     await asked(app, pilot)
@@ -79,9 +84,13 @@ async def test_who_loses_control_is_told_and_disarmed(house: House) -> None:
             assert not app.arming.armed
             assert screen_lines(app)[1].startswith(" viewing ")
             await opened(app, pilot, "b", "0", ".", "0", "5", "up", "space", "down")
+            assert "no control here: K takes it first" in picture(app)
+            assert "A then Enter" not in picture(app)
             await pilot.press("enter")
-            await until(pilot, lambda: "not armed" in picture(app))
+            await until(pilot, lambda: "not armed: control is held by terminal 2" in said(app))
+            assert "K takes it, A arms, then Enter sends" in said(app)
             assert position(house) == 0
+        await until(pilot, lambda: "not armed: A then Enter sends" in picture(app))  # the other has gone
 
 
 async def test_a_viewer_flattens_what_the_holder_bought(house: House) -> None:

@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.order import CLOSED
 from tui.rows import GAP, GUTTER, Cell, Column, Row, RowSet, lay_out
+from tui.screens.orders import PAST_COLUMNS
 
 COLUMNS = (
     Column("name", "instrument", 10, best=14),
@@ -66,3 +68,9 @@ def test_numbers_widen_their_column_once() -> None:
     assert not rows.merge([Row("a", ("2.5",))])
     assert rows.merge([Row("a", ("10.25",))])
     assert rows.points == [(2, 3)]
+
+
+def test_the_history_of_orders_writes_every_final_state_whole_in_80_columns() -> None:
+    widths = {PAST_COLUMNS[index].key: width for index, width in lay_out(PAST_COLUMNS, 78).columns}
+    assert {"time", "id", "average"} <= set(widths)
+    assert all(len(status.value) <= widths["state"] for status in CLOSED)

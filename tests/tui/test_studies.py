@@ -73,6 +73,36 @@ def test_a_trials_own_efficiency_is_named_apart_from_the_gates() -> None:
     assert max(map(len, words)) <= 80
 
 
+async def test_a_report_that_does_not_come_says_why_and_is_asked_for_again(house: House) -> None:
+    app, lab = TerminalApp(house.socket), Lab()
+    lab.reportless = "its candles are gone"
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        researcher = await lab.open(house.socket)
+        await pilot.press("6")
+        await until(pilot, lambda: "its candles are gone" in picture(app) and "Enter asks again" in picture(app))
+        assert "its report is asked for" not in picture(app)
+        await pilot.press("enter")  # from the study to its trials
+        await until(pilot, lambda: app.here.focused is not None and app.here.focused.id == "trials")
+        lab.reportless = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: "the figures of trial 812 are asked for again" in screen_lines(app)[-1])
+        await until(pilot, lambda: "in +44.2%  out +17.4%" in picture(app))
+        await until(pilot, lambda: "its candles are gone" not in picture(app))
+        await researcher.close()
+
+
+def test_a_report_shows_every_gate_on_the_smallest_screen() -> None:
+    gates = tuple(s.Gate(f"gate {number}, trades shuffled", "5.1 %", "≤ 30.0 %", True) for number in range(8))
+    found = replace(report("a", 812), gates=gates)
+    for height in (17, 20, 22):
+        words = [plain(line) for line in report_lines(found, 78, height)]
+        assert len(words) == height
+        assert sum("5.1 % (≤ 30.0 %) " in line for line in words) == 8
+        assert max(map(len, words)) <= 78
+        assert any("out-of-sample" in line for line in words)
+
+
 async def test_a_researcher_fills_the_screens_and_a_trial_is_promoted(house: House) -> None:
     app, lab = TerminalApp(house.socket), Lab()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -221,10 +251,27 @@ def test_a_plan_names_everything_that_differs_and_nothing_else() -> None:
         ("instruments", "BTC-USDT.P", "BTC-USDT.P ETH-USDT.P"),
     ]  # fmt: skip
     assert studying.change_words(after, after) == ["nothing differs from what is active"]
+    moved = studying.facts(replace(CONFIGS[0], capital=15_288.5, interval="4h", strategy="rsi_ema"))
+    assert studying.changes(after, moved) == [
+        ("capital", "–", "15 288.50"), ("interval", "–", "4h"), ("strategy", "–", "rsi_ema"),
+    ]  # fmt: skip
     assert ("exit", "trail", "–") in studying.changes({**before, "exit": "trail"}, before)
     words = " ".join(studying.gate_words(GATES))
     assert words.startswith("✗ deflated Sharpe")
     assert all(gate.name in words and gate.value in words for gate in GATES)
+
+
+def test_what_a_report_does_not_tell_is_never_said_to_be_equal() -> None:
+    found = report("a", 1103)
+    same = replace(
+        CONFIGS[0], parameters=found.parameters, leverage=found.trial.leverage, capital=9_000.0, interval="1h"
+    )
+    plan = studying.promote(found, same)
+    assert plan.lines[2] == "capital 9 000.00 → the study's · interval 1h → the study's"
+    lines = [plain(line).split() for line in studying.difference_lines(same, found, 80)]
+    assert ["capital", "9", "000.00", "?", "the", "study's"] in lines
+    other = studying.promote(found, replace(same, strategy="donchian"))
+    assert "strategy donchian → –" in " ".join(other.lines)
 
 
 def test_studies_that_are_over_are_not_stopped_and_nothing_is_started_without_a_file() -> None:

@@ -19,11 +19,19 @@ from tui.lines import Pane
 from tui.records import kind_of, text_of
 from tui.screens.base import DeckScreen
 
+
+def _in_history(column: Column) -> Column:
+    """Give a column of the working orders the room that it has in the history: 80 cells hold the id and every state."""
+    if column.key == "id":
+        return replace(column, width=column.width - 1)
+    return replace(column, drop=3) if column.key in ("filled", "price") else column
+
+
 PAST_COLUMNS = (
     Column("time", "ended", 8),
-    *(replace(column, drop=3) if column.key in ("filled", "price") else column for column in views.ORDER_COLUMNS[:-3]),
+    *(_in_history(column) for column in views.ORDER_COLUMNS[:-3]),
     Column("average", "average", 9, best=12, align="decimal", drop=1),
-    Column("state", "state", 8, best=10),
+    Column("state", "state", 9, best=10),
     Column("reason", "why", 10, flex=1, drop=3),
 )
 _BAD = (OrderStatus.DENIED, OrderStatus.REJECTED)

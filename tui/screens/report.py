@@ -12,13 +12,17 @@ from core.domain import studies as s
 from tui import plots
 from tui.confirm import Modal
 from tui.format import fit, gain_class, number, percent, signed
-from tui.lines import Line, Pane, line_width
+from tui.lines import Line, Pane, line_width, plain
 from tui.studying import end_of, parameter_words, symbol
 from tui.widgets.plot import PlotPane
 
 _TALL = 38
 """From so many lines on there is room for the price and the months."""
 _YEAR_WIDE = 104
+_PLATEAU_LEAST = 30
+"""The cells that a plateau keeps beside gates that are written whole."""
+_LEAST_CURVE = 5
+"""The lines that an equity curve keeps where the gates would take them all."""
 RIGHT = 38
 """The cells of what stands at the right of a curve."""
 
@@ -140,13 +144,14 @@ def report_lines(report: s.TrialReport, width: int, height: int) -> list[Line]:
     """Lay a whole report out: figures, equity, drawdown, gates beside the plateau, parameters."""
     head = figure_lines(report, width)
     below = max(len(report.gates), len(report.plateau.ys) + 1 if report.plateau else 1)
-    below = min(below, max(4, height // 3))
+    below = min(below, max(4, height // 3, min(len(report.gates), height - len(head) - 1 - _LEAST_CURVE)))
     by_month = month_lines(report, width) if height >= _TALL else []
     room = max(0, height - len(head) - below - 1 - len(by_month))
     priced = price_lines(report, width, room // 3) if height >= _TALL else []
     room -= len(priced)
     deep = room // 3 if room >= 9 else 0
-    half = width // 2
+    longest = max(len(plain(line).rstrip()) for line in gate_lines(report.gates, width - _PLATEAU_LEAST))
+    half = max(width // 2, longest + 1)
     right = plots.plateau_lines(report.plateau, report.parameters, width - half, below)
     return [
         *head,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -56,6 +57,8 @@ class StudiesScreen(DeckScreen):
         """How many trials it had when they were asked for."""
         self._asked_at = -TRIALS_S
         self._trouble = ""
+        self._no_report = ""
+        """Why the report of the trial under the cursor did not come."""
         self._attached = False
 
     def body(self) -> ComposeResult:
@@ -147,11 +150,15 @@ class StudiesScreen(DeckScreen):
         if event.grid is self.studies:
             self._follow()
         elif event.grid is self.trials:
-            self.report = None
-            self.trial.set_title(f"trial {event.key}" if event.key else "trial")
-            self.trial.want()
-            if event.key is not None and self.feed.state.studies.attached:
-                _ = self.run_worker(self._ask_report, group="report", exclusive=True)
+            self._want_report(event.key)
+
+    def _want_report(self, key: str | None) -> None:
+        """Ask for the report of this trial; nothing stands below until it has come."""
+        self.report, self._no_report = None, ""
+        self.trial.set_title(f"trial {key}" if key else "trial")
+        self.trial.want()
+        if key is not None and self.feed.state.studies.attached:
+            _ = self.run_worker(self._ask_report, group="report", exclusive=True)
 
     async def _ask_report(self) -> None:
         await asyncio.sleep(REST_S)
@@ -161,7 +168,9 @@ class StudiesScreen(DeckScreen):
         try:
             report = await self.feed.ask_trial(AskTrial(study, int(key)))
         except ClientError as error:
-            self.trial.set_title(f"trial {key}  {error}")
+            if (study, key) == (self._of, self.trials.cursor):
+                self._no_report = str(error)
+                self.trial.want()
             return
         if (study, key) == (self._of, self.trials.cursor):
             self.report = report
@@ -171,6 +180,9 @@ class StudiesScreen(DeckScreen):
     def _glance(self, width: int, height: int) -> list[Line]:
         """Draw the chosen trial in the room there is: its equity, the plateau, and with more room gates and figures."""
         report = self.report
+        if report is None and self._no_report:
+            again = self.trial.keyed("{studies.report} asks again")
+            return [((fit(f" {part}", width), "warn"),) for part in wrap(f"{self._no_report}; {again}", width - 2)]
         if report is None:
             known = self.trials.cursor is not None and self.feed.state.studies.attached
             return [((fit(" its report is asked for" if known else " no trial is chosen", width), "dim"),)]
@@ -192,7 +204,14 @@ class StudiesScreen(DeckScreen):
         if event.what == "report" and event.grid is self.studies:
             self.trials.focus()
         elif event.what in {"report", "diff"} and self.report is None:
-            self.post_message(self.Said("no trial is chosen: its figures must stand below first"))
+            key, again = self.trials.cursor, bool(self._no_report)
+            if key is None:
+                words = "no trial is chosen"
+            else:
+                words = f"the figures of trial {key} " + ("are asked for again" if again else "have not come yet")
+            self.post_message(self.Said(words))
+            if again:
+                self._want_report(key)
         elif event.what == "report" and self.report is not None:
             _ = self.app.push_screen(report_screen(self.report))
         elif event.what == "diff" and self.report is not None:

@@ -57,6 +57,8 @@ class AlertGrid(Grid):
             **options,
         )
         self._short = short
+        self._waiting: frozenset[str] = frozenset()
+        """The keys of the alerts that nobody has seen."""
 
     @property
     def number(self) -> int | None:
@@ -64,9 +66,16 @@ class AlertGrid(Grid):
         return None if self.cursor is None else int(self.cursor)
 
     def action_acknowledge(self) -> None:
-        """Say that the alert under the cursor was seen."""
-        if self.number is not None:
-            self.post_message(self.Acknowledge(self.number))
+        """Say that the alert under the cursor was seen, and go on to the next that was not, below or from the top."""
+        if self.number is None or self.cursor is None:
+            return
+        self.post_message(self.Acknowledge(self.number))
+        self._waiting -= {self.cursor}
+        keys = [row.key for row in self.rows]
+        here = keys.index(self.cursor)
+        following = next((key for key in (*keys[here + 1 :], *keys[:here]) if key in self._waiting), None)
+        if following is not None:
+            self.move_to(following)
 
     def action_mute(self) -> None:
         """Ask for its kind to be silent, or to speak again."""
@@ -77,6 +86,7 @@ class AlertGrid(Grid):
         """Show what waits, then what is done with; in the short list only the newest of that."""
         book = state.alerts
         waiting = book.waiting()
+        self._waiting = frozenset(str(alert.number) for alert in waiting)
         done = [alert for alert in reversed(book.alerts.values()) if not alert.waits]
         row = short_row if self._short else full_row
         self.set_rows(row(alert, local=local) for alert in (*waiting, *done))

@@ -39,6 +39,8 @@ LONGEST = {"targets": 60}
 _PRICED = (OrderType.LIMIT, OrderType.STOP_LIMIT)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _HUNDRED = Decimal(100)
+TRIGGER_AWAY = 0.01
+"""How far from the market a trigger is proposed, as a part of the price."""
 
 
 class Unit(StrEnum):
@@ -246,6 +248,23 @@ def expiry_of(text: str, now: Nanoseconds) -> Nanoseconds:
         end = moment.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
         return int((end if end > moment else end + timedelta(days=1)).timestamp()) * 1_000_000_000
     raise ValueError(f"expires is 90s, 15m, 2h, 1d or a time 18:30 UTC (got {text or 'nothing'})")
+
+
+def propose_trigger(draft: Draft, instrument: Instrument, context: Context) -> None:
+    """Give a draft that needs a trigger one that waits: a stop's on the losing side, a take profit's on the other.
+
+    One that the market has not met yet stays: it was typed, or chosen in the ladder.
+    """
+    if "trigger" not in draft.fields or not context.bid or not context.ask:
+        return
+    buys = draft.side.sign > 0
+    market = context.ask if buys else context.bid  # the price that triggers are met by
+    rises = buys is not (draft.type is OrderType.TAKE_PROFIT)
+    typed = plain_decimal(draft.trigger)
+    if typed and (typed > Decimal(repr(market)) if rises else typed < Decimal(repr(market))):
+        return
+    away = Decimal(f"{market * (1.0 + (TRIGGER_AWAY if rises else -TRIGGER_AWAY)):.4g}")
+    draft.trigger = f"{instrument.quantise_price(away):.{instrument.price_precision}f}"
 
 
 def order_of(draft: Draft, instrument: Instrument, operation_id: str = "", context: Context | None = None) -> Order:

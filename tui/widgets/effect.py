@@ -7,6 +7,7 @@ from core.domain.instrument import Instrument
 from core.session.protocol import LimitChange, PreviewView
 from tui.format import fit, number, percent, signed
 from tui.lines import Line
+from tui.widgets.draft import Context, Draft, Unit, entry_price, quantity_of, unit_worth
 
 WIDE = 46
 """From this width on, two facts stand on a line and a limit shows where it comes from."""
@@ -84,3 +85,18 @@ def _limit_line(limit: LimitChange, width: int) -> Line:
 def wrapped(words: str, width: int, style: str) -> list[Line]:
     """Write words over as many lines as they need."""
     return [((f" {part}", style),) for part in textwrap.wrap(words, max(8, width - 2))]
+
+
+def quantity_words(draft: Draft, instrument: Instrument, context: Context, width: int) -> str:
+    """Say the quantity of a draft in the other units; empty where it cannot be worked out."""
+    unit = draft.unit.value if draft.unit is not Unit.NOTIONAL else context.currency
+    try:
+        quantity = quantity_of(draft, instrument, context)
+    except ValueError:
+        return unit if draft.unit is not Unit.AMOUNT else ""
+    worth = float(quantity) * unit_worth(instrument, entry_price(draft, context), context)
+    share = f" = {percent(worth / context.equity, 1)}" if context.equity > 0.0 else ""
+    if draft.unit is Unit.AMOUNT:
+        return f"= {number(worth)}{share}{' of equity' if width >= WIDE else ''}"
+    amount = f"= {number(quantity, instrument.size_precision)}"
+    return f"{unit} {amount} = {number(worth)}" if width >= WIDE else f"{unit} {amount}"

@@ -29,13 +29,13 @@ from tui.widgets.draft import (
     entry_price,
     in_unit,
     order_of,
+    propose_trigger,
     quantity_of,
     smallest,
     targets_of,
     unit_risk,
-    unit_worth,
 )
-from tui.widgets.effect import WIDE, effect_lines, fraction_words, limit_lines, wrapped
+from tui.widgets.effect import WIDE, effect_lines, fraction_words, limit_lines, quantity_words, wrapped
 
 LABELS = {"stop_trail": "trail"}
 HINTS = {
@@ -50,6 +50,15 @@ TOGETHER_S = BURST_SECONDS / BURST_KEYS
 """Keys that come faster than this come from no hand: what they leave was not seen before Enter."""
 _WORDS = 4
 """The most lines that a refusal takes from the picture of the order."""
+
+
+def catch_words(armed: bool, viewing: bool) -> str:
+    """Say what Enter does, or what has to come before it: control that another terminal holds, then arming."""
+    if armed:
+        return "ARMED: {ticket.send} sends"
+    if viewing:
+        return "no control here: {control} takes it first"
+    return "not armed: {arm} then {ticket.send} sends"
 
 
 class Ticket(Pane, can_focus=True):
@@ -72,6 +81,8 @@ class Ticket(Pane, can_focus=True):
         self.instrument: Instrument | None = None
         self.draft = Draft()
         self.armed = False
+        self.viewing = False
+        """Another terminal has control: it must be taken before this one can be armed."""
         self.words = ""
         """What the ticket answers: why it was not sent, or what came of it."""
         self.look: Callable[[], Context] = Context
@@ -92,8 +103,19 @@ class Ticket(Pane, can_focus=True):
         """Tell whether an order is being filled in."""
         return self.instrument is not None
 
-    def start(self, instrument: Instrument, side: Side, price: Decimal | None, quantity: Decimal | None = None) -> None:
-        """Open the ticket at a price; another side of the same instrument keeps the quantity, any keeps its unit."""
+    def start(
+        self,
+        instrument: Instrument,
+        side: Side,
+        price: Decimal | None,
+        quantity: Decimal | None = None,
+        *,
+        chosen: bool = False,
+    ) -> None:
+        """Open the ticket at a price; another side of the same instrument keeps the quantity, any keeps its unit.
+
+        A price that was ``chosen``, not the market's own, is where a stop may wait as well.
+        """
         before, same = self.draft, self.instrument is not None and self.instrument.id == instrument.id
         size = smallest(instrument, price) if quantity is None else quantity
         unit = before.unit if quantity is None else Unit.AMOUNT
@@ -102,7 +124,7 @@ class Ticket(Pane, can_focus=True):
         kept = before.quantity if unit is before.unit and (same or unit is not Unit.AMOUNT) else ""
         self.draft.quantity = kept or (f"{size:.{instrument.size_precision}f}" if unit is Unit.AMOUNT else "")
         self.draft.price = "" if price is None else f"{price:.{instrument.price_precision}f}"
-        self.draft.trigger = self.draft.price
+        self.draft.trigger = self.draft.price if chosen else ""
         self.words = ""
         self._field, self._fresh = "quantity", True
         self._before.clear()
@@ -137,11 +159,11 @@ class Ticket(Pane, can_focus=True):
         self.words = words
         self.repaint()
 
-    def set_armed(self, armed: bool) -> None:
-        """Show whether Enter sends."""
+    def set_armed(self, armed: bool, *, viewing: bool = False) -> None:
+        """Show whether Enter sends, and whether another terminal has control."""
         if armed and self.words.startswith("not armed"):
             self.words = ""  # what was asked for is done; any other answer, above all about a send, stays
-        self.armed = armed
+        self.armed, self.viewing = armed, viewing
         self.repaint()
 
     def _changed(self) -> None:
@@ -174,6 +196,8 @@ class Ticket(Pane, can_focus=True):
             self._type(name, character if event.key != "backspace" else None)
         elif name not in TEXTS and event.key in ("left", "right", "space"):
             self.draft.choose(name, -1 if event.key == "left" else 1)
+            if name in ("side", "type") and self.instrument is not None:
+                propose_trigger(self.draft, self.instrument, self.look())
             self._typed_at = event.time
             self._changed()
         elif (character or "x") not in "0123456789.":  # a digit never leaves the ticket for another screen
@@ -254,8 +278,8 @@ class Ticket(Pane, can_focus=True):
         lines = lines[: height - 1]
         blank: Line = ()
         lines += [blank] * (height - 1 - len(lines))
-        send = self.keyed("ARMED: {ticket.send} sends" if self.armed else "not armed: {arm} then {ticket.send} sends")
-        self.show([*lines, ((fit(f" {send}", width), "halted" if self.armed else "dim"),)])
+        catch = self.keyed(catch_words(self.armed, self.viewing))
+        self.show([*lines, ((fit(f" {catch}", width), "halted" if self.armed else "dim"),)])
 
     def _answer_lines(self, width: int) -> list[Line]:
         """Write what is against this order: an answer, a field that is wrong, or the guardian's refusal."""
@@ -321,7 +345,7 @@ class Ticket(Pane, can_focus=True):
         draft, instrument, context = self.draft, self.instrument, self.look()
         assert instrument is not None
         if name == "quantity":
-            return self._quantity_tail(instrument, context, width)
+            return quantity_words(draft, instrument, context, width)
         price = entry_price(draft, context)
         if name == "price" and price:
             for side, at in (("bid", context.bid), ("ask", context.ask)):
@@ -337,18 +361,3 @@ class Ticket(Pane, can_focus=True):
             share = percent(risk / context.equity) if context.equity > 0.0 else ""
             return f"risk {number(risk)} = {share}" if width >= WIDE else f"-{number(risk)} {share}"
         return ""
-
-    def _quantity_tail(self, instrument: Instrument, context: Context, width: int) -> str:
-        """Say the quantity in the other units."""
-        draft = self.draft
-        unit = draft.unit.value if draft.unit is not Unit.NOTIONAL else context.currency
-        try:
-            quantity = quantity_of(draft, instrument, context)
-        except ValueError:
-            return unit if draft.unit is not Unit.AMOUNT else ""
-        worth = float(quantity) * unit_worth(instrument, entry_price(draft, context), context)
-        share = f" = {percent(worth / context.equity, 1)}" if context.equity > 0.0 else ""
-        if draft.unit is Unit.AMOUNT:
-            return f"= {number(worth)}{share}{' of equity' if width >= WIDE else ''}"
-        amount = f"= {number(quantity, instrument.size_precision)}"
-        return f"{unit} {amount} = {number(worth)}" if width >= WIDE else f"{unit} {amount}"

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from tests.tui.engine import BTC, FUTURES
-from tui.widgets.draft import TEXTS, TIFS, TYPES, UNITS, Context, Draft, Unit, expiry_of, in_unit, order_of, quantity_of
+from tui.widgets.draft import (
+    TEXTS,
+    TIFS,
+    TYPES,
+    UNITS,
+    Context,
+    Draft,
+    Unit,
+    expiry_of,
+    in_unit,
+    order_of,
+    propose_trigger,
+    quantity_of,
+)
 from venues.contracts_table import contracts
 
 NOW = 1_763_735_527_000_000_000  # 2025-11-21 14:32:07 UTC
@@ -153,3 +166,36 @@ def test_whatever_is_typed_makes_an_order_or_a_sentence(
         return
     assert order.quantity.is_finite()
     assert order.quantity > 0
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "trigger"),
+    [
+        (Side.BUY, OrderType.STOP, "94440.0"),
+        (Side.BUY, OrderType.STOP_LIMIT, "94440.0"),
+        (Side.SELL, OrderType.STOP, "92560.0"),
+        (Side.BUY, OrderType.TAKE_PROFIT, "92560.0"),
+        (Side.SELL, OrderType.TAKE_PROFIT, "94430.0"),
+    ],
+)
+@pytest.mark.parametrize("met", [False, True])
+def test_a_trigger_is_proposed_where_the_order_waits(side: Side, kind: OrderType, trigger: str, met: bool) -> None:
+    market = "93500.0" if side is Side.BUY else "93499.9"
+    order = draft(side=side, type=kind, trigger=market if met else "")
+    propose_trigger(order, btc(), HERE)
+    assert order.trigger == trigger
+
+
+def test_a_trigger_that_waits_already_stays_and_none_is_proposed_without_a_market_or_a_need() -> None:
+    for side, kind, typed in (
+        (Side.BUY, OrderType.STOP, "93500.1"),
+        (Side.SELL, OrderType.STOP, "93499.8"),
+        (Side.BUY, OrderType.TAKE_PROFIT, "93499.9"),
+        (Side.SELL, OrderType.TAKE_PROFIT, "93500.0"),
+    ):
+        order = draft(side=side, type=kind, trigger=typed)
+        propose_trigger(order, btc(), HERE)
+        assert order.trigger == typed
+    for order, context in ((draft(type=OrderType.STOP), Context()), (draft(type=OrderType.LIMIT), HERE)):
+        propose_trigger(order, btc(), context)
+        assert order.trigger == ""

@@ -265,6 +265,20 @@ async def test_every_type_and_time_in_force_can_be_chosen() -> None:
         assert [order.expires for order in app.heard] == [HERE.now + 7_200_000_000_000]
 
 
+async def test_a_stop_waits_away_from_the_market_or_where_the_ladder_stood() -> None:
+    ticket = Ticket()
+    app = Listener(ticket)
+    async with app.run_test(size=(54, 26)) as pilot:
+        ticket.look = lambda: HERE
+        for chosen, trigger in ((False, "94440.0"), (True, "93900.0")):
+            ticket.start(_btc(), Side.BUY, Decimal("93900.0"), chosen=chosen)
+            ticket.focus()
+            await pilot.press("up", "right", "right")
+            assert (ticket.draft.type, ticket.draft.trigger) == (OrderType.STOP, trigger)
+        await pilot.press("up", "right")
+        assert (ticket.draft.side, ticket.draft.trigger) == (Side.SELL, "92560.0")
+
+
 async def test_a_paste_fills_in_nothing() -> None:
     ticket = Ticket()
     app = Listener(ticket)

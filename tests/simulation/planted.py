@@ -92,6 +92,14 @@ BUGS = (
     ),
     Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=6),
     Bug(
+        "a cancel overtakes its order where the disk hangs",
+        _RECORDING,
+        "_go",
+        "if error is not None and self.withhold(command, turn):",
+        "if False:",
+        seed=2886,
+    ),
+    Bug(
         "a fill is applied twice",
         state.State,
         "_filled",

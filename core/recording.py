@@ -34,7 +34,7 @@ Reply = Callable[[p.Outcome], None]
 class Turn:
     """Collect what one turn of the loop decided: records to make durable, what waits for them, what does not."""
 
-    __slots__ = ("exits", "records", "replies", "sends", "since", "told", "urgent")
+    __slots__ = ("exits", "records", "replies", "sends", "since", "told", "urgent", "withheld")
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
@@ -44,6 +44,8 @@ class Turn:
         """Something is on its way to a venue already."""
         self.exits: list[ClientOrderId] = []
         """The exits among that."""
+        self.withheld: set[ClientOrderId] = set()
+        """Orders of this turn that were cancelled before they left."""
         self.since = 0.0
         self.told = False
         """It was dealt with as not durable; what the journal says of it later changes nothing."""
@@ -152,12 +154,18 @@ class Recording:
         sends = (approved.command for turn in self._waiting for approved in turn.sends)
         return {order_id(command) for command in sends if isinstance(command, c.SubmitOrder)}
 
-    def withhold(self, order: ClientOrderId, now: Turn) -> bool:
+    def withhold(self, cancel: Command, now: Turn) -> bool:
         """Keep back an order that still waits for its record: its cancel may not overtake it. Tell whether it did."""
+        if not isinstance(cancel, c.CancelOrder):
+            return False
+        order = cancel.client_order_id
         for turn in (*self._waiting, now):
             for approved in turn.sends:
                 if isinstance(approved.command, c.SubmitOrder) and order_id(approved.command) == order:
                     turn.sends.remove(approved)
+                    turn.withheld.add(order)
+                    ts = self._shell.clock.now()
+                    self._shell.emit(e.OrderCancelled(order, "cancelled before it was sent", ts, ts))
                     return True
         return False
 
@@ -181,6 +189,8 @@ class Recording:
         sends, turn.sends = turn.sends, []
         for approved in sends:
             command = approved.command
+            if error is not None and self.withhold(command, turn):
+                continue  # the order has a turn before this one that the journal has not answered either
             if error is None or not _adds_risk(command, self._state):
                 self._shell.send(approved)
                 if error is not None and isinstance(command, c.SubmitOrder):
@@ -192,7 +202,8 @@ class Recording:
             self._shell.emit(rejected(id_, f"{error}; nothing was sent", now, now))
         for reply, outcome in turn.replies:
             if error is not None and outcome.ok:
-                sent = bool(outcome.orders) and kept.isdisjoint(outcome.orders)
+                orders = outcome.orders
+                sent = kept.isdisjoint(orders) and not turn.withheld.issuperset(orders)
                 reason = f"{'sent, but not recorded yet' if sent else 'not recorded'}: {error}"
                 reply(p.Outcome(sent, outcome.orders, outcome.status, reason))
             else:

@@ -236,9 +236,7 @@ class Runtime:
 
     def _send_now(self, exit_: Approved[Any], turn: Turn) -> None:
         """Hand an exit to its venue before its record is written, encoded or shown to anybody."""
-        if isinstance(exit_.command, c.CancelOrder) and self.recording.withhold(exit_.command.client_order_id, turn):
-            now = self.clock.now()
-            self.emit(e.OrderCancelled(exit_.command.client_order_id, "cancelled before it was sent", now, now))
+        if self.recording.withhold(exit_.command, turn):
             return
         turn.urgent = True
         if isinstance(exit_.command, c.SubmitOrder):

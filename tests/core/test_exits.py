@@ -106,6 +106,34 @@ async def test_a_cancel_never_overtakes_its_order(desk: Desk, together: bool) ->
     await until(lambda: not desk.engine.state.exits.flattening)
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_cancel_does_not_overtake_its_order_where_the_disk_hangs(desk: Desk, answers: bool) -> None:
+    """A cancel leaves without its record then; the order that still waits for its own is kept back, and says so."""
+    memory_of(desk).held = True
+    waiting = desk.runtime.recording._waiting
+    asked: list[asyncio.Task[p.Outcome]] = []
+    for price in ("58000", "59000"):
+        wanted = c.SubmitOrder(order(BTC_PERP, Side.BUY, "0.01", price))
+        asked.append(asyncio.ensure_future(desk.runtime.command(wanted)))
+        await until(lambda: len(waiting) == len(asked))
+    kept = ClientOrderId(max(desk.engine.state.blotter.open))
+    waiting[0].since = -1e9
+    cancelled = await asyncio.wait_for(desk.runtime.command(c.CancelOrder(kept)), 20)
+    assert cancelled.ok
+    await until(lambda: desk.status(kept) is A.CANCELLED)
+    if not answers:
+        waiting[1].since = -1e9
+        outcome = await asyncio.wait_for(asked[1], 20)
+        assert not outcome.ok
+        assert outcome.reason.startswith("not recorded")
+    memory_of(desk).held = False
+    memory_of(desk).release()
+    assert (await asyncio.wait_for(asked[1], 20)).orders == (kept,)
+    await until(lambda: not waiting)
+    assert kept not in desk.venue.submitted
+    assert desk.venue.cancelled == []
+
+
 def tighten(desk: Desk) -> None:
     """Have the guardian close what loses a hundredth of a per cent of equity."""
     watch = desk.engine.guardian.watch

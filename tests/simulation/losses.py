@@ -8,7 +8,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, InstrumentId
-from core.domain.message import Event
+from core.domain.message import Event, Nanoseconds
 from core.domain.watch import LossAccepted
 from tests.core.kit import BTC_PERP, ETH_PERP
 from tests.simulation.ladder import SLACK, Ladder
@@ -44,6 +44,8 @@ class Losses:
         self._cash = 0.0
         self._held: dict[InstrumentId, Holding] = {}
         self._touch: dict[InstrumentId, tuple[float, float]] = {}
+        self._newest: dict[InstrumentId, tuple[int, Nanoseconds]] = {}
+        """Number and stamp of the price that counts."""
         self._base = 0.0
         """What the day's loss counts from."""
         self._sure = True
@@ -70,7 +72,11 @@ class Losses:
         self._held.setdefault(fill.instrument, Holding()).take(units, price)
 
     def price(self, quote: m.Quote) -> None:
-        """Take a price that is one."""
+        """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""
+        number, stamp = self._newest.get(quote.instrument, (0, 0))
+        if quote.update_id < number and quote.ts_exchange < stamp:
+            return
+        self._newest[quote.instrument] = (quote.update_id, quote.ts_exchange)
         self._touch[quote.instrument] = (quote.bid, quote.ask)
 
     # --- what it is worth -------------------------------------------------------------------------------------------

@@ -160,6 +160,8 @@ class VenueLink:
         report = await self._meeting.ask(order)
         if report is not None:
             self._meeting.take_in([report])
+        else:
+            self.looks.comparison.settled = False  # it may rest or have filled all the same: look soon
         for message in self._meeting.met(order):
             self._pass(message)
 

@@ -72,8 +72,15 @@ class Meeting:
         return len(self._waiting[id_]) == 1
 
     def met(self, id_: ClientOrderId) -> list[Message]:
-        """Return what waited for an order: one that its venue refused was met as one that rests, and ends like that."""
-        return [_ended(message) for message in self._waiting.pop(id_, [])]
+        """Return what waited for an order: one that its venue refused was met as one that rests, and ends like that.
+
+        Of one that the venue does not know, as a refused one, or cannot tell of, fills alone count: there is no record
+        that could take the rest, and what rests after all is met by the next look.
+        """
+        waited = self._waiting.pop(id_, [])
+        if id_ not in self._runtime.engine.state.blotter.orders:
+            return [message for message in waited if isinstance(message, e.OrderFilled)]
+        return [_ended(message) for message in waited]
 
     async def ask(self, id_: ClientOrderId) -> OrderReport | None:
         """Ask the venue for an order; None where it cannot say."""

@@ -146,6 +146,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.frozen = False
         """Stopped as by SIGSTOP: what comes meanwhile is done when it goes on."""
         self.parked: list[asyncio.Handle] = []
+        self.thawed: Nanoseconds = 0
+        """When it last went on after it was stopped."""
         self.doom = 0
         """Kill this process behind so many of its own moments, where it is not 0."""
         self._coroutines: list[Coroutine[Any, Any, Any]] = []
@@ -160,6 +162,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def thaw(self) -> None:
         """Go on; what has come to be due meanwhile comes first, in its order."""
+        if self.frozen:
+            self.thawed = self._machine.now
         self.frozen = False
         self._machine._ready.extend(self.parked)
         self.parked.clear()

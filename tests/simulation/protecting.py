@@ -34,7 +34,8 @@ class Protecting:
         plan = world.plan
         self._within = WITHIN + TICKS + 4 * plan.delay[1] + (2 * S if plan.slow_answers else 0)
         self._bare: dict[InstrumentId, Nanoseconds] = {}
-        self._covered: dict[InstrumentId, Nanoseconds] = {}
+        self._covered: dict[InstrumentId, tuple[Nanoseconds, Nanoseconds]] = {}
+        """Since when something covers a position, at the earliest, and from when on the engine had the time to look."""
         self._timers = 0
         self._last: Nanoseconds = 0
         """When it was looked last: what covers since then was placed behind that."""
@@ -94,15 +95,18 @@ class Protecting:
         have = sum((one.order.quantity - one.filled for one in stops if one.order.side is side), Decimal(0))
         if need - have >= smallest:
             return False
-        self._covered.setdefault(id_, self._last)
+        # A process that was stopped could neither look nor tell: its time runs from when it went on.
+        self._covered.setdefault(id_, (self._last, max(self._last, process.loop.thawed)))
         return True
 
     def _seen(self, id_: InstrumentId) -> None:
         """See that the engine has looked at what covers a position since it does."""
-        since, now = self._covered.get(id_), self._world.machine.now
+        if id_ not in self._covered:
+            return
+        (since, able), now = self._covered[id_], self._world.machine.now
         looked = self.handed.get(BTC_PERP.venue, -1)
-        if since is not None and looked < since and now - since > self._within and id_ not in self.told:
-            self._world.audit.fail(f"invariant 16: the stop of {id_} is not verified within {(now - since) / S:.1f} s")
+        if looked < since and now - able > self._within and id_ not in self.told:
+            self._world.audit.fail(f"invariant 16: the stop of {id_} is not verified within {(now - able) / S:.1f} s")
 
     def _missing(self, id_: InstrumentId) -> None:
         now = self._world.machine.now

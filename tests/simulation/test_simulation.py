@@ -14,15 +14,26 @@ from tests.simulation.world import simulate
 SEEDS = 1000
 PARTS = 20
 SAME = (0, 4, 479)
+FOUND = (2103, 3493)
+"""Seeds beyond those that showed something wrong once."""
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_goes_wrong_on_any_seed(part: int) -> None:
     size = SEEDS // PARTS
     for seed in range(part * size, (part + 1) * size):
-        result = simulate(seed)
-        steps = "\n".join(step[:300] for step in result.recent[-40:])
-        assert not result.wrong, f"{steps}\nseed {seed}: {result.wrong[0]}\nrun it again: make simulate SEED={seed}"
+        is_well(seed)
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_mended_stays_mended(seed: int) -> None:
+    is_well(seed)
+
+
+def is_well(seed: int) -> None:
+    result = simulate(seed)
+    steps = "\n".join(step[:300] for step in result.recent[-40:])
+    assert not result.wrong, f"{steps}\nseed {seed}: {result.wrong[0]}\nrun it again: make simulate SEED={seed}"
 
 
 @pytest.mark.parametrize("seed", SAME)

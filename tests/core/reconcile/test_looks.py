@@ -152,6 +152,21 @@ async def test_what_the_sentinel_sent_and_its_venue_has_ended_is_closed_by_the_l
     assert held(desk.engine, BTC_PERP) == D("0.01")
 
 
+async def test_what_is_said_of_an_order_of_the_sentinels_that_its_venue_does_not_know_is_looked_at_soon(
+    desk: Desk,
+) -> None:
+    """A venue's front refused it: no record is made up for it, and nothing counts as not fitting its life."""
+    desk.runtime.beating.sentinels = "t0s"
+    await asyncio.sleep(0)
+    link, now, id_ = link_of(desk), desk.clock.now(), ClientOrderId("t0s7n1")
+    assert link.looks.comparison.settled
+    say(desk, e.OrderRejected(id_, "not today", now, now))
+    await until(lambda: not link.looks.comparison.settled)
+    await asyncio.sleep(0)
+    state = desk.engine.state
+    assert (state.illegal, id_ in state.blotter.orders) == (0, False)
+
+
 async def test_what_two_looks_agree_on_is_told_and_taken_back_when_it_is_gone(desk: Desk) -> None:
     desk.venue._position = D("0.3")
     await link_of(desk).looks.look(frozenset())

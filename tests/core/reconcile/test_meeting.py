@@ -64,6 +64,18 @@ def test_one_that_was_cancelled_is_over() -> None:
     assert not met(e.OrderCancelled(ID, "gone", T0, T0)).state.blotter.open
 
 
+def test_of_one_that_was_not_met_fills_alone_are_told() -> None:
+    """Its venue never had it, as what a venue's front refuses, or did not answer: no record could take the rest."""
+    asking = Asking(opened())
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    trade = filled(ID)
+    said = (e.OrderAccepted(ID, VenueOrderId("v"), T0, T0), trade, e.OrderRejected(ID, "not today", T0, T0))
+    for one in (*said, e.OrderCancelled(ID, "gone", T0, T0)):
+        assert meeting.unmet(one, asking.engine.state) == ID
+    assert meeting.met(ID) == [trade]
+    assert not meeting.met(ID), "told once"
+
+
 def filled(id_: ClientOrderId) -> e.OrderFilled:
     return fill(BTC_PERP, Side.SELL, "0.4", "60000", f"f{id_}", id_)
 

@@ -134,6 +134,7 @@ class Watchdog:
         before = self.sentinel.did
         for act in self.sentinel.look(seen, boottime()):
             self._carry_out(act)
+        self._agree()
         if self.sentinel.did != before:
             log.info("sentinel", phase=self.sentinel.phase.name, did=self.sentinel.did, engine=beat.pid, run=beat.run)
         self._keep(armed=self.sentinel.armed)
@@ -158,6 +159,17 @@ class Watchdog:
         elif act is Act.ALARM:
             log.error("sentinel alarm", words=self.sentinel.did)
             self._alarm(self.sentinel.did)
+
+    def _agree(self) -> None:
+        """Have the page say what is held here, whoever else wrote there.
+
+        An engine that starts takes the lease where the file says that it is held, and a disk that is full may not have
+        taken yet that it was given back. A page that an engine made anew may not know that it is held.
+        """
+        barred, holds = self._pulse.barred, self.sentinel.holds
+        if barred != holds:
+            log.warning("the page disagreed about the lease", page=barred, holds=holds)
+            (self._pulse.take if holds else self._pulse.release)()
 
     def _keep(self, *, armed: bool) -> None:
         """Have what must not be forgotten written; the disk is waited for by a thread, never by an exit."""

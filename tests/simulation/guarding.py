@@ -44,7 +44,7 @@ class SimPulse(Pulse):
 
     def take(self) -> None:
         """Take the lease."""
-        if not self.barred:
+        if not self.barred or self.guarding.outdated:
             self.guarding.took(self)
         Pulse.take(self)
 
@@ -73,6 +73,8 @@ class Guarding:
         self.begins_taking = False
         """An engine or a sentinel starts: it takes what file or page say to be held, for no reason of its own."""
         self.doubted = False
+        self.outdated = False
+        """An engine that starts has taken the lease on the word of a file that has not heard that it was given back."""
         self._told: dict[VenueId, VenueSnapshot] = {}
 
     # --- the lease ----------------------------------------------------------------------------------------------------
@@ -81,6 +83,8 @@ class Guarding:
         """See the lease taken: from an engine that has fallen silent or is dead, never from one that is well."""
         self.audit.note("lease", "taken")
         self.audit.counts["lease taken"] += 1
+        free = self.outdated or not self.leased
+        self.outdated = self.begins_taking and free and self.side.sentinel is not None
         self.leased = True
         if self.begins_taking:
             return
@@ -95,6 +99,9 @@ class Guarding:
         """See it given back: to an engine that lives and knows where its venues stand, or did with its last beat."""
         self.audit.note("lease", "given back")
         self.leased = False
+        if self.outdated:
+            self.outdated = False
+            return  # it was given back before, to an engine that had reconciled: this one starts as any other
         process = self.world.process
         if process is None or not process.up:
             self.audit.fail("invariant 15: the lease is given back and no engine runs")
@@ -112,7 +119,7 @@ class Guarding:
 
     def power_cut(self) -> None:
         """See the machine lose its power: what the page said is gone, what the file says stands."""
-        self.leased = self.durable.held
+        self.leased, self.outdated = self.durable.held, False
 
     def damaged(self) -> None:
         """See the file damaged: it counts as held, and until an engine was there nobody knows whether one is missed."""
@@ -139,7 +146,7 @@ class Guarding:
         command = approved.command
         self.audit.note("sentinel", approved)
         self.audit.counts["sentinel orders"] += 1
-        if not self.leased:
+        if not self.leased or self.outdated:
             self.audit.fail(f"invariant 12: two exiters: the sentinel sends without the lease: {command}")
         if isinstance(command, c.SubmitOrder):
             self._exit(command.order)

@@ -48,6 +48,7 @@ class Bracketed(RuleBasedStateMachine):
         self.engine = opened(settings=SETTINGS, abilities=self.abilities, cash="10000000")
         self.exchange = Exchange(amends=amends)
         self.now, self.middle, self.run = T0, 60_000.0, 1
+        self.exchange.now = self.now
         self.base, self.journal = wire.encode(self.engine.state.image()), list[Event]()
         self.told = list[Event]()
 

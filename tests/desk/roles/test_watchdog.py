@@ -1,6 +1,7 @@
 """The sentinel's process: its run number is on the page before it can send, and no venue holds up another's exit."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from core.domain.instrument import Instrument
 from core.domain.market import Feed, VenueStatus
 from core.domain.reports import PositionReport, VenueSnapshot
 from core.errors import StoreError, VenueError
-from core.guardian.pulse import EnginePhase, Pulse, boottime
+from core.guardian.pulse import EnginePhase, Phase, Pulse, boottime
 from core.ports import Emit
 from desk.roles.watchdog import Watchdog
 from store.lease import Lease, LeaseFile
@@ -105,3 +106,49 @@ async def test_a_venue_that_takes_nothing_holds_up_no_other(tmp_path: Path, faul
     stop.set()
     await task
     assert (good.sent[0], bad.sent) == (BTC_PERP.id, [])
+
+
+class Living(Dead):
+    """An engine that lives until it is told otherwise."""
+
+    lives = True
+
+    def alive(self, pid: int) -> bool:
+        return self.lives
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[tuple[Pulse, Living, Watchdog]]:
+    """A sentinel that watches a living engine, on a disk that is full: the engine's page, its process, the sentinel."""
+    page, handle, file = Pulse(tmp_path / "page"), Living(), LeaseFile(tmp_path / "sentinel.json", full)
+    page.begin(1)
+    page.beat(1, 1, TradingState.ACTIVE, boottime(), reconciled=True)
+    clock = cast("Any", Clock())
+    watchdog = Watchdog(GuardianSettings(), Pulse(tmp_path / "page"), {}, cast("Any", handle), file, clock, "t0")
+    watchdog.look()
+    yield page, handle, watchdog
+    file.close()
+
+
+def test_a_lease_that_an_engine_takes_on_the_word_of_an_old_file_is_given_back(
+    watching: tuple[Pulse, Living, Watchdog],
+) -> None:
+    """The disk had not taken that it was given back: an engine that started then would never have sent anything."""
+    page, _, watchdog = watching
+    page.take()
+    watchdog.look()
+    assert (page.barred, watchdog.sentinel.phase) == (False, Phase.WATCHING)
+
+
+def test_a_page_that_an_engine_made_anew_is_told_of_the_lease(watching: tuple[Pulse, Living, Watchdog]) -> None:
+    page, handle, watchdog = watching
+    handle.lives = False
+    watchdog.look()
+    assert page.barred
+    page.path.unlink()
+    handle.lives = True
+    engine = Pulse(page.path)
+    engine.begin(2)
+    assert not engine.barred
+    watchdog.look()
+    assert (engine.barred, watchdog.sentinel.holds) == (True, True)

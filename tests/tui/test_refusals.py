@@ -216,7 +216,7 @@ async def test_a_terminal_without_control_sends_nothing_that_adds_risk(hand: Han
         await hand.press("A")
         await hand.reads("control is held by terminal")
         await hand.press(action.keys[0], *expected.then)
-        await hand.reads("not armed: A arms, then")
+        await hand.reads("takes it, A arms, then")
         assert hand.app.screen is hand.app.here, action.id
         assert hand.sent == [], action.id
 

@@ -137,7 +137,11 @@ class Sentinel:
         if self._ready(seen, now):
             return self._release(now, "the restarted engine has reconciled")
         if self._unsure:
-            self._unsure, self._since = not seen.alive, now
+            begun = seen.alive or seen.beat.phase in (
+                EnginePhase.STARTING,
+                EnginePhase.RUNNING,
+            )  # dead between two looks
+            self._unsure, self._since = not begun, now
         if now - self._since < self.grace_ns:
             return []
         return self._begin_closing(now, f"the restarted engine has not reconciled within {self.grace_ns / S:g} s")

@@ -245,18 +245,31 @@ def test_a_sentinel_killed_with_the_lease_goes_on_where_it_was() -> None:
     assert back.look() == [A.RELEASE, A.ALARM]
 
 
-def test_one_that_does_not_know_what_was_holds_the_lease_and_closes_nothing_before_an_engine_was_seen() -> None:
+def without_an_engine() -> Watch:
+    """Return a sentinel whose file was damaged by a power cut: the page is new, and nobody knows what was."""
     watch = Watch(armed=True, held=True, unsure=True)
-    watch.dies()
+    none = replace(watch.seen.beat, phase=EnginePhase.NONE, pid=0, stamp=0, looked=0, reconciled=False)
+    watch.seen = Seen(none, alive=False)
+    return watch
+
+
+def test_one_that_does_not_know_what_was_holds_the_lease_and_closes_nothing_before_an_engine_was_seen() -> None:
+    watch = without_an_engine()
     assert watch.looks(60) == []
     assert (watch.phase, watch.sentinel.holds) == (P.AWAITING, True)
     watch.comes_back(reconciled=False)
     assert watch.until(A.FLATTEN) == pytest.approx(3.1, abs=0.11)
 
 
+def test_an_engine_that_began_and_died_between_two_looks_was_seen() -> None:
+    watch = without_an_engine()
+    watch.looks(10)
+    watch.seen = Seen(replace(watch.seen.beat, phase=EnginePhase.STARTING, pid=7), alive=False)
+    assert watch.until(A.FLATTEN) == pytest.approx(3.1, abs=0.11)
+
+
 def test_one_that_does_not_know_what_was_gives_the_lease_to_an_engine_that_has_reconciled() -> None:
-    watch = Watch(armed=True, held=True, unsure=True)
-    watch.dies()
+    watch = without_an_engine()
     watch.looks(10)
     watch.comes_back()
     assert watch.look() == [A.RELEASE, A.ALARM]

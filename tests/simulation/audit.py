@@ -61,7 +61,7 @@ class Audit:
         """The oracles of the sentinel, where one watches."""
         self.truth: Counter[InstrumentId] = Counter()
         self.wire, self.unjournalled = set[ClientOrderId](), set[ClientOrderId]()
-        """What has left; exits that were sent while the disk took nothing, whose record may be lost with the process."""
+        """What has left, and the exits of a full disk: the record of these may be lost with the process."""
         self.operations: Counter[str] = Counter()
         self.recorded: set[tuple[str, ClientOrderId]] = set()
         self.opened: set[VenueId] = set()
@@ -73,8 +73,7 @@ class Audit:
         self.disordered: set[VenueId] = set()
         """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
         self._newest: dict[InstrumentId, int] = {}
-        self._since: dict[InstrumentId, Nanoseconds] = {}
-        self._began: dict[InstrumentId, Nanoseconds] = {}
+        self._since, self._began = dict[InstrumentId, Nanoseconds](), dict[InstrumentId, Nanoseconds]()
         """When what is being closed was begun, in this life or before."""
         self.prices = Prices()
         self._up: set[VenueId] = set()

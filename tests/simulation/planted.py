@@ -156,7 +156,7 @@ BUGS = (
         "change_refused",
         "if isinstance(event, AmendRejected):",
         "if True:",
-        seed=741,
+        seed=6364,
     ),
     # --- guardian ----------------------------------------------------------------------------------------------------
     Bug(

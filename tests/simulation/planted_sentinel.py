@@ -7,8 +7,24 @@ from store import lease
 from tests.simulation.planting import Bug
 
 _NOT_BARRED = Bug("", barred.Lease, "breach", "if not why:", "if True:")
+_DISAGREES = Bug(
+    "the page goes on saying that a lease is held which was given back",
+    watchdog.Watchdog,
+    "_agree",
+    "if barred != holds:",
+    "if False:",
+    seed=2790,
+)
 SENTINEL_BUGS = (
-    Bug("the sentinel closes without the lease", watchdog.Watchdog, "_carry_out", "self._pulse.take()", "pass"),
+    _DISAGREES,
+    Bug(
+        "the sentinel closes without the lease",
+        watchdog.Watchdog,
+        "_carry_out",
+        "self._pulse.take()",
+        "pass",
+        also=(_DISAGREES,),
+    ),
     Bug(
         "the engine overlooks the lease",
         connection.VenueLink,

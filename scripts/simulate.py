@@ -1,7 +1,8 @@
 """Simulate the engine on many seeds, resumably: ``python -m scripts.simulate --seeds 50000`` or ``--seed 17``.
 
 What is done is kept by a hash of the code, so that a run can be stopped and goes on where it was; a seed that fails is
-kept with the tally and printed with its last steps and the command that shows it again.
+kept with the tally and printed with its last steps and the command that shows it again. ``--write`` puts the tally into
+docs/reliability.md and bench/RESULTS.md.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from itertools import islice
 
 import msgspec
 
+from bench.figure import Figure
+from scripts.report import table, write
 from scripts.tally import code_hash, keep, load, reached, tally_file
 from tests.simulation.world import Result, simulate
 
@@ -24,6 +27,21 @@ CHUNK = 50
 NICE = 10
 SHOWN = 40
 """Steps shown of a seed that failed."""
+ABOUT = "The whole engine and its sentinel in made-up worlds of seeded faults, every step held against the invariants."
+COUNTED = {
+    "orders sent": "orders",
+    "fills": "OrderFilled",
+    "denied": "OrderDenied",
+    "exits of guardian, bracket or hand": "FlattenStarted",
+    "became unknown": "OrderUnknown",
+    "the lease taken": "lease taken",
+    "closed by the sentinel": "sentinel flat",
+    "power cuts": "POWER",
+    "full, failing or hanging disks": "DISK_FULL DISK_ERROR DISK_STUCK",
+    "lost, silent or late lines": "DROP HALF_OPEN LINE_LOST LINE_SILENT LATE",
+    "engines killed or crashed": "KILL CRASH BOTH_KILLED",
+}
+"""What of a tally is worth a line."""
 
 
 class Tally(msgspec.Struct):
@@ -79,8 +97,8 @@ def _chunks(first: int, last: int) -> Iterator[tuple[int, int]]:
     return ((at, min(at + CHUNK, last)) for at in range(first, last, CHUNK))
 
 
-def many(seeds: int) -> int:
-    """Simulate what is missing of so many seeds on every core, and keep the tally."""
+def many(seeds: int, *, asked_to_write: bool = False) -> int:
+    """Simulate what is missing of so many seeds on every core, and keep the tally; write it down where asked to."""
     path = tally_file("simulation", code_hash(reached(*FOLDERS)))
     tally = load(path, Tally) or Tally()
     cores = os.cpu_count() or 1
@@ -98,7 +116,25 @@ def many(seeds: int) -> int:
     )
     if tally.failed:
         sys.stdout.write(f"failed: {' '.join(map(str, tally.failed))}\n")
+    if asked_to_write:
+        rows = table(("what", "times"), lines(tally))
+        command = f"make simulate SEEDS={seeds} ARGS=--write"
+        for written in write("simulation", ABOUT, command, figures(tally, seeds), rows):
+            sys.stdout.write(f"written: {written}\n")
     return bool(tally.failed)
+
+
+def figures(tally: Tally, seeds: int) -> list[Figure]:
+    """Return how many seeds went against an invariant: none may, of as many as were asked for."""
+    note = f"{tally.steps} steps, {tally.lives} lives of the engine"
+    well = not tally.failed and tally.done >= seeds
+    return [Figure(f"violations in {tally.done} seeds", "0", str(len(tally.failed)), well, note)]
+
+
+def lines(tally: Tally) -> list[list[str]]:
+    """Return what happened in all seeds together."""
+    counted = [[what, str(sum(tally.counts.get(name, 0) for name in names.split()))] for what, names in COUNTED.items()]
+    return [["seeds", str(tally.done)], ["violations", str(len(tally.failed))], ["lives", str(tally.lives)], *counted]
 
 
 def main() -> int:
@@ -106,8 +142,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="simulate the engine on seeded faults")
     parser.add_argument("--seeds", type=int, default=1000, help="seeds in all runs of this code together")
     parser.add_argument("--seed", type=int, help="one seed alone, twice, with its last steps if it fails")
+    parser.add_argument("--write", action="store_true", help="put the tally into the page and the figures")
     asked = parser.parse_args()
-    return many(asked.seeds) if asked.seed is None else one(asked.seed)
+    return many(asked.seeds, asked_to_write=asked.write) if asked.seed is None else one(asked.seed)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,6 @@ def test_a_table_keeps_its_columns() -> None:
     assert table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1/2 | 3 |\n"
 
 
-@pytest.mark.parametrize("name", ["crash_days", "fault_rig", "kill_loop"])
+@pytest.mark.parametrize("name", ["crash_days", "fault_rig", "kill_loop", "simulation"])
 def test_the_page_has_the_parts_that_scripts_write(name: str) -> None:
     assert "same\n" in put(PAGE.read_text(encoding="utf-8"), name, "same\n")

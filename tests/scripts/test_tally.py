@@ -57,3 +57,14 @@ def test_a_change_counts_where_the_code_is_reached(project: Path, name: str, cou
 
 def test_without_imports_the_folders_alone_count(project: Path) -> None:
     assert tally.modules("a") == {project / "a" / "__init__.py", project / "a" / "world.py"}
+
+
+def test_a_seed_that_failed_or_one_that_is_missing_is_told_in_the_figures() -> None:
+    counts = {"orders": 7, "DROP": 2, "LATE": 3}
+    done = simulate.Tally(done=50, lives=9, counts=counts)
+    assert [one.ok for one in simulate.figures(done, 50)] == [True]
+    assert [one.ok for one in simulate.figures(done, 51)] == [False]
+    failed = simulate.Tally(done=50, failed={3: "invariant 1"}, counts=counts)
+    assert [(one.ok, one.measured) for one in simulate.figures(failed, 50)] == [(False, "1")]
+    told = dict(simulate.lines(failed))
+    assert (told["violations"], told["orders sent"], told["lost, silent or late lines"]) == ("1", "7", "5")

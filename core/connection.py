@@ -14,7 +14,7 @@ from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, FillId, InstrumentId
 from core.domain.message import Event, Message, Nanoseconds
-from core.domain.order import OrderStatus
+from core.domain.order import CLOSED, OrderStatus
 from core.engine import Engine
 from core.errors import VenueError
 from core.exit_times import ExitTimes
@@ -160,8 +160,8 @@ class VenueLink:
         report = await self._meeting.ask(order)
         if report is not None:
             self._meeting.take_in([report])
-        else:
-            self.looks.comparison.settled = False  # it may rest or have filled all the same: look soon
+        if report is None or report.status in CLOSED:
+            self.looks.soon()  # it may rest or have filled all the same; of one that is over nobody may tell the end
         for message in self._meeting.met(order):
             self._pass(message)
 

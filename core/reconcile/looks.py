@@ -24,6 +24,8 @@ OVERLAP_NS: Nanoseconds = 60_000_000_000
 """A snapshot's fills begin this long before the last we know: stamps may be coarse, and fills overtake each other."""
 LATER_LOOK_S = 2.0
 """The time between two looks that must show the same before a difference is told, while nothing else is due."""
+ASKED_AT_ONCE = 8
+"""Orders asked about at the same time: few enough that a venue's limits on requests leave room for exits."""
 
 
 class Looks:
@@ -42,8 +44,19 @@ class Looks:
         self._count = 0
         self._absent: set[ClientOrderId] = set()
         """Orders that the venue did not know when it was last asked: a request may still travel."""
+        self._again = False
+        """Something was learned that a look under way may not have seen."""
         self._last: e.VenueReconciled | None = None
         """What the last snapshot told: its stamp, when it was asked for, what it said to be flat."""
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether nothing waits for another look."""
+        return self.comparison.settled and not (self._absent or self._again)
+
+    def soon(self) -> None:
+        """Ask for another look soon, behind the one that may be under way."""
+        self._again = True
 
     @property
     def _state(self) -> State:
@@ -64,6 +77,7 @@ class Looks:
         """
         async with self.asking:
             runtime, state, view = self._runtime, self._state, self._view
+            self._again = False
             link, now = view.since, runtime.clock.now()
             asked = asked or now
             then = underway(state, self._venue.id, runtime.waiting() | leaving)
@@ -85,7 +99,7 @@ class Looks:
             self._count += 1
             count = len(state.differences.of(self._venue.id))
             runtime.take(m.VenueCompared(self._venue.id, count, runtime.clock.now()))
-            return self.comparison.settled and not self._absent
+            return self.settled
 
     async def _answers(self, orders: Sequence[ClientOrderId]) -> dict[ClientOrderId, OrderReport | None]:
         """Ask about orders that the snapshot lacks. That the venue does not know one counts when it is said twice.
@@ -93,8 +107,7 @@ class Looks:
         The request may still travel: an order that is taken for lost and then rests is the worst of all.
         """
         answers, absent = {}, set()
-        for id_ in orders:
-            report = await self._venue.order(id_)
+        for id_, report in zip(orders, await self._reports(orders), strict=True):
             record = self._state.blotter.open.get(id_)
             if report is None and id_ not in self._absent and record is not None and is_unanswered(record):
                 absent.add(id_)
@@ -105,6 +118,13 @@ class Looks:
                 answers[id_] = report
         self._absent = absent
         return answers
+
+    async def _reports(self, orders: Sequence[ClientOrderId]) -> list[OrderReport | None]:
+        """Ask about some at once: where a venue answers late and knows nothing of many, one by one takes minutes."""
+        reports: list[OrderReport | None] = []
+        for first in range(0, len(orders), ASKED_AT_ONCE):
+            reports += await asyncio.gather(*map(self._venue.order, orders[first : first + ASKED_AT_ONCE]))
+        return reports
 
     def agree(self) -> None:
         """Say that our record was held against the last snapshot."""
@@ -117,6 +137,5 @@ class Looks:
         if view is None or not view.reconciled or self.asking.locked():
             return False
         jitter = zlib.crc32(f"{self._venue.id}{self._count}".encode()) % 200 / 1000 - 0.1
-        settled = self.comparison.settled and not self._absent
-        wait = self._every_ns * (1 + jitter) if settled else LATER_LOOK_S * 1e9
+        wait = self._every_ns * (1 + jitter) if self.settled else LATER_LOOK_S * 1e9
         return self._runtime.clock.now() - view.compared >= wait

@@ -134,14 +134,19 @@ class Process:
         """Tell whether nothing is going on any more."""
         state = self.engine.state
         views = [state.venue(venue) for venue in self.world.exchanges]
-        side = self.world.side
+        side, spot = self.world.side, self.world.audit.spot
         return (
             self.up
             and (side is None or side.quiet())
             and all(view.connected and view.reconciled for view in views)
             and all(
                 # A wallet that other orders have locked leaves a spot bracket without a stop, which tries again.
-                record.status in _RESTING or (record.order.parent and record.venue in self.world.audit.spot)
+                record.status in _RESTING
+                or (
+                    record.order.parent
+                    and record.venue in self.world.audit.spot
+                    and record.status is not OrderStatus.UNKNOWN
+                )
                 for record in state.blotter.open.values()
             )
             and not state.exits.flattening

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Side
 from core.domain.watch import ProtectionChanged
@@ -35,7 +35,9 @@ class Protecting:
         self._within = WITHIN + TICKS + 4 * plan.delay[1] + (2 * S if plan.slow_answers else 0)
         self._bare: dict[InstrumentId, Nanoseconds] = {}
         self._covered: dict[InstrumentId, tuple[Nanoseconds, Nanoseconds]] = {}
-        """Since when something covers a position, at the earliest, and from when on the engine had the time to look."""
+        """Since when what covers a position rests, at the earliest, and from when on the engine had time to look."""
+        self._rested: dict[ClientOrderId, Nanoseconds] = {}
+        """Since when each stop rests, at the earliest: one that is amended is the one that was seen."""
         self._timers = 0
         self._last: Nanoseconds = 0
         """When it was looked last: what covers since then was placed behind that."""
@@ -49,6 +51,7 @@ class Protecting:
         """Begin anew, as behind the end of a process."""
         self._bare.clear()
         self._covered.clear()
+        self._rested.clear()
         self.handed.clear()
         self._last = self._world.machine.now
 
@@ -91,12 +94,14 @@ class Protecting:
             return True
         side = Side.SELL if truth > 0 else Side.BUY
         resting = self._world.exchanges[BTC_PERP.venue].matching.snapshot(NEVER).open_orders
-        stops = (one for one in resting if one.order.instrument == id_ and one.order.type in STOPS)
-        have = sum((one.order.quantity - one.filled for one in stops if one.order.side is side), Decimal(0))
-        if need - have >= smallest:
+        stops = [one for one in resting if one.order.instrument == id_ and one.order.type in STOPS]
+        ours = {one.client_order_id: one.order.quantity - one.filled for one in stops if one.order.side is side}
+        since = max((self._rested.setdefault(stop, self._last) for stop in ours), default=0)
+        if need - sum(ours.values()) >= smallest:
             return False
-        # A process that was stopped could neither look nor tell: its time runs from when it went on.
-        self._covered.setdefault(id_, (self._last, max(self._last, process.loop.thawed)))
+        if self._covered.get(id_, (-1, 0))[0] != since:
+            # A process that was stopped could neither look nor tell: its time runs from when it went on.
+            self._covered[id_] = since, max(self._last, process.loop.thawed)
         return True
 
     def _seen(self, id_: InstrumentId) -> None:

@@ -9,9 +9,10 @@ from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
 from core.domain.differences import DifferenceKind
-from core.domain.identifiers import ClientOrderId, FillId
+from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Message
 from core.domain.order import OrderStatus, Side
+from core.domain.reports import VenueSnapshot
 from core.errors import VenueError
 from core.reconcile import looks as looks_module
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held, order
@@ -159,12 +160,66 @@ async def test_what_is_said_of_an_order_of_the_sentinels_that_its_venue_does_not
     desk.runtime.beating.sentinels = "t0s"
     await asyncio.sleep(0)
     link, now, id_ = link_of(desk), desk.clock.now(), ClientOrderId("t0s7n1")
-    assert link.looks.comparison.settled
+    assert link.looks.settled
     say(desk, e.OrderRejected(id_, "not today", now, now))
-    await until(lambda: not link.looks.comparison.settled)
+    await until(lambda: not link.looks.settled)
     await asyncio.sleep(0)
     state = desk.engine.state
     assert (state.illegal, id_ in state.blotter.orders) == (0, False)
+
+
+async def test_one_of_the_sentinels_that_is_met_during_a_look_and_is_over_ends_with_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended before the link was up, so that nobody tells of it, and the look under way asks only of what it knew."""
+    id_ = ClientOrderId("t0s7n1")
+    desk.runtime.beating.sentinels = "t0s"
+    await desk.hold("0.02")
+    link, venue, state, now = link_of(desk), desk.venue, desk.engine.state, desk.clock.now()
+    exit_ = order(BTC_PERP, Side.SELL, "0.02", reduce_only=True, client_order_id=id_, venue=PERP)
+    venue.deaf = True
+    venue._orders[id_] = (exit_, OrderStatus.ACCEPTED)
+    venue.fill(id_, quantity="0.01")
+    venue._orders[id_] = (exit_, OrderStatus.EXPIRED)
+    answers, snapshot = asyncio.Event(), venue.snapshot
+
+    async def slow(since: int) -> VenueSnapshot:
+        await answers.wait()
+        return await snapshot(since)
+
+    monkeypatch.setattr(venue, "snapshot", slow)
+    look = asyncio.create_task(link.looks.look(frozenset()))
+    await asyncio.sleep(0)
+    say(desk, e.OrderAccepted(id_, VenueOrderId("v1"), now, now))
+    await until(lambda: id_ in state.blotter.open)
+    answers.set()
+    assert not await look
+    assert id_ in state.blotter.open
+    assert await link.looks.look(frozenset())
+    assert (state.blotter.orders[id_].filled, id_ in state.blotter.open) == (D("0.01"), False)
+
+
+async def test_several_orders_are_asked_about_at_once_but_not_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that answers late and knows nothing of many orders keeps reconciliation waiting for each of them."""
+    monkeypatch.setattr(looks_module, "ASKED_AT_ONCE", 2)
+    desk.venue.gate.clear()
+    ids = [await desk.buy() for _ in range(3)]
+    asked, waiting, together = list[str](), 0, list[int]()
+
+    async def late(id_: ClientOrderId) -> None:
+        nonlocal waiting
+        asked.append(id_)
+        waiting += 1
+        await asyncio.sleep(0.001)
+        together.append(waiting)
+        await asyncio.sleep(0.001)
+        waiting -= 1
+
+    monkeypatch.setattr(desk.venue, "order", late)
+    for _ in range(2):
+        await link_of(desk).looks.look(frozenset())
+    assert (asked, max(together)) == (ids * 2, 2)
+    assert {desk.status(id_) for id_ in ids} == {A.REJECTED}
 
 
 async def test_what_two_looks_agree_on_is_told_and_taken_back_when_it_is_gone(desk: Desk) -> None:

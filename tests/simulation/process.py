@@ -142,11 +142,7 @@ class Process:
             and all(
                 # A wallet that other orders have locked leaves a spot bracket without a stop, which tries again.
                 record.status in _RESTING
-                or (
-                    record.order.parent
-                    and record.venue in self.world.audit.spot
-                    and record.status is not OrderStatus.UNKNOWN
-                )
+                or (record.order.parent and record.venue in spot and record.status is not OrderStatus.UNKNOWN)
                 for record in state.blotter.open.values()
             )
             and not state.exits.flattening

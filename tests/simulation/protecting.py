@@ -96,8 +96,13 @@ class Protecting:
         resting = self._world.exchanges[BTC_PERP.venue].matching.snapshot(NEVER).open_orders
         stops = [one for one in resting if one.order.instrument == id_ and one.order.type in STOPS]
         ours = {one.client_order_id: one.order.quantity - one.filled for one in stops if one.order.side is side}
-        since = max((self._rested.setdefault(stop, self._last) for stop in ours), default=0)
-        if need - sum(ours.values()) >= smallest:
+        for stop in ours:
+            self._rested.setdefault(stop, self._last)
+        since: Nanoseconds = 0
+        for stop in sorted(ours, key=self._rested.__getitem__):  # the oldest that are enough cover it
+            if need >= smallest:
+                since, need = self._rested[stop], need - ours[stop]
+        if need >= smallest:
             return False
         if self._covered.get(id_, (-1, 0))[0] != since:
             # A process that was stopped could neither look nor tell: its time runs from when it went on.

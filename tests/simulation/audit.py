@@ -83,7 +83,8 @@ class Audit:
         self._ready: set[VenueId] = set()
         self._lost: dict[VenueId, Nanoseconds] = {}
         """When the line to a reconciled venue last went."""
-        self.begun: set[ClientOrderId] = set()
+        # Orders that were handed to their connection, and those whose cancel was while they were not.
+        self.begun, self.early = set[ClientOrderId](), set[ClientOrderId]()
         self._urgent: dict[int, tuple[Nanoseconds, Approved[Any]]] = {}
         """Exits that were decided, and when; kept, so that no other takes their place in memory."""
 
@@ -293,11 +294,13 @@ class Audit:
         command = approved.command
         if isinstance(command, c.SubmitOrder):
             self.begun.add(command.order.client_order_id)
+            if command.order.client_order_id in self.early:
+                self.fail(f"the cancel of {command.order.client_order_id} has overtaken its order")
         elif isinstance(command, c.CancelOrder):
             id_ = command.client_order_id
             mine = self.shadow.orders[id_]
             if mine.open and id_ not in self.begun and id_.startswith(f"t0r{self.shadow.run}n"):
-                self.fail(f"the cancel of {id_} overtakes its order")
+                self.early.add(id_)  # it was given up, or else the cancel has overtaken it
         decided = self._urgent.pop(id(approved), (self.machine.now, None))[0]
         if decided != self.machine.now:
             self.fail(f"invariant 8: an exit waited {(self.machine.now - decided) / S:.4f} s: {command}")

@@ -48,6 +48,7 @@ class Losses:
         """Number and stamp of the price that counts."""
         self._base = 0.0
         """What the day's loss counts from."""
+        self._accepted, self._day_began = 0.0, 0
         self._sure = True
 
     # --- what it hears ----------------------------------------------------------------------------------------------
@@ -58,7 +59,12 @@ class Losses:
             self._fill(event)
         elif isinstance(event, e.BalanceSet):
             self._cash += float(event.total)
-        elif isinstance(event, (e.DayStarted, LossAccepted)):
+        elif isinstance(event, e.DayStarted):
+            # A wallet that is heard of later raises what the day began with: what was accepted of it stays accepted.
+            self._accepted, self._day_began = self._accepted if event.ts == self._day_began else 0.0, event.ts
+            self._base = float(event.equity) - self._accepted
+        elif isinstance(event, LossAccepted):
+            self._accepted += self._base - float(event.equity)
             self._base = float(event.equity)
         elif isinstance(event, (e.PositionLiquidated, e.FundingPaid, e.PositionSet)):
             self._sure = False

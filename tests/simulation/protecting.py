@@ -48,7 +48,8 @@ class Protecting:
             (self.told.add if event.missing else self.told.discard)(event.instrument)
 
     def forget(self) -> None:
-        """Begin anew, as behind the end of a process."""
+        """Begin anew, as behind the end of a process: what was told counts where it is read again."""
+        self.told.clear()
         self._bare.clear()
         self._covered.clear()
         self._rested.clear()

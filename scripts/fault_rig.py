@@ -104,7 +104,7 @@ async def _breaches(house: House, market: object, mode: str, count: int) -> tupl
             await rig.round(min(missing, len(HIGH)), full=mode in ("disk", "all"))
             for fill in (await auditor.snapshots(since))[FUTURES].fills:
                 fills[fill.fill_id] = fill
-        await rig.until(lambda: not rig.client.state.exits.flattening, "the last exit is confirmed")
+        await rig.recorded()
         await rig.client.close()
     house.kill(Role.ENGINE)
     return tuple(one.exit_ns for one in rig.breaches), tuple(examine(house, rig.breaches, list(fills.values())))

@@ -154,6 +154,13 @@ class Rig:
         assert count == before + 1, f"{count - before} exits for one breach of {instrument}"
         self.breaches.append(Breach(instrument, published, last))
 
+    async def recorded(self) -> None:
+        """Wait until the last exit is confirmed and on the disk: an answer tells that all before it is there."""
+        await self.until(lambda: not self.client.state.exits.flattening, "the last exit is confirmed")
+        nothing = Order(PERP, Side.SELL, Decimal("0.001"), reduce_only=True)
+        denied = await self.client.send(SubmitOrder(nothing, "rig"))
+        assert not denied.ok, denied
+
     # --- the disk ---------------------------------------------------------------------------------------------------
 
     async def fill_disk(self) -> None:

@@ -153,6 +153,11 @@ class DrivenJournal:
         self._real.close()
         self._disk.durable(self._written)
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing waits for the disk: what does is lost with the process."""
+        return not self._due
+
     # --- the disk ---------------------------------------------------------------------------------------------------
 
     def _ask(self) -> None:

@@ -12,6 +12,8 @@ from core.domain.message import Event, Message, Nanoseconds
 
 _TIGHT = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 WORD = "RESUME"
+AHEAD: Nanoseconds = 60_000_000_000
+"""A stamp this far ahead of the engine's clock is senseless."""
 
 
 class Prices:
@@ -30,8 +32,8 @@ class Prices:
 
 
 def is_sound(quote: m.Quote) -> bool:
-    """Tell whether a quote is one: finite, positive and not crossed."""
-    return 0 < quote.bid < quote.ask < math.inf
+    """Tell whether a quote is one: finite, positive, not crossed, and not from far ahead of the engine's clock."""
+    return 0 < quote.bid < quote.ask < math.inf and quote.ts_exchange <= quote.ts + AHEAD
 
 
 def is_number(command: Any) -> bool:

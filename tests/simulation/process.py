@@ -148,6 +148,7 @@ class Process:
             and not state.exits.flattening
             and not state.store_trouble
             and not self.journal.complaint
+            and self.journal.idle
             and not any(
                 exchange.link is None or exchange.link.flying or exchange.link.silent
                 for exchange in self.world.exchanges.values()

@@ -14,9 +14,7 @@ from core.ports import Abilities
 from core.state.state import State
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
-_AT_VENUE = frozenset(
-    {OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_AMEND, OrderStatus.TRIGGERED}
-)
+_AT_VENUE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.TRIGGERED})
 FARTHEST = 0.5
 """A stop that the guardian places is at most this part of the entry price away from it."""
 
@@ -27,6 +25,11 @@ def stops_of(state: State, instrument: InstrumentId, exit_side: Side) -> Iterato
         order = record.order
         if order.instrument == instrument and order.side is exit_side and order.reduce_only and order.type in STOPS:
             yield record
+
+
+def _stands(stop: OrderRecord) -> OrderStatus:
+    """Return how a stop stands beside an amend under way: one that nobody has acknowledged does not rest yet."""
+    return stop.resume_status if stop.status is OrderStatus.PENDING_AMEND else stop.status
 
 
 class ProtectiveStop(PositionRule):
@@ -76,7 +79,7 @@ class ProtectiveStop(PositionRule):
         side = Side.SELL if held.sign > 0 else Side.BUY
         native = able is not None and able.native_stops and OrderType.STOP in able.order_types
         working = _AT_VENUE if native else _AT_VENUE | {OrderStatus.APPROVED}
-        stops = [one for one in stops_of(state, id_, side) if one.status in working]
+        stops = [one for one in stops_of(state, id_, side) if _stands(one) in working]
         covered = sum((one.remaining for one in stops), ZERO)
         if covered < need:
             self._forget_stops(id_)

@@ -7,7 +7,7 @@ import pytest
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import TradingState
-from core.domain.order import OrderRecord, OrderType, Side, StopLoss
+from core.domain.order import OrderRecord, OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
 from core.outbox import Confirm
 from core.ports import Abilities
@@ -61,6 +61,27 @@ def test_a_stop_that_the_venue_does_not_acknowledge_in_time_is_unprotected() -> 
     listed(engine, T0 + 5 * S)
     assert acted(timer(engine, T0 + 6 * S)) == [("protective_stop", "ease")]
     assert missing(engine) == {}
+
+
+def test_an_amend_of_a_stop_that_nobody_has_acknowledged_makes_it_none_that_rests() -> None:
+    engine, stop = bracketed()
+    id_ = stop.order.client_order_id
+    engine.process(c.AmendOrder(id_, trigger=D(55_100)))
+    assert engine.state.blotter.open[id_].status is OrderStatus.PENDING_AMEND
+    timer(engine, T0 + 100 * MS)
+    listed(engine, T0 + 300 * MS)  # it waits for its record: a look says nothing of it
+    assert acted(timer(engine, T0 + 2 * S)) == [("protective_stop", "deny")]
+
+
+def test_a_stop_that_rests_covers_while_an_amend_of_it_is_under_way() -> None:
+    engine, stop = bracketed()
+    id_ = stop.order.client_order_id
+    accept(engine, id_, T0 + 10 * MS)
+    timer(engine, T0 + 100 * MS)
+    listed(engine, T0 + 300 * MS)
+    engine.process(c.AmendOrder(id_, trigger=D(55_100)))
+    assert engine.state.blotter.open[id_].status is OrderStatus.PENDING_AMEND
+    assert not acted(timer(engine, T0 + 1 * S) + timer(engine, T0 + 60 * S))
 
 
 def test_an_acknowledgement_alone_is_not_enough() -> None:

@@ -52,6 +52,8 @@ def import_(  # noqa: PLR0917 - one parameter an option
     answers: list[dict[str, Any]] = []
     for path in files:
         try:
+            if not path.is_file():
+                raise ResearchError(f"{path}: there is no such file")
             name = name_of(path, venue=venue, symbol=symbol, interval=interval, kind=kind)
             done = bring_in(store, path, name, replace=replace)
         except ResearchError as error:
@@ -277,6 +279,8 @@ def _show(problems: "list[Problem]") -> None:
 
 def _verdict(problems: "list[Problem]") -> str:
     fatal = sum(problem.fatal for problem in problems)
+    remarks = len(problems) - fatal
+    told = f"{remarks} remark{'' if remarks == 1 else 's'}"
     if fatal:
-        return f"not fit: {fatal} faults, {len(problems) - fatal} remarks"
-    return f"fit, {len(problems)} remarks" if problems else "fit"
+        return f"not fit: {fatal} fault{'' if fatal == 1 else 's'}, {told}"
+    return f"fit, {told}" if remarks else "fit"

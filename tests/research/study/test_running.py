@@ -1,6 +1,7 @@
 """Studies as they run: real worker processes, kills, memory, and what a study may not be."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -265,6 +266,16 @@ def test_a_study_that_waits_for_memory_says_so(folder: Path, monkeypatch: pytest
     cut = read_state(folder)
     assert cut is not None
     assert cut.state is StudyState.STOPPED
+
+
+def test_a_study_without_a_score_says_what_its_trials_lacked(folder: Path) -> None:
+    file = folder / "study.toml"
+    file.write_text(file.read_text().replace("least_trades = 5", "least_trades = 4000"))
+    ended = Runner(folder, inline).run()
+    assert (ended.state, ended.best_score) == (StudyState.FINISHED, None)
+    assert re.fullmatch(
+        r"no trial has a score; most often: (liquidated|\d+ trades, at least 4000 needed)", ended.reason
+    )
 
 
 def test_workers_that_are_killed_before_any_trial_end_the_study(folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_bad_file_is_left_out_and_the_others_are_taken(shell: Shell, dump: Pat
     assert answers[1]["new"] == 0
     checked = shell.run("check", bad)
     assert checked.exit_code == 1
-    assert "not fit: 1 faults" in checked.stdout
+    assert "not fit: 1 fault, 0 remarks" in checked.stdout
 
 
 def test_a_file_that_is_not_there_is_said_to_be_missing(shell: Shell, tmp_path: Path) -> None:

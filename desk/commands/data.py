@@ -185,6 +185,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Report gaps, duplicates, disorder, missing volume and impossible prices, by file and line; change nothing."""
+    from core.errors import ResearchError
     from desk import output
     from research.data.checks import problems
     from research.data.dataset import judged
@@ -200,6 +201,8 @@ def check(
         if named is not None:
             found = judged(store.read(named))
         else:
+            if not Path(text).is_file():
+                raise ResearchError(f"{text}: there is no such file, and no such series; tradedeck data ls lists them")
             name = name_of(Path(text), venue=venue, symbol=symbol, interval=interval, kind=kind)
             try:
                 found = problems(read(Path(text), name.kind), name)

@@ -105,7 +105,7 @@ def test_nothing_is_kept_yet(shell: Shell) -> None:
         (("export", SERIES, "x.xlsx"), UsageFault, "must end with .parquet or .csv"),
         (("export", "bitcoin", "x.csv"), UsageFault, "names no series"),
         (("export", SERIES, "x.csv"), StoreError, "among the imported data; kept are nothing"),
-        (("check", "prices.csv"), ResearchError, "give --venue"),
+        (("check", "prices.csv"), ResearchError, "there is no such file, and no such series"),
     ],
 )
 def test_what_cannot_be_done_is_told(

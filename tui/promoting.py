@@ -67,5 +67,7 @@ class PromotionKeys(AlertKeys):
             except Nothing as nothing:
                 self.tell(str(nothing), "warn")
 
-        hint = "the path of the file, as the researcher finds it · Enter starts · Esc cancels"
-        _ = self.push_screen(AskText("start the study of this file", "", hint, room=PATH_ROOM), answered)
+        hint = "a study's name, or the whole path of its file · Enter starts · Esc cancels"
+        _ = self.push_screen(
+            AskText("start a study, or bring one here that is over", "", hint, room=PATH_ROOM), answered
+        )

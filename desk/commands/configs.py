@@ -133,7 +133,7 @@ def retire(strategy: Strategy, yes: Yes = False, home: HomeOption = None, as_jso
     if as_json:
         output.write_json(configs.as_json(kept))
     else:
-        output.write(f"{strategy} is retired; {configs.when_adopted(place)}")
+        output.write(f"{strategy} is retired; {configs.when_ended(place)}")
 
 
 def _no_question_in_json(yes: bool, as_json: bool) -> None:

@@ -52,6 +52,8 @@ def import_(  # noqa: PLR0917 - one parameter an option
     answers: list[dict[str, Any]] = []
     for path in files:
         try:
+            if not path.is_file():
+                raise ResearchError(f"{path}: there is no such file")
             name = name_of(path, venue=venue, symbol=symbol, interval=interval, kind=kind)
             done = bring_in(store, path, name, replace=replace)
         except ResearchError as error:
@@ -183,6 +185,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Report gaps, duplicates, disorder, missing volume and impossible prices, by file and line; change nothing."""
+    from core.errors import ResearchError
     from desk import output
     from research.data.checks import problems
     from research.data.dataset import judged
@@ -198,6 +201,8 @@ def check(
         if named is not None:
             found = judged(store.read(named))
         else:
+            if not Path(text).is_file():
+                raise ResearchError(f"{text}: there is no such file, and no such series; tradedeck data ls lists them")
             name = name_of(Path(text), venue=venue, symbol=symbol, interval=interval, kind=kind)
             try:
                 found = problems(read(Path(text), name.kind), name)
@@ -277,6 +282,8 @@ def _show(problems: "list[Problem]") -> None:
 
 def _verdict(problems: "list[Problem]") -> str:
     fatal = sum(problem.fatal for problem in problems)
+    remarks = len(problems) - fatal
+    told = f"{remarks} remark{'' if remarks == 1 else 's'}"
     if fatal:
-        return f"not fit: {fatal} faults, {len(problems) - fatal} remarks"
-    return f"fit, {len(problems)} remarks" if problems else "fit"
+        return f"not fit: {fatal} fault{'' if fatal == 1 else 's'}, {told}"
+    return f"fit, {told}" if remarks else "fit"

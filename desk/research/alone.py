@@ -1,6 +1,7 @@
 """One study in the shell's own process: its progress, and a session with the engine while it runs."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,11 @@ async def run(
 async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) -> s.Study:
     from research.study.running import Runner
 
-    runner = Runner(folder, pool, lasting=pool is not None)
+    try:
+        runner = Runner(folder, pool, lasting=pool is not None)
+    except ResearchError as error:
+        _note_refused(folder, str(error))
+        raise
     loop, newest = asyncio.get_running_loop(), list[s.Study]()
     easing = asyncio.ensure_future(ease(home, _settings_of(home).pause_late_ms))
     session = OneStudy(home, folder)
@@ -68,6 +73,16 @@ async def _run(home: Home, folder: Path, pool: "Pool | None", *, quiet: bool) ->
         shown.end()
         easing.cancel()
         await session.close()
+
+
+def _note_refused(folder: Path, reason: str) -> None:
+    """Keep why a study did not begin beside its file, as a researcher does; one that has trials stands as before."""
+    from research.study.standing import is_held, write_state
+    from research.study.storage import is_begun
+
+    if not is_begun(folder) and not is_held(folder):
+        with contextlib.suppress(OSError):
+            write_state(folder, s.Study(folder.name, "", s.StudyState.FAILED, reason=reason))
 
 
 def _settings_of(home: Home) -> ResearchSettings:

@@ -72,6 +72,13 @@ def when_adopted(home: Home) -> str:
     return "no engine runs: it is taken on at its next start"
 
 
+def when_ended(home: Home) -> str:
+    """Say when the engine closes what a retired strategy holds."""
+    if services.running(home, Role.ENGINE) is not None:
+        return "the engine hears of it now and closes what it holds"
+    return "no engine runs: what it holds is closed at its next start"
+
+
 # --- shown ------------------------------------------------------------------------------------------------------------
 
 

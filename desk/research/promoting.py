@@ -101,7 +101,8 @@ def refuse_same(active: s.Config | None, made: s.Config) -> None:
     if active is not None and active.hash == content_hash(made):
         raise PromotionRefused(
             f"trial {made.trial} of {made.study} is what {made.strategy_id} runs by already "
-            f"(version {active.version}); nothing was promoted"
+            f"(version {active.version}); nothing was promoted. To begin anew, or to have the engine judge "
+            f"again what it refused: tradedeck configs retire {made.strategy_id}, then promote"
         )
 
 

@@ -1,6 +1,7 @@
 """Run a study: share its trials among worker processes, tell how it stands, resume what was cut short."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,7 +24,7 @@ from research.study.standing import held, write_state
 from research.study.storage import storage_of
 from research.study.study import StudyFile, load
 from research.study.walkforward import Window, windows
-from research.study.worker import STOP, Done, Job, counted, span_of, window_study, work
+from research.study.worker import COUNTED, INSIDE, STOP, Done, Job, counted, span_of, window_study, work
 
 _ROUND_S = 0.5
 _BREAKS = 3
@@ -116,7 +117,7 @@ class Runner:
             before = self._counts()
             left = [max(0, self.file.study.trials - count) for count in before]
             if not sum(left):
-                return StudyState.FINISHED, ""
+                return StudyState.FINISHED, self._why_no_score()
             if (self.folder / "stop").exists():
                 return StudyState.STOPPED, "stopped; run it again to resume"
             try:
@@ -129,7 +130,7 @@ class Runner:
                 return StudyState.STOPPED, "stopped; run it again to resume"
             if reason == "memory" and self._counts() == before:
                 text = f"a worker takes more than memory_mb = {self.file.study.memory_mb}, or than its limits (ulimit)"
-                return StudyState.FAILED, f"{text}, before its first trial: raise them, or take less data"
+                return StudyState.FAILED, f"{text}, before it does a trial: raise them, or take less data"
 
     def _round(self, left: list[int], tell: Tell) -> str:
         """Let workers do what is left; return "stopped", "memory" where one ended on it, or nothing."""
@@ -177,6 +178,18 @@ class Runner:
             if found:
                 return max(trial.value for trial in found if trial.value is not None)
         return None
+
+    def _why_no_score(self) -> str:
+        """Return what most trials lacked, where none of any window has a score."""
+        if self._best() is not None:
+            return ""
+        lacked = Counter(
+            str(trial.user_attrs[INSIDE]["why"])
+            for search in self.searches
+            for trial in search.get_trials(deepcopy=False, states=COUNTED)
+            if INSIDE in trial.user_attrs
+        )
+        return f"no trial has a score; most often: {lacked.most_common(1)[0][0]}" if lacked else ""
 
     def _refuse_another(self) -> None:
         for search in self.searches:

@@ -239,21 +239,31 @@ def _model(file: StudyFile) -> Model:
         for name, value in part.items():
             if name not in known:
                 raise ResearchError(f'{model.name} has no parameter "{name}"; it has {", ".join(sorted(known))}')
-            _refuse_value(f"[{section}] {name}", value, own.get(name))
+            _refuse_value(f"[{section}] {name}", name, value, own.get(name))
     return model
 
 
-def _refuse_value(where: str, value: Range | object, own: Parameter | None) -> None:
-    """Refuse what is no number, and a parameter of which the strategy takes no value that is searched."""
+def _refuse_value(where: str, name: str, value: Range | object, own: Parameter | None) -> None:
+    """Refuse what is no number, a parameter of which the strategy takes no value that is searched, a size that is none.
+
+    A search may well meet a set that is none; a size that is none would end it in the middle.
+    """
     values = (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
     for one in values:
         if not isinstance(one, int | float):
             raise ResearchError(f'{where}: expected numbers (got "{one}"); strategies of the library take nothing else')
-    if own is None:
-        return
     least, most = min(map(float, values)), max(map(float, values))  # type: ignore[arg-type]  # they are numbers
-    if most < own.low or least > own.high:
-        raise ResearchError(f"{where}: the strategy takes {own.low:g} to {own.high:g} ({own.meaning}), none of these")
+    if own is not None:
+        if most < own.low or least > own.high:
+            raise ResearchError(
+                f"{where}: the strategy takes {own.low:g} to {own.high:g} ({own.meaning}), none of these"
+            )
+        return
+    low = 1.0 if name == "leverage" else 0.0
+    if least < low:
+        raise ResearchError(f"{where}: expected {low:g} or more (got {least:g})")
+    if name in ("fraction", "notional") and least == 0.0:
+        raise ResearchError(f"{where}: expected more than 0 (got 0): an entry of no size is none")
 
 
 def _symbols(file: StudyFile) -> list[str]:

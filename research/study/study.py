@@ -83,7 +83,8 @@ class AccountPart(Part, frozen=True, kw_only=True):
     fee: Fee | dict[str, Fee] = 0.0005
     tiers: dict[str, dict[str, list[TierRow]]] = {}
     """By symbol and day; a symbol without has those of the shipped contract table."""
-    slippage: Annotated[float, Meta(ge=0)] = 0.0002
+    slippage: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0002
+    """A fraction of the price; twice of it, under which a trial is stressed, still leaves a price."""
     margin_mode: Literal["isolated", "cross"] = "isolated"
     fraction: Annotated[float, Meta(gt=0, le=1)] = 1.0
     max_position_size: Annotated[float, Meta(ge=0)] = 0.0

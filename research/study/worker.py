@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -189,9 +190,16 @@ def _distribution(one: Range) -> BaseDistribution:
     if one.choices:
         return CategoricalDistribution(one.choices)
     if isinstance(one.low, int) and isinstance(one.high, int) and (one.step is None or isinstance(one.step, int)):
-        return IntDistribution(one.low, one.high, log=one.log, step=one.step or 1)
+        return IntDistribution(one.low, int(_last(one)), log=one.log, step=one.step or 1)
     step = float(one.step) if one.step is not None else None
-    return FloatDistribution(float(one.low), float(one.high), log=one.log, step=step)
+    return FloatDistribution(float(one.low), float(_last(one)), log=one.log, step=step)
+
+
+def _last(one: Range) -> Decimal:
+    """Return the highest value that steps from the lowest reach; Optuna takes the same, and warns of it at each job."""
+    low, high = Decimal(str(one.low)), Decimal(str(one.high))
+    step = Decimal(str(one.step)) if one.step is not None else None
+    return low + (high - low) // step * step if step else high
 
 
 def _sampler(file: StudyFile, seed: int) -> BaseSampler:

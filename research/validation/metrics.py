@@ -5,9 +5,11 @@ that never close have years of 365 days, counted by the clock; a ratio that is a
 """
 
 import math
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from core.errors import ResearchError
@@ -23,12 +25,13 @@ _LEAST = 1e-100
 class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a score counts: below ``least_trades`` there is none, ``least_drawdown`` stands for a smaller one.
 
+    ``least_drawdown`` is above 0: what never fell would otherwise have a score without end.
     Below ``least_days`` nothing is annualised: a good week taken as a year is a number without meaning.
     """
 
-    least_trades: int = 30
-    least_drawdown: float = 0.01
-    least_days: float = 90.0
+    least_trades: Annotated[int, Meta(ge=0)] = 30
+    least_drawdown: Annotated[float, Meta(gt=0)] = 0.01
+    least_days: Annotated[float, Meta(ge=0)] = 90.0
 
 
 class Moments(msgspec.Struct, frozen=True):

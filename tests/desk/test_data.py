@@ -68,7 +68,14 @@ def test_a_bad_file_is_left_out_and_the_others_are_taken(shell: Shell, dump: Pat
     assert answers[1]["new"] == 0
     checked = shell.run("check", bad)
     assert checked.exit_code == 1
-    assert "not fit: 1 faults" in checked.stdout
+    assert "not fit: 1 fault, 0 remarks" in checked.stdout
+
+
+def test_a_file_that_is_not_there_is_said_to_be_missing(shell: Shell, tmp_path: Path) -> None:
+    for path in (tmp_path / "prices.csv", tmp_path):
+        done = shell.run("import", path)
+        assert done.exit_code == 1
+        assert f"{path}: there is no such file" in done.stderr
 
 
 def test_gaps_are_remarks(shell: Shell, tmp_path: Path) -> None:
@@ -78,7 +85,7 @@ def test_gaps_are_remarks(shell: Shell, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert ":11: 1 bar missing between 2024-01-01 09:00:00 and 2024-01-01 11:00:00 (left as it is)" in done.stderr
     assert shell.json("ls")[0]["missing"] == 1
-    assert f"{SERIES}: fit, 1 remarks" in shell.run("check").stdout
+    assert f"{SERIES}: fit, 1 remark\n" in shell.run("check").stdout
 
 
 def test_many_problems_are_cut_short(shell: Shell, tmp_path: Path) -> None:
@@ -98,7 +105,7 @@ def test_nothing_is_kept_yet(shell: Shell) -> None:
         (("export", SERIES, "x.xlsx"), UsageFault, "must end with .parquet or .csv"),
         (("export", "bitcoin", "x.csv"), UsageFault, "names no series"),
         (("export", SERIES, "x.csv"), StoreError, "among the imported data; kept are nothing"),
-        (("check", "prices.csv"), ResearchError, "give --venue"),
+        (("check", "prices.csv"), ResearchError, "there is no such file, and no such series"),
     ],
 )
 def test_what_cannot_be_done_is_told(

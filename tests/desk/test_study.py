@@ -90,6 +90,20 @@ def test_what_is_refused_says_what_to_do(shell: Shell, file: Path) -> None:
         assert wanted in str(error)
 
 
+def test_a_study_that_is_refused_stands_with_its_reason(shell: Shell, file: Path) -> None:
+    text = file.read_text()
+    file.write_text(text.replace("tests.research.crossing:evaluator", "tests.research.nowhere:evaluator"))
+    wrong = str(shell("run", file).exception)
+    (stands,) = json.loads(shell("ls", "--json").stdout)
+    assert (stands["state"], stands["reason"]) == ("failed", wrong)
+    file.write_text(text)
+    ended = json.loads(shell("run", file, "--json").stdout)
+    assert (ended["state"], ended["reason"]) == ("finished", "")
+    file.write_text(text.replace("high = 30", "high = 29"))
+    assert isinstance(shell("run", file).exception, ResearchError)
+    assert json.loads(shell("ls", "--json").stdout) == [ended], "what has trials stands as before"
+
+
 def test_why_is_cut_to_the_terminal_alone(
     shell: Shell, home: Home, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from tui.screens.report import (
 from tui.widgets.plot import PlotPane
 from tui.widgets.studies import StudyGrid, Wanted
 
-NO_STUDIES = "no researcher is running: n starts a study, and one with it"
+NO_STUDIES = "no researcher is running: n and a study's name or file start one"
 TRIALS_S = 2.0
 """How often the trials of a study that goes on are asked for."""
 REST_S = 0.15

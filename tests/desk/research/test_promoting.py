@@ -130,7 +130,10 @@ def test_a_trial_is_looked_at_asked_about_and_promoted(shell: Shell, store: Conf
 def test_what_runs_already_is_not_promoted_again(shell: Shell, store: ConfigStore, home: Home) -> None:
     assert shell("promote", "good", "--yes").exit_code == 0
     trial = promoting.offer(home, "good").candidate.config.trial
-    wanted = f"trial {trial} of good is what donchian runs by already (version 1); nothing was promoted"
+    wanted = (
+        f"trial {trial} of good is what donchian runs by already (version 1); nothing was promoted. To begin anew, "
+        "or to have the engine judge again what it refused: tradedeck configs retire donchian, then promote"
+    )
     for words in (("--yes",), ("--yes", "--json"), ()):
         said = shell("promote", "good", *words, stdin="y\n")
         assert (str(said.exception), said.stdout) == (wanted, "")
@@ -259,7 +262,8 @@ def test_a_strategy_is_retired_after_a_question(shell: Shell, store: ConfigStore
     store.promote(config(), 0, "me")
     assert shell("configs", "retire", "rsi_ema", stdin="\n").exit_code == 3
     assert store.active_version("rsi_ema") == 1
-    assert shell("configs", "retire", "rsi_ema", stdin="y\n").stdout.startswith("rsi_ema is retired; ")
+    said = shell("configs", "retire", "rsi_ema", stdin="y\n").stdout
+    assert said == "rsi_ema is retired; no engine runs: what it holds is closed at its next start\n"
     assert "retired" in shell("configs", "ls").stdout
     store.promote(config(), 0, "me")
     for words in (("retire", "rsi_ema"), ("rollback", "rsi_ema", "1")):

@@ -1,11 +1,13 @@
 """Studies as they run: real worker processes, kills, memory, and what a study may not be."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from core.domain.studies import Study, StudyState
@@ -22,7 +25,7 @@ from research.study import memory, worker
 from research.study.running import Runner
 from research.study.standing import is_held, read_state, write_state
 from research.study.storage import SqliteJournal, storage_at
-from research.study.study import parse
+from research.study.study import Range, parse
 from research.study.walkforward import Span
 from research.study.worker import COUNTED
 from tests.conftest import ROOT
@@ -265,6 +268,16 @@ def test_a_study_that_waits_for_memory_says_so(folder: Path, monkeypatch: pytest
     assert cut.state is StudyState.STOPPED
 
 
+def test_a_study_without_a_score_says_what_its_trials_lacked(folder: Path) -> None:
+    file = folder / "study.toml"
+    file.write_text(file.read_text().replace("least_trades = 5", "least_trades = 4000"))
+    ended = Runner(folder, inline).run()
+    assert (ended.state, ended.best_score) == (StudyState.FINISHED, None)
+    assert re.fullmatch(
+        r"no trial has a score; most often: (liquidated|\d+ trades, at least 4000 needed)", ended.reason
+    )
+
+
 def test_workers_that_are_killed_before_any_trial_end_the_study(folder: Path) -> None:
     class Broken(Inline):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
@@ -280,6 +293,16 @@ def test_ranges_become_optunas() -> None:
     made = worker.distributions(space)
     assert type(made["fast"]).__name__ == "IntDistribution"
     assert type(made["leverage"]).__name__ == "FloatDistribution"
+
+
+def test_a_step_that_does_not_end_at_high_stops_short_of_it_without_a_warning() -> None:
+    ranges = {"whole": Range(low=5, high=60, step=7), "part": Range(low=0.1, high=0.35, step=0.1)}
+    ranges |= {"one": Range(low=5, high=60, step=500), "free": Range(low=0.5, high=1.3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = worker.distributions(ranges)
+    highs = {name: one.high for name, one in made.items() if isinstance(one, IntDistribution | FloatDistribution)}
+    assert highs == {"whole": 54, "part": 0.3, "one": 5, "free": 1.3}
 
 
 def test_a_trial_that_is_told_is_synced(tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ def test_a_set_that_is_none_earns_nothing_and_ends_no_study(folder: Path) -> Non
         (("{ low = 2, high = 9 }", '{ choices = ["a", "b"] }'), r'\[space\] fast: expected numbers \(got "a"\)'),
         (("low = 2, high = 9 }", 'low = 2, high = 9 }\n[fixed]\nslow = "x"'), r"\[fixed\] slow: expected numbers"),
         (("low = 2, high = 9 }", "low = 2, high = 9 }\n[fixed]\nrsi_window = 90"), r"\[fixed\] rsi_window: .* 2 to 60"),
+        (
+            ("high = 9 }", "high = 9 }\nleverage = { low = 0, high = 5 }"),
+            r"\[space\] leverage: expected 1 or more \(got 0\)",
+        ),
+        (
+            ("high = 9 }", "high = 9 }\nstop = { choices = [0.1, -0.5] }"),
+            r"\[space\] stop: expected 0 or more \(got -0.5",
+        ),
+        (("high = 9 }", "high = 9 }\n[fixed]\nfraction = 0"), r"\[fixed\] fraction: expected more than 0 \(got 0\)"),
         (("train_days = 30", "train_days = 90"), "there is BTCUSDT 2024-01-01 00:00:00 to"),
         (('"ETHUSDT"', '"XRPUSDT"'), "nobody has imported 1h candles of XRPUSDT"),
         (('["BTC', "x"), "expected TOML"),

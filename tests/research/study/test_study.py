@@ -53,6 +53,13 @@ def test_no_example_of_a_strategy_that_is_not_there() -> None:
             'strategy = "x"\ntrials = 0',
             r"s\.toml:4 \[study\] trials: must be a whole number >= 1",
         ),
+        (
+            "[space]",
+            "[objective]\nleast_drawdown = 0\n[space]",
+            r"s\.toml:6 \[objective\] least_drawdown: must be a number > 0 \(got 0\)",
+        ),
+        ("[space]", "[account]\nslippage = 2\n[space]", r"s\.toml:6 \[account\] slippage: must be a number < 0\.5 "),
+        ("[space]", "[objective]\nleast_trades = -1\n[space]", r"s\.toml:6 \[objective\] least_trades: .* >= 0"),
         ("low = 2, high = 30", "low = 30, high = 2", r"s\.toml:6 \[space\] fast: low must be below high"),
         ("low = 2, high = 30", "low = 2, high = 30, stpe = 2", r"s\.toml:6 \[space\] fast: .*stpe"),
         ("high = 30", "high = 30, choices = [1]", r"s\.toml:6 \[space\] fast: choices stand alone"),

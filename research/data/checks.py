@@ -1,5 +1,6 @@
 """Judge the rows of a series: what must not be (fatal), and what must be known (gaps, bars without volume)."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -29,7 +30,7 @@ def settled(ts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def problems(raw: Raw, name: SeriesName) -> list[Problem]:
     """Return everything that is wrong with rows, by line; gaps and missing volume are told, not fatal."""
-    found = [*_values(raw, name.kind), *_order(raw), *_grid(raw, name), *_gaps(raw, name)]
+    found = [*_values(raw, name.kind), *_order(raw), *_ahead(raw), *_grid(raw, name), *_gaps(raw, name)]
     return sorted(found, key=lambda problem: (problem.line, not problem.fatal))
 
 
@@ -86,6 +87,13 @@ def _order(raw: Raw) -> Iterator[Problem]:
         same = all(values[first] == values[second] for values in raw.columns.values())
         text = f"{moment(raw.ts[second])} again, as in line {raw.lines[first]}, with {'the same' if same else 'other'}"
         yield Problem(raw.path, int(raw.lines[second]), f"{text} values")
+
+
+def _ahead(raw: Raw) -> Iterator[Problem]:
+    """Yield the first row that has not been yet: what comes later would be asked for behind it."""
+    for place in np.flatnonzero(raw.ts > time.time_ns())[:1]:
+        text = f"{moment(raw.ts[place])} has not been yet: is the stamp in another unit, or this machine's clock slow?"
+        yield Problem(raw.path, int(raw.lines[place]), text)
 
 
 def _grid(raw: Raw, name: SeriesName) -> Iterator[Problem]:

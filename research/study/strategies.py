@@ -28,6 +28,9 @@ from research.study.walkforward import Span, windows
 from research.validation.history import Played
 from store.candles import CandleKind, CandleStore, SeriesName, interval_ns
 
+MOST_LEVERAGE = 20.0
+"""What a study may search up to."""
+
 
 def evaluator(file: StudyFile) -> "Library":
     """Return the evaluator of a strategy of the library.
@@ -262,6 +265,8 @@ def _refuse_value(where: str, name: str, value: Range | object, own: Parameter |
     low = 1.0 if name == "leverage" else 0.0
     if least < low:
         raise ResearchError(f"{where}: expected {low:g} or more (got {least:g})")
+    if name == "leverage" and most > MOST_LEVERAGE:
+        raise ResearchError(f"{where}: expected 1 to {MOST_LEVERAGE:g} (got {most:g}): more is liquidated by noise")
     if name in ("fraction", "notional") and least == 0.0:
         raise ResearchError(f"{where}: expected more than 0 (got 0): an entry of no size is none")
 

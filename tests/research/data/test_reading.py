@@ -87,6 +87,7 @@ def put(place: int, value: str) -> Callable[[list[str]], list[str]]:
         (6, put(0, "12"), "time is 12, which is no time after 2001"),
         (6, put(0, "soon"), 'time is "soon", expected a whole number'),
         (6, put(0, str(START_MS * 1000)), "time in µs, in ms until here"),
+        (6, put(0, str(START_MS + 250_000 * HOUR_MS)), "has not been yet: is the stamp in another unit"),
         (6, put(0, str(START_MS + 4 * HOUR_MS)), "2024-01-01 04:00:00 again, as in line 5, with other values"),
         (6, put(0, str(START_MS + HOUR_MS * 2 + 1_800_000)), "2024-01-01 02:30:00 comes after 2024-01-01 04:00:00"),
         (6, put(0, str(START_MS + 5 * HOUR_MS + 60_000)), "is not on the grid of 1h bars in UTC: local time"),

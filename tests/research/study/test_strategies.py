@@ -143,6 +143,10 @@ def test_a_set_that_is_none_earns_nothing_and_ends_no_study(folder: Path) -> Non
             r"\[space\] leverage: expected 1 or more \(got 0\)",
         ),
         (
+            ("high = 9 }", "high = 9 }\nleverage = { low = 1, high = 200 }"),
+            r"\[space\] leverage: expected 1 to 20 \(got 200\)",
+        ),
+        (
             ("high = 9 }", "high = 9 }\nstop = { choices = [0.1, -0.5] }"),
             r"\[space\] stop: expected 0 or more \(got -0.5",
         ),

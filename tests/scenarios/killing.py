@@ -16,6 +16,7 @@ from core.domain.message import Nanoseconds
 from core.errors import StoreError
 from core.guardian.pulse import EnginePhase, Phase, Pulse
 from desk.paths import Role
+from desk.roles import services
 from desk.roles.pulses import open_pulse
 from store.lease import read_lease
 from store.ticks.reader import TickReader
@@ -27,6 +28,8 @@ from tests.scenarios.traffic import Given, Traffic
 OVERLAP_NS: Nanoseconds = 5_000_000_000
 ANSWERED_MIN = 15
 """Commands that are answered before each kill, however slow the machine is."""
+STARTS_WITHIN_S = 10.0
+"""Until then a sentinel that misses an engine has started one."""
 LOOK_EVERY = 5
 """Rounds between two comparisons of the recorded ticks."""
 TRADES = "SELECT instrument, ts, trade_id FROM trades"
@@ -229,6 +232,22 @@ class KillLoop:
             return  # the engine misses it, and starts another
         with contextlib.suppress(StoreError, RuntimeError):  # the engine was faster
             await asyncio.to_thread(self.house.start, Role.SENTINEL)
+        if await self._waits_for_nobody():
+            with contextlib.suppress(StoreError, RuntimeError):
+                await asyncio.to_thread(self.house.start, Role.ENGINE)
+
+    async def _waits_for_nobody(self) -> bool:
+        """Tell whether the sentinel before was killed behind taking the lease and before it could start the engine.
+
+        Its successor takes the engine for started, waits, and closes after the grace: a service manager starts one.
+        """
+        assert self._pulse is not None
+        end = time.monotonic() + STARTS_WITHIN_S
+        while self._pulse.sentinel().phase is Phase.AWAITING and services.running(self.house.home, Role.ENGINE) is None:
+            if time.monotonic() > end:
+                return True
+            await asyncio.sleep(0.02)
+        return False
 
     def _kill_starting(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)

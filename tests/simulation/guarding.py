@@ -1,12 +1,11 @@
 """The oracles of the sentinel: who may send, what a sentinel may send, and when everything must be flat."""
 
-from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.domain import commands as c
 from core.domain.approval import Approved
-from core.domain.identifiers import InstrumentId, VenueId
+from core.domain.identifiers import VenueId
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
@@ -224,11 +223,8 @@ class Guarding:
         fills = self.audit.at_venue.get(exchange.id, {}).values()
         if not any(fill.client_order_id.startswith(STRANGE) for fill in fills):
             return self._risk(exchange)
-        ours = Counter[InstrumentId]()
-        for fill in fills:
-            if not fill.client_order_id.startswith(STRANGE):
-                ours[fill.instrument] += fill.side.sign * fill.quantity  # type: ignore[assignment]
-        return [id_ for id_, quantity in ours.items() if quantity] + _ours(exchange.matching.snapshot(NEVER))
+        recorded: list[object] = [one.id for one in exchange.instruments if self.audit.shadow.held[one.id]]
+        return recorded + _ours(exchange.matching.snapshot(NEVER))
 
     def _missed(self) -> bool:
         """Tell whether an engine ought to be there and is not."""

@@ -132,11 +132,8 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
 
     def _against_adding(self, instrument: InstrumentId, key: str, left: str) -> str:
         """Say which rule is against adding risk now, what would do it and what was left undone; empty when none is."""
-        if self.feed.elsewhere and not self.arming.armed:
-            holder, first = self.feed.elsewhere, self._key_of("control")
-            return f"not armed: control is held by {holder}; {first} takes it, {self._key_of('arm')} arms, then {key}"
         if not self.arming.armed:
-            return f"not armed: {self._key_of('arm')} arms, then {key}"
+            return f"not armed: {with_keys(self.to_arm(key), self.chosen_keys)}"
         seen = self.trade.price_age(instrument, self.wall())
         if seen is None:
             return f"no price is on the screen; {left}"

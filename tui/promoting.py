@@ -35,12 +35,15 @@ class PromotionKeys(AlertKeys):
     def _armed(self, make: Callable[[], Plan], then: str) -> None:
         if self.arming.armed:
             self.confirm(make)
-        elif self.feed.elsewhere:
-            self.tell(
-                f"control is held by {self.feed.elsewhere}; {{control}} takes it, {{arm}} arms, then {then}", "warn"
-            )
         else:
-            self.tell(f"not armed: {{arm}} arms, then {then}", "warn")
+            words = self.to_arm(then)
+            self.tell(words if self.feed.elsewhere else f"not armed: {words}", "warn")
+
+    def to_arm(self, then: str) -> str:
+        """Say which keys come before what needs an armed terminal: control that another holds is taken first."""
+        if self.feed.elsewhere:
+            return f"control is held by {self.feed.elsewhere}; {{control}} takes it, {{arm}} arms, then {then}"
+        return f"{{arm}} arms, then {then}"
 
     def _schedule(self, study: Study | None) -> None:
         if study is None:

@@ -137,11 +137,8 @@ class Sentinel:
         if self._ready(seen, now):
             return self._release(now, "the restarted engine has reconciled")
         if self._unsure:
-            begun = seen.alive or seen.beat.phase in (
-                EnginePhase.STARTING,
-                EnginePhase.RUNNING,
-            )  # dead between two looks
-            self._unsure, self._since = not begun, now
+            began = seen.beat.phase in (EnginePhase.STARTING, EnginePhase.RUNNING)  # and died between two looks
+            self._unsure, self._since = not (seen.alive or began), now
         if now - self._since < self.grace_ns:
             return []
         return self._begin_closing(now, f"the restarted engine has not reconciled within {self.grace_ns / S:g} s")

@@ -8,14 +8,7 @@ import structlog
 from core.domain import configs as d
 from core.domain.approval import TradingState
 from core.domain.events import CommandRefused
-from core.domain.identifiers import (
-    DERIVATIVES,
-    ClientOrderId,
-    InstrumentId,
-    StrategyId,
-    VenueId,
-    parse_id,
-)
+from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId, VenueId, parse_id
 from core.domain.instrument import ZERO
 from core.domain.market import Bar, Interval, Timer, VenueStatus
 from core.domain.message import Command, Message, Nanoseconds

@@ -8,7 +8,7 @@ from core.domain.instrument import Instrument
 from core.errors import ResearchError
 from core.state.outright import is_outright
 from core.strategy.figures import LONG_ENTRY, LONG_EXIT, SHORT_ENTRY, SHORT_EXIT, long_only
-from research.study.study import Range, StudyFile
+from research.study.study import StudyFile, ends_of
 
 LONG_ONLY = np.array(
     [long_only(signal) for signal in range((LONG_ENTRY | LONG_EXIT | SHORT_ENTRY | SHORT_EXIT) + 1)], np.uint8
@@ -36,9 +36,7 @@ def refuse_kinds(file: StudyFile, instruments: Sequence[Instrument]) -> None:
 def _refuse_margin(file: StudyFile, instrument: Instrument) -> None:
     spot = f"{instrument.id} is spot, bought outright"
     for section, part in (("space", file.space), ("fixed", file.fixed)):
-        value = part.get("leverage", 1)
-        choices = (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
-        if any(one != 1 for one in choices):
+        if any(one != 1 for one in ends_of(part.get("leverage", 1))):
             raise ResearchError(
                 f"[{section}] leverage: {spot}: its leverage is 1; take the line out, or study a contract: "
                 '[data] venue = "BINANCE-FUTURES"'

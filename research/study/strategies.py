@@ -23,7 +23,7 @@ from research.simulator.shared import Basket, simulate_shared
 from research.simulator.simulator import Account, Market, Sets, simulate
 from research.study.evaluator import Parameters
 from research.study.outright import LONG_ONLY, refuse_kinds
-from research.study.study import Range, StudyFile, nanoseconds
+from research.study.study import Range, StudyFile, ends_of, nanoseconds
 from research.study.walkforward import Span, windows
 from research.validation.history import Played
 from store.candles import CandleKind, CandleStore, SeriesName, interval_ns
@@ -246,16 +246,16 @@ def _model(file: StudyFile) -> Model:
     return model
 
 
-def _refuse_value(where: str, name: str, value: Range | object, own: Parameter | None) -> None:
+def _refuse_value(where: str, name: str, value: Range | float | str, own: Parameter | None) -> None:
     """Refuse what is no number, a parameter of which the strategy takes no value that is searched, a size that is none.
 
     A search may well meet a set that is none; a size that is none would end it in the middle.
     """
-    values = (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
+    values = ends_of(value)
     for one in values:
         if not isinstance(one, int | float):
             raise ResearchError(f'{where}: expected numbers (got "{one}"); strategies of the library take nothing else')
-    least, most = min(map(float, values)), max(map(float, values))  # type: ignore[arg-type]  # they are numbers
+    least, most = min(map(float, values)), max(map(float, values))
     if own is not None:
         if most < own.low or least > own.high:
             raise ResearchError(

@@ -104,6 +104,11 @@ class Range(Part, frozen=True, kw_only=True):
     choices: list[Parameter] = []
 
 
+def ends_of(value: Range | Parameter) -> list[Parameter]:
+    """Return what a parameter may be at its ends: its bounds, each of its choices, or the one value that it has."""
+    return (value.choices or [value.low, value.high]) if isinstance(value, Range) else [value]
+
+
 class StudyFile(Part, frozen=True, kw_only=True):
     """A whole study."""
 

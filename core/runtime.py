@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 TIMER_S = 0.1
 CHECKPOINT_EVERY = 20_000
 """Records between two checkpoints: what recovery has to apply at most."""
+CANCELS, CANCEL_S = 5, 1.0
+"""How often, and seconds apart, a task is told to end before the engine ends without it."""
 _TICKS = (m.Quote, m.Trade, m.BookDelta, m.BookSnapshot, m.Timer)
 
 
@@ -126,9 +128,7 @@ class Runtime:
             self._timer.cancel()
         for link in self.links.values():
             await link.stop()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         while self._queue:
             self._drain()  # what the venues said while they closed
         self.take(e.EngineStopped(self.engine.state.run, reason, self.clock.now()))
@@ -338,6 +338,18 @@ class Runtime:
     def _welcome(self) -> p.Welcome:
         state = self.engine.state
         return p.Welcome(p.PROTOCOL, self._version, os.getpid(), state.run, state.mode, self.clock.now())
+
+
+async def _end(tasks: "Iterable[asyncio.Task[None]]") -> None:
+    """Cancel tasks, and again those that go on: ``wait_for`` of Python 3.11 loses a cancel that meets its answer."""
+    pending = set(tasks)
+    for _ in range(CANCELS):
+        for task in pending:
+            task.cancel()
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_S)
+    for task in pending:  # what it would still say is learnt again from the venues after the next start
+        log.error("task left behind", task=repr(task.get_coro()))
 
 
 def _keep_time(clock: Clock, last: Nanoseconds) -> None:

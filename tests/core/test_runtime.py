@@ -21,7 +21,7 @@ from core.domain.order import Order, OrderStatus, Side
 from core.engine import Engine
 from core.errors import VenueError
 from core.guardian.guardian import Guardian
-from core.runtime import Runtime
+from core.runtime import CANCELS, Runtime
 from core.session import wire
 from core.state.markets import KEPT_BARS
 from core.state.state import State
@@ -193,6 +193,35 @@ async def test_a_venue_that_fails_oddly_is_tried_again(tmp_path: Path) -> None:
     made.venue.broken = None
     await until(lambda: made.engine.state.venue(PERP).reconciled)
     await made.runtime.stop("test over")
+
+
+@pytest.mark.parametrize("loses", [1, 99])
+async def test_a_task_that_loses_a_cancel_does_not_hold_up_the_end(
+    tmp_path: Path, loses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``asyncio.wait_for`` of Python 3.11 does where the cancel meets the answer; one that loses all is left."""
+    made = await Desk(tmp_path / "journal.sqlite").start()
+    monkeypatch.setattr("core.runtime.CANCEL_S", 0.05)
+    began, lost, release = asyncio.Event(), 0, asyncio.Event()
+
+    async def stubborn() -> None:
+        nonlocal lost
+        began.set()
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                lost += 1
+                if lost > loses:
+                    raise
+
+    made.runtime.spawn(stubborn())
+    await began.wait()
+    async with asyncio.timeout(60):
+        await made.runtime.stop("test over")
+    assert lost == min(loses + 1, CANCELS)
+    assert isinstance(events(made.journal.path)[-1], e.EngineStopped)  # type: ignore[union-attr]
+    release.set()
 
 
 async def test_without_a_journal_only_exits_leave() -> None:

@@ -198,7 +198,8 @@ class Guarding:
     def _written(self) -> None:
         """See that the file says soon what the page says: a power cut would leave that alone."""
         disk, sentinel, now = self.world.disk, self.side.sentinel, self.world.machine.now
-        held_up = disk.fault or now < disk.stuck_until or sentinel is None or sentinel.loop.frozen
+        nobody = sentinel is None or sentinel.loop.frozen or sentinel.task.done()
+        held_up = disk.fault or now < disk.stuck_until or nobody
         if held_up or self.leased == self.durable.held:
             self._behind = 0
             return

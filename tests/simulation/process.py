@@ -131,7 +131,7 @@ class Process:
                     audit.fail(f"invariant 2: {id_} is acknowledged and not durable")
 
     def quiet(self) -> bool:
-        """Tell whether nothing is going on any more."""
+        """Tell whether nothing is left to be done."""
         state = self.engine.state
         views = [state.venue(venue) for venue in self.world.exchanges]
         side, spot = self.world.side, self.world.audit.spot
@@ -148,9 +148,11 @@ class Process:
             and not state.exits.flattening
             and not state.store_trouble
             and not self.journal.complaint
-            and self.journal.idle
-            and not any(
-                exchange.link is None or exchange.link.flying or exchange.link.silent
-                for exchange in self.world.exchanges.values()
-            )
+            and not any(exchange.link is None or exchange.link.silent for exchange in self.world.exchanges.values())
         )
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether something is on its way to a venue or the disk, as a refused stop's next try is now and then."""
+        links = [exchange.link for exchange in self.world.exchanges.values()]
+        return not self.journal.idle or any(link is not None and link.flying for link in links)

@@ -32,6 +32,9 @@ FOUND = (
     24011,
     30452,
     33465,
+    46900,
+    47881,
+    48117,
 )
 """Seeds beyond those that showed something wrong once."""
 

@@ -240,7 +240,10 @@ class World:
                 self.boot()
             if self.side is not None and self.side.needs_hand():
                 self.side.start()
-            quiet = quiet + 1 if self.process is not None and self.process.quiet() else 0
+            if self.process is None or not self.process.quiet():
+                quiet = 0
+            elif not self.process.busy:
+                quiet += 1
             if quiet == looks:
                 return not self.audit.wrong
         if not self.audit.wrong:

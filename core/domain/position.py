@@ -36,8 +36,13 @@ class Position(msgspec.Struct, gc=False):
         return cls(instrument.holding, instrument.settle, instrument.inverse, instrument.contract_size)
 
     def profit(self, quantity: Decimal, entry: Decimal, price: Decimal) -> Decimal:
-        """Return what ``quantity`` (signed) earns from ``entry`` to ``price``, in the settle asset."""
+        """Return what ``quantity`` (signed) earns from ``entry`` to ``price``, in the settle asset.
+
+        An inverse contract earns nothing that could be said where either is 0, not known.
+        """
         if self.inverse:
+            if not (entry and price):
+                return ZERO
             return quantity * self.contract_size * (ONE / entry - ONE / price)
         return quantity * self.contract_size * (price - entry)
 

@@ -102,8 +102,11 @@ class Adoption:
         state = self._outbox.state
         held = state.ledger.positions.get(one.instrument)
         quantity = (held.quantity if held is not None else ZERO) + one.gap
-        entry = one.entry_price if quantity else ZERO
-        self._outbox.record(e.PositionSet(one.instrument, quantity, entry, reason, state.now))
+        entry = one.entry_price
+        if not entry:  # a venue that reports none: ours, or what it is worth now
+            mark = Decimal(repr(state.markets[one.instrument].mark))
+            entry = held.entry_price if held is not None and held.quantity else mark
+        self._outbox.record(e.PositionSet(one.instrument, quantity, entry if quantity else ZERO, reason, state.now))
 
     def _adopt_balance(self, one: Difference, who: str, reason: str, *, capital: bool) -> None:
         state = self._outbox.state

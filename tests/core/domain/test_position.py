@@ -81,6 +81,15 @@ def test_the_entry_of_an_inverse_contract_is_the_harmonic_mean() -> None:
     assert round(position.unrealised(D(20_000)), 10) == D(100) / D(10_000) - D(100) / D(20_000)
 
 
+def test_an_inverse_contract_without_an_entry_price_earns_nothing_that_is_known() -> None:
+    position = Position.of(BTC_COINM)
+    position.quantity = D(2)
+    assert position.unrealised(D(20_000)) == 0
+    position.entry_price = D(20_000)
+    assert position.unrealised(D(0)) == 0
+    assert position.unrealised(D(10_000)) == 2 * BTC_COINM.contract_size * (D(1) / D(20_000) - D(1) / D(10_000))
+
+
 def test_what_is_held_after_a_spot_trade_is_the_asset() -> None:
     position = Position.of(BTC_SPOT)
     assert (position.instrument, position.settle) == ("BINANCE-SPOT:SPOT_ASSET:BTC", "USDT")

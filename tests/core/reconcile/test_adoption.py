@@ -25,7 +25,23 @@ from core.engine import Engine
 from core.execution.flatten import exit_quantity
 from core.session.wire import encode
 from core.state.state import IMAGE_DECODER, State
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D, denied, fill, held, of, opened, order, sent
+from tests.core.kit import (
+    BTC_PERP,
+    BTC_SPOT,
+    ETH_PERP,
+    PERP,
+    SPOT,
+    T0,
+    D,
+    denied,
+    fill,
+    held,
+    of,
+    opened,
+    order,
+    quote,
+    sent,
+)
 
 USDT, BTC = Asset("USDT"), Asset("BTC")
 NO_ORDER = ClientOrderId("")
@@ -42,11 +58,12 @@ def found(
     instrument: Instrument | None = BTC_PERP,
     asset: str = "",
     order: ClientOrderId = NO_ORDER,
+    entry: int = 61_000,
 ) -> int:
     """Have the engine take a difference; return its number."""
     venue = SPOT if instrument is BTC_SPOT else PERP
     about = instrument.holding if instrument is not None else InstrumentId("")
-    event = DifferenceFound(0, kind, venue, about, Asset(asset), order, D(ours), D(theirs), D(61_000), "why", T0)
+    event = DifferenceFound(0, kind, venue, about, Asset(asset), order, D(ours), D(theirs), D(entry), "why", T0)
     (recorded,) = of(engine.process(event), DifferenceFound)
     number: int = recorded.number
     return number
@@ -164,6 +181,15 @@ def test_an_adopted_flat_has_no_entry_price() -> None:
     word(engine, found(engine, KINDS.POSITION, "0.1", "0"))
     position = engine.state.ledger.positions[BTC_PERP.id]
     assert (position.quantity, position.entry_price) == (D(0), D(0))
+
+
+@pytest.mark.parametrize(("ours", "price"), [("0.1", 60_000), ("0", 60_500)])
+def test_where_the_venue_reports_no_entry_price_it_is_ours_or_the_mark(ours: str, price: int) -> None:
+    engine = long() if ours == "0.1" else opened()
+    engine.process(quote(BTC_PERP, 60_499.9, 60_500.1, T0))
+    word(engine, found(engine, KINDS.POSITION, ours, "0.2", entry=0))
+    position = engine.state.ledger.positions[BTC_PERP.id]
+    assert (position.quantity, position.entry_price) == (D("0.2"), D(price))
 
 
 def test_a_position_we_never_had_is_adopted() -> None:

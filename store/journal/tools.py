@@ -4,7 +4,7 @@ import csv
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from enum import Enum
 from itertools import count
@@ -119,6 +119,8 @@ def _checked(db: sqlite3.Connection, path: Path, report: CheckReport, run: int) 
         )
     except sqlite3.Error as error:
         damage = damage or Damage(0, f"the checkpoints cannot be read ({error}); every record can be trusted")
+    if damage and damage.record:
+        damage = _with_a_way_on(db, path, damage, [one.sequence for one in checkpoints if one.readable], report)
     report = msgspec.structs.replace(
         report,
         format=check_format(db),
@@ -132,6 +134,25 @@ def _checked(db: sqlite3.Connection, path: Path, report: CheckReport, run: int) 
         checkpoints=checkpoints,
     )
     return msgspec.structs.replace(report, damage=damage or _other_damage(db, report, run))
+
+
+def _with_a_way_on(
+    db: sqlite3.Connection, path: Path, damage: Damage, checkpoints: Sequence[int], report: CheckReport
+) -> Damage:
+    """Say of damage that lies below all that an engine reads to start what it costs: history, not the state."""
+    newest = max(checkpoints, default=0)
+    if newest < damage.record:
+        return damage
+    last = newest
+    try:
+        for record in read_records(db, path, newest):
+            last = record.sequence
+    except JournalDamaged:
+        return damage
+    if last < report.acknowledged:
+        return damage
+    what = f"history is lost; an engine goes on from checkpoint {newest}, behind which every record can be trusted"
+    return Damage(damage.record, f"journal damaged at record {damage.record}: {what}")
 
 
 def _other_damage(db: sqlite3.Connection, report: CheckReport, run: int) -> Damage | None:

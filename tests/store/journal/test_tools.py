@@ -94,6 +94,33 @@ class TestCheck:
         assert damage.record == 0
         assert damage.what == "checkpoint 3 cannot be trusted; every record can"
 
+    def test_damage_below_a_sound_checkpoint_costs_history_alone(self, path: Path) -> None:
+        alter(path, "UPDATE records SET payload = x'00' WHERE sequence = 2")
+        assert (damage := check(path).damage) is not None
+        assert (damage.record, damage.what.partition(";")[0]) == (2, "journal damaged at record 2: history is lost")
+        assert "goes on from checkpoint 3" in damage.what
+        journal = SqliteJournal(path, reserve_bytes=0)
+        checkpoint = journal.last_checkpoint()
+        assert checkpoint is not None
+        assert [record.sequence for record in journal.read(checkpoint.sequence)] == [4]
+        journal.close()
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            "UPDATE records SET payload = x'00' WHERE sequence = 4",
+            "DELETE FROM records WHERE sequence = 4",
+            "UPDATE checkpoints SET image = x'00'",
+        ],
+        ids=["behind it too", "acknowledged and missing", "no checkpoint"],
+    )
+    def test_damage_that_an_engine_meets_refuses_trading(self, path: Path, more: str) -> None:
+        alter(path, "UPDATE records SET payload = x'00' WHERE sequence = 2")
+        alter(path, more)
+        assert (damage := check(path).damage) is not None
+        assert damage.record == 2
+        assert "trading refused" in damage.what
+
     def test_a_file_that_is_wrong_around_sound_records(self, path: Path) -> None:
         db = sqlite3.connect(path, isolation_level=None)
         pages = db.execute("PRAGMA page_count").fetchone()[0]

@@ -36,12 +36,19 @@ class Link:
         """Nothing arrives on either side, and neither knows."""
         self.alive = True
         self.flying: dict[int, Request] = {}
+        self.words = 0
+        """Words about orders that are on their way to the engine."""
         self._number = 0
         self._pending: dict[int, tuple[ClientOrderId, asyncio.TimerHandle]] = {}
         self._asked: dict[asyncio.Future[Any], None] = {}  # in order: a set of objects has that of their addresses
         self._last: list[Nanoseconds] = [0, 0]
         """When what was sent last each way arrives."""
         self._gone = False
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether requests or words about them are on their way."""
+        return bool(self.flying or self._pending or self.words)
 
     # --- to the exchange --------------------------------------------------------------------------------------------
 
@@ -136,9 +143,19 @@ class Link:
         delay = self._leg(BACK)
         if isinstance(event, e.OrderFilled) and machine.now < exchange.late_until:
             delay += exchange.rng.randrange(2 * S)
-        self._later(lambda: self.venue.out(event), delay)
+        self._word(event, delay)
         if exchange.rng.random() < exchange.plan.twice:
-            self._later(lambda: self.venue.out(event), delay + exchange.rng.randrange(500 * MS))
+            self._word(event, delay + exchange.rng.randrange(500 * MS))
+
+    def _word(self, event: Message, delay: Nanoseconds) -> None:
+        self.words += 1
+
+        def arrive() -> None:
+            self.words -= 1
+            if self.alive and not self.silent:
+                self.venue.within(lambda: self.venue.out(event))
+
+        self.exchange.machine.after(delay, arrive)
 
     def show(self, data: Sequence[Message]) -> None:
         """Tell prices."""

@@ -142,7 +142,7 @@ class Process:
             and all(
                 # A wallet that other orders have locked leaves a spot bracket without a stop, which tries again.
                 record.status in _RESTING
-                or (record.order.parent and record.venue in spot and record.status is not OrderStatus.UNKNOWN)
+                or (record.order.parent and record.venue in spot and record.status is OrderStatus.SUBMITTED)
                 for record in state.blotter.open.values()
             )
             and not state.exits.flattening
@@ -155,4 +155,4 @@ class Process:
     def busy(self) -> bool:
         """Tell whether something is on its way to a venue or the disk, as a refused stop's next try is now and then."""
         links = [exchange.link for exchange in self.world.exchanges.values()]
-        return not self.journal.idle or any(link is not None and link.flying for link in links)
+        return not self.journal.idle or any(link is not None and link.busy for link in links)

@@ -39,7 +39,7 @@ NAMED: dict[str, Callable[[Indicators], Array]] = {
     "ROCP": lambda x: x.change(24),
     "own RateOfChange": lambda x: x.change(24),
 }
-"""What Backtrader has; its session and volume indicators, if any, are others than ours."""
+"""What Backtrader has; strategies of sessions, volume and several instruments are in ``test_backtrader_sessions``."""
 
 
 def lively(size: int = 2500) -> Bars:

@@ -43,7 +43,9 @@ class Candidate(msgspec.Struct, frozen=True):
         return [gate for gate in self.report.gates if not gate.passed]
 
     def funded(self, capital: float) -> "Candidate":
-        """Return it with so much capital in all: equal parts for its instruments, and every bound in money grows along.
+        """Return it with so much capital in all, equal parts for its instruments where each has a wallet of its own.
+
+        Every bound in money grows along.
 
         Raises:
             PromotionRefused: it is no money.
@@ -51,7 +53,7 @@ class Candidate(msgspec.Struct, frozen=True):
         if not (math.isfinite(capital) and capital > 0.0):
             raise PromotionRefused(f"a strategy begins with capital above 0 (got {capital:g})")
         made = self.config
-        each = capital / max(1, len(made.instruments))
+        each = capital if made.shares_wallet else capital / max(1, len(made.instruments))
         times = each / made.capital
         bounds = {name: float(value) * times for name, value in made.parameters.items() if name in _MONEY}
         changed = msgspec.structs.replace(
@@ -99,8 +101,7 @@ def config_of(file: StudyFile, report: TrialReport) -> Config:
     """Return what a strategy would run by to trade as the trial did.
 
     Raises:
-        PromotionRefused: it is no strategy of the library, a set that the strategy does not take, or a wallet that
-            several symbols share.
+        PromotionRefused: it is no strategy of the library, or a set that the strategy does not take.
     """
     name, values = file.study.strategy, report.parameters
     model = MODELS.get(name)
@@ -108,12 +109,6 @@ def config_of(file: StudyFile, report: TrialReport) -> Config:
         raise PromotionRefused(
             f"{file.study.name} searches {name} by {file.study.evaluator}: the engine runs strategies of the library "
             f"alone ({', '.join(sorted(MODELS))})"
-        )
-    if file.account.margin_mode == "cross" and len(report.instruments) > 1:
-        raise PromotionRefused(
-            f"{file.study.name} shares one wallet over {len(report.instruments)} symbols; the engine gives each "
-            f"instrument of a strategy {file.account.cash:g} of its own and would hold several times as much: study "
-            "the symbols apart"
         )
     try:
         checked(model, {key: float(value) for key, value in values.items() if key not in _POSITION})

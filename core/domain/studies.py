@@ -4,6 +4,7 @@ The meaning of the figures stands in the research pages: score = total return / 
 fractions are fractions (0.2 is 20 %), drawdowns positive.
 """
 
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 import msgspec
@@ -12,6 +13,7 @@ from core.domain.identifiers import InstrumentId
 from core.domain.message import Command, Data, Nanoseconds
 
 NO_RESEARCHER = "no researcher is running: start one with `tradedeck study run FILE`"
+_CENT = Decimal("0.01")
 Parameter = bool | int | float | str
 """One value of a strategy's parameter."""
 
@@ -172,12 +174,28 @@ class Config(msgspec.Struct, frozen=True, gc=False):
     interval: str = ""
     """The bars it is decided on, such as ``1h``."""
     capital: float = 0.0
-    """What each instrument's own account began with in the study, in its quote asset: what a live one begins with."""
+    """What each instrument's own account began with in the study, in its quote asset: what a live one begins with.
+
+    Of one wallet that several share it is all of it.
+    """
 
     @property
     def key(self) -> str:
         """Return what names this version of this strategy's config."""
         return f"{self.strategy_id} v{self.version}"
+
+    @property
+    def shares_wallet(self) -> bool:
+        """Tell whether its instruments stand behind each other with one wallet."""
+        return self.margin_mode == "cross" and len(self.instruments) > 1
+
+    def capitals(self) -> tuple[Decimal, ...]:
+        """Return what each instrument's account begins with: the capital, or its part of a wallet that is shared."""
+        capital, count = Decimal(repr(self.capital)), len(self.instruments)
+        if not self.shares_wallet:
+            return (capital,) * count
+        part = (capital / count).quantize(_CENT, ROUND_DOWN)
+        return (capital - part * (count - 1), *(part,) * (count - 1))
 
 
 # --- commands, which the researcher carries out -----------------------------------------------------------------------

@@ -11,12 +11,18 @@ from core.strategy.rule import Terms
 
 
 def config_breach(
-    settings: GuardianSettings, state: State, terms: Terms, capital: float, bases: Sequence[Asset]
+    settings: GuardianSettings,
+    state: State,
+    terms: Terms,
+    capital: float,
+    bases: Sequence[Asset],
+    *,
+    shares: bool = False,
 ) -> Breach | None:
     """Return the first limit that a config's positions would break if all of them were open, or None.
 
-    ``bases`` are the underlyings of its instruments, ``capital`` is that of each. What others hold is judged with each
-    order, not here: it comes and goes.
+    ``bases`` are the underlyings of its instruments, ``capital`` is that of each, or of the wallet that all share: the
+    margin of all positions comes out of that. What others hold is judged with each order, not here: it comes and goes.
     """
     if terms.leverage > settings.max_leverage:
         text = f"leverage {terms.leverage:g}x > {settings.max_leverage:g}x"
@@ -26,12 +32,13 @@ def config_breach(
         return Breach("max_position", exact(equity), "0", "equity is not positive: no strategy begins")
     size = terms.notional or terms.fraction * capital * terms.leverage
     size = min(size, terms.max_size) if terms.max_size > 0.0 else size
-    together = size * max((bases.count(base) for base in bases), default=0)
+    margin = capital * terms.leverage if shares else float("inf")
+    together = min(size * max((bases.count(base) for base in bases), default=0), margin)
     judged = (
         ("max_order_notional", "max_order_notional_frac", size, "one entry"),
         ("max_position", "max_position_frac", size, "one position"),
         ("max_sector", "max_sector_frac", together, "one underlying"),
-        ("max_gross", "max_gross_frac", size * len(bases), "all positions"),
+        ("max_gross", "max_gross_frac", min(size * len(bases), margin), "all positions"),
     )
     for name, key, value, what in judged:
         bound = getattr(settings, key) * equity

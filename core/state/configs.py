@@ -221,8 +221,7 @@ class ConfigBook:
         self.running[config.strategy_id] = Running(config, event.ts)
         if config.status is ConfigStatus.HISTORY:
             return
-        capital = Decimal(repr(config.capital))
-        for instrument in config.instruments:
+        for instrument, capital in zip(config.instruments, config.capitals(), strict=True):
             account = self.accounts.get(instrument)
             goes_on = before is not None and account is not None and account.strategy_id == config.strategy_id
             if not goes_on or (account is not None and account.liquidated):

@@ -112,6 +112,9 @@ class StrategyDesk:
             venue = state.venues.get(_venue_of(instrument))
             if instrument not in state.markets and (venue is None or not venue.reconciled):
                 return f"{instrument} is not known yet: its venue is not connected"
+            runner = state.configs.runner(instrument)
+            if runner and runner != config.strategy_id:
+                return f"{instrument} is {runner}'s, an instrument is one strategy's: it begins when that one has ended"
         if state.ledger.unvalued:
             return "the account cannot be valued yet"
         return ""
@@ -136,7 +139,7 @@ class StrategyDesk:
         values, terms = split(config)
         checked(model, values)
         for instrument in config.instruments:
-            wrong = self._unfit(instrument, config, terms, state)
+            wrong = _another_wallet(config, state) or self._unfit(instrument, config, terms, state)
             if wrong:
                 return wrong
             able = self._orders.abilities.get(_venue_of(instrument))
@@ -144,7 +147,8 @@ class StrategyDesk:
                 return f"{_venue_of(instrument)} cannot amend orders: its stop could not follow"
         bases = [state.markets[one].instrument.base for one in config.instruments]
         guardian = self._orders.guardian
-        breach = config_breach(guardian.settings, state, terms, config.capital, bases)
+        shares = config.shares_wallet
+        breach = config_breach(guardian.settings, state, terms, config.capital, bases, shares=shares)
         return guardian.words(breach) if breach is not None else ""
 
     @staticmethod
@@ -162,9 +166,6 @@ class StrategyDesk:
         outright = market.kind is SPOT_PAIR
         if market.kind not in DERIVATIVES and not outright:
             return f"{id_} is neither spot nor a contract: strategies run on spot pairs, linear perpetuals and futures"
-        runner = state.configs.runner(id_)
-        if runner and runner != config.strategy_id:
-            return f"{id_} is {runner}'s: an instrument is one strategy's, end that one first"
         return _outright(market, config, terms, state) if outright else ""
 
     # --- placing ----------------------------------------------------------------------------------------------------
@@ -270,6 +271,21 @@ def _same(one: Config, other: Config) -> bool:
     if (one.version, one.status) != (other.version, other.status):
         return False
     return one.hash == other.hash if one.hash or other.hash else one == other
+
+
+def _another_wallet(config: Config, state: State) -> str:
+    """Return why a config cannot go on with its strategy's wallet, where one is or was to be shared."""
+    running = state.configs.running.get(config.strategy_id)
+    before = running.config if running is not None else config
+    if not (config.shares_wallet or before.shares_wallet):
+        return ""
+    if (config.margin_mode, set(config.instruments)) != (before.margin_mode, set(before.instruments)):
+        return (
+            f"{before.key} runs with another wallet, or other instruments that share it: retire that, then promote this"
+        )
+    if running is not None and any(account.liquidated for account in state.configs.of(config.strategy_id)):
+        return f"the venue closed {before.key}'s shared wallet by force: retire that, then promote this"
+    return ""
 
 
 def _outright(market: Market, config: Config, terms: Terms, state: State) -> str:

@@ -1,5 +1,7 @@
 """A strategy of the library, bar by bar: the same signals as over whole arrays."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from core.strategy.library.model import Model, Parameters, checked, signals
 from core.strategy.signals import Bars, Indicators
 
 _COLUMNS = 5
+_NAN = float("nan")
 
 
 class Follower:
@@ -86,3 +89,65 @@ class Follower:
         rows = self._kept[:, :, part] if self.model.across else self._kept[:, 0, part]
         bars = Bars.of(self._ts[part], rows, self.interval_ns)
         return np.atleast_1d(signals(self.model, Indicators(bars), self.chosen)[..., -1])
+
+
+class Followers:
+    """Follow several instruments' bars: each by itself, or all together where the strategy looks across them."""
+
+    def __init__(self, model: Model, chosen: Parameters, interval_ns: int, symbols: int) -> None:
+        """Begin without bars.
+
+        Raises:
+            ConfigError: parameters that the model does not take.
+        """
+        self.across, self._symbols, self.interval_ns = model.across, symbols, interval_ns
+        count = 1 if model.across else symbols
+        self._each = [Follower(model, chosen, interval_ns, symbols // count) for _ in range(count)]
+        self.warm_up = self._each[0].warm_up
+
+    @property
+    def known(self) -> int:
+        """Return how many bars each knows at least."""
+        return min(one.known for one in self._each)
+
+    @property
+    def missing(self) -> int:
+        """Return how many bars are wanted before there can be a signal of all."""
+        return max(one.missing for one in self._each)
+
+    def correct(self, place: int, bar: Bar) -> None:
+        """Take a later word on one instrument's bar; nothing is decided again."""
+        if not self.across:
+            self._each[place].on_bar(bar)
+
+    def take(self, start: int, bars: Sequence[Bar | None]) -> list[int]:
+        """Take the bars of one time and return each instrument's signal, 0 for one without a bar."""
+        if self.across:
+            found = self._each[0].take(start, np.array([_values(bar) for bar in bars]).T)
+            return [int(signal) for signal in found]
+        return [0 if bar is None else one.on_bar(bar) for one, bar in zip(self._each, bars, strict=True)]
+
+    def load(self, starts: Sequence[int], rows: Sequence[Sequence[Bar | None]]) -> list[list[int]]:
+        """Begin anew with bars, ``rows[t][s]`` at rising ``starts``, and return the signals likewise."""
+        if self.across:
+            return self._loaded(self._each[0], starts, rows)
+        found = [[0] * self._symbols for _ in starts]
+        for place, one in enumerate(self._each):
+            own = [t for t, row in enumerate(rows) if row[place] is not None]
+            signals = self._loaded(one, [starts[t] for t in own], [[rows[t][place]] for t in own])
+            for t, (signal,) in zip(own, signals, strict=True):
+                found[t][place] = signal
+        return found
+
+    @staticmethod
+    def _loaded(one: Follower, starts: Sequence[int], rows: Sequence[Sequence[Bar | None]]) -> list[list[int]]:
+        values = np.empty((_COLUMNS, len(rows[0]) if rows else 1, len(rows)))
+        for place, row in enumerate(rows):
+            values[:, :, place] = np.array([_values(bar) for bar in row]).T
+        found: list[list[int]] = one.load(np.array(starts, np.int64), values).T.tolist()
+        return found
+
+
+def _values(bar: Bar | None) -> tuple[float, float, float, float, float]:
+    """Return a bar's prices and volume; one that is lacking is no number."""
+    return (bar.open, bar.high, bar.low, bar.close, bar.volume) if bar is not None else (_NAN,) * 5

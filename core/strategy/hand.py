@@ -1,9 +1,7 @@
 """One strategy in one instrument: it follows the rule's signals with orders, and holds what came of them against it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-
-import msgspec
 
 from core.domain.approval import TradingState
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
@@ -14,57 +12,24 @@ from core.domain.market import Bar, Interval
 from core.domain.message import Command, Event, Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
 from core.state.brackets import STOP
-from core.state.configs import Account, LiveTrade
+from core.state.configs import Account
 from core.state.markets import Market
 from core.state.outright import is_dust, is_outright
 from core.state.state import State
 from core.strategy.coins import payable, sellable
 from core.strategy.figures import CLOSE, long_only, wanted
-from core.strategy.rule import Contract, RuleTrade, Shadow, Terms, size_of, stops, target_of
+from core.strategy.mind import Mind, sign
+from core.strategy.rule import Contract, Shadow, Terms, size_of, stops, target_of
+from core.strategy.shared import means
 
 FRESH_NS: Nanoseconds = 60_000_000_000
 """An entry that has not left this long after its bar's close is none of the study's any more: it is left out."""
 RETRY_NS: Nanoseconds = 1_000_000_000
 """The least time between two exits, so that a "no" cannot become a storm."""
-KEPT = 3
-"""Trades of either side that may wait for their counterpart."""
 ENTRY, EXIT, PASSED = "entry", "signal", "stop_passed"
 """The ``strategy_intent`` of a strategy's own orders; the last leaves where the price is beyond a stop that moves."""
 _RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.APPROVED})
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
-
-
-class Mind(msgspec.Struct, array_like=True):
-    """What must outlive the engine: the rule's own account, what is wanted, and how both sides stand so far.
-
-    ``goal`` is the side to hold, 0 flat, None where nothing is wanted; ``bar`` the start of the bar that said so.
-    ``best`` is the best price since the live entry, ``level`` where the stop was last put by the strategy.
-    """
-
-    shadow: Shadow
-    begun: Nanoseconds = 0
-    """When the account began that this is of."""
-    version: int = 0
-    """The config's version that it was decided by."""
-    decided: Nanoseconds = 0
-    """The start of the last bar that was decided on."""
-    goal: int | None = None
-    bar: Nanoseconds = 0
-    until: Nanoseconds = 0
-    tries: int = 0
-    best: float = 0.0
-    level: float = 0.0
-    seen: int = 0
-    """Closed live trades taken note of."""
-    live: list[LiveTrade] = []
-    rule: list[RuleTrade] = []
-    matched: int = 0
-    missed: int = 0
-    extra: int = 0
-    entry_bps: float = 0.0
-    """The sum over matched entries."""
-    profit: float = 0.0
-    """Live less rule, in the quote asset."""
 
 
 class Hand:
@@ -78,13 +43,17 @@ class Hand:
         terms: Terms,
         capital: float,
         record: Callable[[Event], None],
+        wallet: float = 0.0,
     ) -> None:
+        """Begin with an account of ``capital``, which may be its part of a ``wallet`` that several share."""
         self.strategy_id, self.instrument, self.id = strategy_id, instrument, instrument.id
         self.interval_ns = interval.ns
-        self.terms, self.contract, self.capital = terms, Contract.of(instrument), capital
+        self.terms, self.contract, self.capital = terms, Contract.of(instrument), wallet or capital
         self.outright = is_outright(instrument)
         self.mind = Mind(Shadow(capital))
         self.origin = f"strategy {strategy_id}"
+        self.family: Sequence[Hand] = (self,)
+        """Whose accounts are one wallet: its own alone, or all of its strategy's."""
         self._record = record
         self._tried: Nanoseconds = 0
         self._why = EXIT
@@ -94,22 +63,22 @@ class Hand:
         """Return the side that the rule holds once its last signal has acted."""
         shadow = self.mind.shadow
         turn = wanted(shadow.quantity, shadow.pending) if shadow.pending else 0
-        return _sign(shadow.quantity) if not turn else 0 if turn == CLOSE else turn
+        return sign(shadow.quantity) if not turn else 0 if turn == CLOSE else turn
 
     # --- deciding ---------------------------------------------------------------------------------------------------
 
     def on_close(self, bar: Bar, signal: int, state: State, *, decide: bool) -> None:
-        """Take a closed bar and its signal: the rule goes on; with ``decide`` it is what is wanted."""
+        """Take a closed bar, over which the rule has gone on, and its signal; with ``decide`` it is what is wanted."""
         mind, account = self.mind, self._account(state)
         signal = long_only(signal) if self.outright else signal
-        mind.rule += mind.shadow.on_bar(bar, self.terms, self.contract)
         mind.shadow.pending, mind.decided = signal, bar.start
         if account is None:
             return
         if account.quantity and bar.start + self.interval_ns > account.opened:
             extreme = max(mind.best, bar.high) if account.quantity > ZERO else min(mind.best or bar.low, bar.low)
             mind.best = extreme
-        self._compare(account, bar, state)
+        if mind.compare(account, bar, self.interval_ns):
+            self._tell(state)
         if decide and not account.liquidated:
             self._decide(account, bar, signal, state)
 
@@ -129,7 +98,7 @@ class Hand:
         account = self._account(state)
         if account is None or not account.quantity:
             return
-        side = _sign(float(account.quantity))
+        side = sign(float(account.quantity))
         if side == before and self.side != side:
             self.mind.goal, self.mind.bar, self.mind.until = 0, self.mind.decided, 0
 
@@ -140,7 +109,7 @@ class Hand:
         mind, account = self.mind, self._account(state)
         if account is None:
             return
-        if account.liquidated:
+        if any(one.liquidated for one in self._wallet(state)):
             mind.goal = None
             self.note(state, "the venue closed it by force: promote a config to begin anew")
             return
@@ -148,7 +117,7 @@ class Hand:
             return
         if self.outright and account.quantity and not self._working(state, account):
             self._leave_dust(state, account, 0.0)
-        held = _sign(float(account.quantity))
+        held = sign(float(account.quantity))
         if not held:
             mind.best = mind.level = 0.0
         elif not mind.best:
@@ -162,9 +131,16 @@ class Hand:
         elif held or not goal or any(not one.order.reduce_only for one in self._working(state, account)):
             mind.goal = None if held == goal or not goal else goal
         else:
-            mind.goal = None
-            if state.now <= mind.until:
-                yield from self._enter(state, account, goal)
+            yield from self._begin(state, account, goal)
+
+    def _begin(self, state: State, account: Account, side: int) -> Iterator[Command]:
+        """Enter while the entry is the study's still, once what closes of the same wallet has closed."""
+        fresh = state.now <= self.mind.until
+        if fresh and self._awaits_room(state):
+            return
+        self.mind.goal = None
+        if fresh:
+            yield from self._enter(state, account, side)
 
     def _enter(self, state: State, account: Account, side: int) -> Iterator[Command]:
         """Open a position at the market, with the stop and the target that the terms give it."""
@@ -177,7 +153,7 @@ class Hand:
             self.note(state, f"others hold the other side of {symbol_of(self.id)}: not entered")
             return
         price = market.last or market.mark
-        size = size_of(self.terms, self.contract, float(account.wallet), price, side) if price > 0.0 else 0.0
+        size = self._size(state, account, price, side) if price > 0.0 else 0.0
         quantity = quantise(Decimal(repr(size)), instrument.size_step)
         if instrument.max_size is not None:
             quantity = min(quantity, instrument.max_size)
@@ -187,7 +163,8 @@ class Hand:
                 self.note(state, f"{instrument.venue} has too little free {instrument.quote}: not entered")
                 return
         if quantity < max(instrument.min_size, instrument.size_step):
-            self.note(state, f"its wallet of {account.wallet:.2f} is too small for one {symbol_of(self.id)} order")
+            wallet = sum((one.wallet for one in self._wallet(state)), ZERO)
+            self.note(state, f"its wallet of {wallet:.2f} is too small for one {symbol_of(self.id)} order")
             return
         stop, target = self._levels(market, side)
         order = Order(
@@ -201,6 +178,48 @@ class Hand:
             take_profit=(TakeProfit(target, ONE),) if target else (),
         )
         yield SubmitOrder(order, self.origin, state.now)
+
+    def _size(self, state: State, account: Account, price: float, side: int) -> float:
+        """Return an entry's contracts: out of its own wallet, or of what others leave of one that is shared."""
+        if len(self.family) == 1:
+            return size_of(self.terms, self.contract, float(account.wallet), price, side)
+        equity, free = means(self.terms, (one.standing(state) for one in self.family))
+        for hand in self.family:  # entries that are on their way are as good as filled
+            leaving = hand.leaving(state)
+            equity -= leaving * hand.contract.fee
+            free -= leaving * (1.0 / self.terms.leverage + hand.contract.fee)
+        return size_of(self.terms, self.contract, equity, price, side, max(free, 0.0))
+
+    def standing(self, state: State) -> tuple[float, float, float, float]:
+        """Return its account's wallet, the base units held, their entry price and the price now."""
+        account, market = self._account(state), state.markets[self.id]
+        if account is None:
+            return 0.0, 0.0, 0.0, 0.0
+        units = float(account.quantity) * self.contract.units
+        return float(account.wallet), units, float(account.entry_price), market.last or market.mark
+
+    def leaving(self, state: State) -> float:
+        """Return the value of its entries that are not filled yet."""
+        account, market = self._account(state), state.markets[self.id]
+        if account is None:
+            return 0.0
+        working = [one for one in self._working(state, account) if not one.order.reduce_only]
+        open_ = sum((one.order.quantity - one.filled for one in working), ZERO)
+        return float(open_) * self.contract.units * (market.last or market.mark)
+
+    def closes(self, state: State) -> bool:
+        """Tell whether it is to close what it holds, and has not yet."""
+        account, goal = self._account(state), self.mind.goal
+        held = sign(float(account.quantity)) if account is not None else 0
+        return goal is not None and held not in (0, goal)
+
+    def _awaits_room(self, state: State) -> bool:
+        """Tell whether another of its wallet's closes yet: what closes goes before what opens."""
+        return any(one.closes(state) for one in self.family if one is not self)
+
+    def _wallet(self, state: State) -> list[Account]:
+        found = [one._account(state) for one in self.family]
+        return [account for account in found if account is not None]
 
     def _levels(self, market: Market, side: int) -> tuple[Decimal | None, Decimal | None]:
         """Return the stop and the target of an entry, counted from the price that it is to be filled at."""
@@ -294,56 +313,13 @@ class Hand:
                 found.append(record)
         return found
 
-    # --- comparing --------------------------------------------------------------------------------------------------
+    # --- words ------------------------------------------------------------------------------------------------------
 
-    def _compare(self, account: Account, bar: Bar, state: State) -> None:
-        """Hold the live trades that are over by this bar against the rule's, entry by entry."""
-        mind = self.mind
-        fresh = account.closed - mind.seen
-        if fresh > 0:
-            mind.live += account.trades[-fresh:]
-            mind.seen = account.closed
-        before = (mind.matched, mind.missed, mind.extra)
-        open_live = (self._bar_of(account.opened), _sign(float(account.quantity))) if account.quantity else None
-        shadow = mind.shadow
-        open_rule = (shadow.opened, _sign(shadow.quantity)) if shadow.quantity else None
-        theirs = {(one.opened, one.side): one for one in mind.rule}
-        for live in list(mind.live):
-            key = (self._bar_of(live.opened), live.side)
-            rule = theirs.pop(key, None)
-            if rule is not None:
-                mind.live.remove(live)
-                mind.rule.remove(rule)
-                self._match(live, rule)
-            elif key != open_rule and self._bar_of(live.closed) <= bar.start:
-                mind.live.remove(live)
-                mind.extra += 1
-                mind.profit += float(live.profit - live.funding)
-        for key, rule in theirs.items():
-            if key != open_live:
-                mind.rule.remove(rule)
-                mind.missed += 1
-                mind.profit -= rule.profit
-        del mind.live[:-KEPT], mind.rule[:-KEPT]
-        if (mind.matched, mind.missed, mind.extra) != before:
-            self._tell(bar, state)
-
-    def _match(self, live: LiveTrade, rule: RuleTrade) -> None:
-        mind = self.mind
-        mind.matched += 1
-        mind.entry_bps += live.side * (float(live.entry) / rule.entry - 1.0) * 1e4
-        mind.profit += float(live.profit - live.funding) - rule.profit
-
-    def _tell(self, bar: Bar, state: State) -> None:
+    def _tell(self, state: State) -> None:
         mind = self.mind
         entry = mind.entry_bps / mind.matched if mind.matched else 0.0
         figures = (mind.matched, mind.missed, mind.extra, round(entry, 3), round(mind.profit / self.capital * 1e4, 3))
         self._record(StrategyCompared(self.strategy_id, self.id, *figures, state.now))
-
-    def _bar_of(self, ts: Nanoseconds) -> Nanoseconds:
-        return ts // self.interval_ns * self.interval_ns
-
-    # --- words ------------------------------------------------------------------------------------------------------
 
     def note(self, state: State, text: str) -> None:
         """Say what keeps the strategy from trading here, once; an empty text says that nothing does."""
@@ -354,7 +330,3 @@ class Hand:
     def _account(self, state: State) -> Account | None:
         account = state.configs.accounts.get(InstrumentId(self.id))
         return account if account is not None and account.strategy_id == self.strategy_id else None
-
-
-def _sign(value: float) -> int:
-    return (value > 0.0) - (value < 0.0)

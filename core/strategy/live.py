@@ -1,39 +1,41 @@
 """One promoted config as a strategy: bars in, orders out, warmed up before it decides anything."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
-import numpy as np
 
 from core.domain.identifiers import InstrumentId, StrategyId
-from core.domain.market import Bar, Interval
+from core.domain.market import Bar, Interval, Timer
 from core.domain.message import Command, Event, Message, Nanoseconds
 from core.domain.studies import Config
 from core.outbox import PastWanted
 from core.state.state import State
-from core.strategy.follower import Follower
-from core.strategy.hand import Hand, Mind
+from core.strategy.follower import Followers
+from core.strategy.hand import Hand
 from core.strategy.library import MODELS
 from core.strategy.memory import StrategyState
+from core.strategy.mind import Mind
 from core.strategy.past import PastBars
 from core.strategy.rule import split
+from core.strategy.shared import SharedRule
 
 ASK_NS: Nanoseconds = 30_000_000_000
 """The least time between two questions for the same bars."""
 _SPARE = 2
 """Bars asked for beyond the warm-up: the newest may be growing still."""
+LATE_NS: Nanoseconds = 5_000_000_000
+"""How long behind a bar's end those that share a wallet wait for the bars of the others; then they go on without."""
 MOST_MISSED = 3000
 """Bars of the time away that are gone through at most, so that the engine is not held up."""
-_FIELDS = 5
-_LACKING = (float("nan"),) * 5
 Row = dict[InstrumentId, Bar]
 
 
 class Group:
-    """The hands that share one follower: one, or all of them where a strategy looks across instruments."""
+    """The hands that take each time's bars together: one; all where a strategy looks across, or a wallet is shared."""
 
-    def __init__(self, hands: list[Hand], follower: Follower) -> None:
-        self.hands, self.follower = hands, follower
+    def __init__(self, hands: list[Hand], followers: Followers, shared: SharedRule | None = None) -> None:
+        self.hands, self.followers, self._shared = hands, followers, shared
+        self._place = {hand.id: place for place, hand in enumerate(hands)}
         self.ready = False
         self.asked: Nanoseconds = 0
         self._past: dict[InstrumentId, tuple[Bar, ...]] = {}
@@ -47,10 +49,10 @@ class Group:
         if self.ready or (self.asked and now - self.asked < ASK_NS):
             return
         self.asked = now
-        interval = self.follower.interval_ns
+        interval = self.followers.interval_ns
         since = min(hand.mind.decided for hand in self.hands) or now
         since = max(min(since, now), now - MOST_MISSED * interval)
-        start = (since // interval - self.follower.warm_up - _SPARE) * interval
+        start = (since // interval - self.followers.warm_up - _SPARE) * interval
         for hand in self.hands:
             if hand.id not in self._past:
                 yield PastWanted(hand.id, Interval(_name(interval)), start, now)
@@ -59,7 +61,7 @@ class Group:
 
     def take_past(self, message: PastBars, state: State) -> None:
         """Take one instrument's bars of before; begin with the last of them."""
-        interval = self.follower.interval_ns
+        interval = self.followers.interval_ns
         self._past[message.instrument] = tuple(
             bar for bar in message.bars if bar.closed and bar.start + interval <= message.ts
         )
@@ -77,54 +79,66 @@ class Group:
         for start, (heard, _) in self._heard.items():
             by_start[start] = heard | by_start.get(start, {})  # the venue's own bar is better than what was heard
         starts = sorted(by_start)
-        if self.follower.missing and len(starts) <= self.follower.known:  # what was heard meanwhile is more
+        if self.followers.missing and len(starts) <= self.followers.known:  # what was heard meanwhile is more
             self._note_missing(state)
             return
-        if len(starts) < self.follower.warm_up and not self.follower.missing:
+        if len(starts) < self.followers.warm_up and not self.followers.missing:
             self._let_pass(state)
             self.ready = True  # it has heard more by itself
             return
-        values = np.empty((_FIELDS, len(self.hands), len(starts)))
-        for place, start in enumerate(starts):
-            for row, hand in enumerate(self.hands):
-                values[:, row, place] = _values(by_start[start].get(hand.id))
-        found = self.follower.load(np.array(starts, np.int64), values)
-        for hand, signals in zip(self.hands, found, strict=True):
-            told = [(start, 0 if start in halves else int(one)) for start, one in zip(starts, signals, strict=True)]
-            self._catch_up(hand, [(by_start[start].get(hand.id), signal) for start, signal in told], state)
+        rows = [[by_start[start].get(hand.id) for hand in self.hands] for start in starts]
+        found = self.followers.load(starts, rows)
+        nothing = [0] * len(self.hands)
+        told = [nothing if start in halves else signals for start, signals in zip(starts, found, strict=True)]
+        self._catch_up(rows, told, state)
         self._heard.clear()
         self._note_missing(state)
-        self.ready = not self.follower.missing
+        self.ready = not self.followers.missing
 
     def _note_missing(self, state: State) -> None:
-        missing = self.follower.missing
+        missing = self.followers.missing
         for hand in self.hands:
-            hand.note(state, f"waits for bars: {missing} more of {self.follower.warm_up}" if missing else "")
+            hand.note(state, f"waits for bars: {missing} more of {self.followers.warm_up}" if missing else "")
 
-    @staticmethod
-    def _catch_up(hand: Hand, bars: list[tuple[Bar | None, int]], state: State) -> None:
+    def _catch_up(self, rows: list[list[Bar | None]], told: list[list[int]], state: State) -> None:
         """Have the rule go on over the bars that nobody decided on, and make up for exits that were missed."""
-        known = [(bar, signal) for bar, signal in bars if bar is not None]
-        if not known:
+        for place, hand in enumerate(self.hands):
+            known = [bar for row in rows if (bar := row[place]) is not None]
+            if known and not hand.mind.decided:
+                hand.mind.decided = known[-1].start
+        before, late = [hand.side for hand in self.hands], set[int]()
+        for row, signals in zip(rows, told, strict=True):
+            fresh = [
+                bar if bar is not None and bar.start > hand.mind.decided else None
+                for hand, bar in zip(self.hands, row, strict=True)
+            ]
+            self._close(fresh, signals, state, decide=False)
+            late |= {place for place, bar in enumerate(fresh) if bar is not None}
+        for place in sorted(late):
+            self.hands[place].make_up(state, before[place])
+
+    def _close(self, bars: Sequence[Bar | None], signals: Sequence[int], state: State, *, decide: bool) -> None:
+        """Have the rule go on over the bars of one time; with ``decide`` their signals are what is wanted."""
+        if not any(bars):
             return
-        if not hand.mind.decided:
-            hand.mind.decided = known[-1][0].start
-            return
-        before, late = hand.side, False
-        for bar, signal in known:
-            if bar.start > hand.mind.decided:
-                hand.on_close(bar, signal, state, decide=False)
-                late = True
-        if late:
-            hand.make_up(state, before)
+        shadows = [hand.mind.shadow for hand in self.hands]
+        if self._shared is not None:
+            ended = self._shared.on_bars(shadows, bars)
+        else:
+            each = zip(self.hands, shadows, bars, strict=True)
+            ended = [shadow.on_bar(bar, hand.terms, hand.contract) if bar else [] for hand, shadow, bar in each]
+        for hand, bar, signal, trades in zip(self.hands, bars, signals, ended, strict=True):
+            hand.mind.rule += trades
+            if bar is not None:
+                hand.on_close(bar, signal, state, decide=decide)
 
     # --- bars that close --------------------------------------------------------------------------------------------
 
     def on_bar(self, bar: Bar, state: State) -> None:
         """Take a closed bar: decide when each instrument has one, and at the latest when the next one comes."""
         if bar.revision or bar.start <= self._decided:
-            if bar.start == self._decided and len(self.hands) == 1:
-                self.follower.on_bar(bar)  # a later word on it: nothing is decided again
+            if bar.start == self._decided:
+                self.followers.correct(self._place[bar.instrument], bar)
             return
         if self._row and bar.start > self._start:
             self._decide(state)
@@ -134,27 +148,33 @@ class Group:
             self._decide(state)
 
     @property
+    def waits(self) -> bool:
+        """Tell whether some have their bar and others of their wallet have not; looking across, all are needed."""
+        return bool(self._row) and not self.followers.across
+
+    def look(self, state: State) -> None:
+        """Decide without the bars that do not come: an exit is not held up by another instrument's link."""
+        if self.waits and state.now >= self._start + self.followers.interval_ns + LATE_NS:
+            self._decide(state)
+
+    @property
     def _decided(self) -> Nanoseconds:
         return max(hand.mind.decided for hand in self.hands)
 
     def _decide(self, state: State) -> None:
         row, self._row = self._row, {}
-        values = np.empty((_FIELDS, len(self.hands)))
-        for place, hand in enumerate(self.hands):
-            values[:, place] = _values(row.get(hand.id))
-        found = self.follower.take(self._start, values)
-        was_missing, self.ready = not self.ready, self.ready or not self.follower.missing
+        bars = [row.get(hand.id) for hand in self.hands]
+        found = self.followers.take(self._start, bars)
+        was_missing, self.ready = not self.ready, self.ready or not self.followers.missing
         whole = self._start >= max(state.venue(hand.instrument.venue).since for hand in self.hands)
         decide = self.ready and whole
         if not decide:
             self._heard[self._start] = (row, whole)
         else:
             self._let_pass(state)
-            for hand, signal in zip(self.hands, found, strict=True):
-                bar = row.get(hand.id)
-                if bar is not None:
-                    hand.on_close(bar, int(signal), state, decide=True)
-                if was_missing:
+            self._close(bars, found, state, decide=True)
+            if was_missing:
+                for hand in self.hands:
                     hand.note(state, "")
         if not whole:  # it began before the venue was heard: its own bar takes the place of ours
             self.resume()
@@ -162,10 +182,7 @@ class Group:
     def _let_pass(self, state: State) -> None:
         """Have the rule go on over the bars that were heard and not decided on; nobody tells what they said."""
         for row, _ in self._heard.values():
-            for hand in self.hands:
-                bar = row.get(hand.id)
-                if bar is not None:
-                    hand.on_close(bar, 0, state, decide=False)
+            self._close([row.get(hand.id) for hand in self.hands], [0] * len(self.hands), state, decide=False)
         self._heard.clear()
 
     def resume(self) -> None:
@@ -188,12 +205,19 @@ class Live:
         values, terms = split(config)
         self._memory = StrategyState.of(self.id, state)
         instruments = [state.markets[one].instrument for one in config.instruments]
-        hands = [Hand(self.id, one, self.interval, terms, config.capital, record) for one in instruments]
+        hands = [
+            Hand(self.id, one, self.interval, terms, float(part), record, config.capital)
+            for one, part in zip(instruments, config.capitals(), strict=True)
+        ]
         self.hands = {hand.id: hand for hand in hands}
         for hand in hands:
             self._remember(hand, state)
-        groups = [hands] if self.model.across else [[hand] for hand in hands]
-        self.groups = [Group(one, Follower(self.model, values, self.interval.ns, len(one))) for one in groups]
+        shared = SharedRule(terms, [hand.contract for hand in hands]) if config.shares_wallet else None
+        if shared is not None:
+            for hand in hands:
+                hand.family = hands
+        groups = [hands] if self.model.across or shared is not None else [[hand] for hand in hands]
+        self.groups = [Group(one, Followers(self.model, values, self.interval.ns, len(one)), shared) for one in groups]
         self._group_of = {hand.id: group for group in self.groups for hand in group.hands}
 
     def _remember(self, hand: Hand, state: State) -> None:
@@ -209,8 +233,9 @@ class Live:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether something is wanted that is not done yet."""
-        return any(hand.mind.goal is not None for hand in self.hands.values())
+        """Tell whether something is wanted that is not done yet, or waited for."""
+        wants = any(hand.mind.goal is not None for hand in self.hands.values())
+        return wants or any(group.waits for group in self.groups)
 
     def resume(self) -> None:
         """Learn the bars of before again: the link to a venue was lost meanwhile."""
@@ -224,6 +249,9 @@ class Live:
             if group is None or message.interval is not self.interval or not message.closed:
                 return ()
             group.on_bar(message, state)
+        elif isinstance(message, Timer):
+            for group in self.groups:
+                group.look(state)
         return self._go_on(state)
 
     def take_past(self, message: PastBars, state: State) -> Iterable[Command]:
@@ -246,11 +274,6 @@ class Live:
         saving = self._memory.save()
         if saving is not None:
             yield saving
-
-
-def _values(bar: Bar | None) -> tuple[float, float, float, float, float]:
-    """Return a bar as a follower takes it; one that is lacking is no number."""
-    return (bar.open, bar.high, bar.low, bar.close, bar.volume) if bar is not None else _LACKING
 
 
 def _name(interval_ns: Nanoseconds) -> str:

@@ -106,12 +106,17 @@ class Contract(msgspec.Struct, frozen=True):
         return value * self.tiers[-1][1] - self.tiers[-1][2]
 
 
-def size_of(terms: Terms, contract: Contract, wallet: float, price: float, side: int) -> float:
-    """Return the contracts of an entry at a price: bounded by tiers and wallet, rounded down to the step; 0 is none."""
+def size_of(
+    terms: Terms, contract: Contract, wallet: float, price: float, side: int, free: float | None = None
+) -> float:
+    """Return the contracts of an entry at a price: bounded by tiers and wallet, rounded down to the step; 0 is none.
+
+    ``free`` is what margin and fee can be paid from: where None, all of the wallet.
+    """
     notional = min(
         asked(terms.notional, terms.fraction, terms.leverage, terms.max_size, wallet),
         contract.bearable(terms.leverage),
-        affordable(wallet, terms.leverage, terms.slippage, contract.fee, side),
+        affordable(wallet if free is None else free, terms.leverage, terms.slippage, contract.fee, side),
     )
     unit = price * contract.units
     return whole(notional / unit, contract.step, unit, contract.min_notional)
@@ -149,6 +154,8 @@ class Shadow(msgspec.Struct, array_like=True):
     """The entry's fee."""
     pending: int = 0
     liquidated: bool = False
+    last: float = 0.0
+    """The last close, at which it stands where a time has no bar of it; kept where a wallet is shared."""
 
     def on_bar(self, bar: Bar, terms: Terms, contract: Contract) -> list[RuleTrade]:
         """Take a closed bar: act at its open, then leave inside it where a level was met; return trades that ended."""
@@ -159,18 +166,22 @@ class Shadow(msgspec.Struct, array_like=True):
         side = wanted(self.quantity, signal) if signal else 0
         if side:
             if self.quantity:
-                ended.append(self._close(bar, bar.open, SIGNAL, terms, contract))
+                ended.append(self.close(bar, bar.open, SIGNAL, terms, contract))
             if side != CLOSE:
-                self._open(bar, side, terms, contract)
+                self.open(bar, side, size_of(terms, contract, self.wallet, bar.open, side), terms, contract)
         if self.quantity:
             left = self._leave(bar, terms, contract)
             ended += [left] if left is not None else []
-            high, low = max(self.best, bar.high), min(self.best, bar.low)
-            self.best = high if self.quantity > 0.0 else low
+            self.follow(bar)
         return ended
 
-    def _open(self, bar: Bar, side: int, terms: Terms, contract: Contract) -> None:
-        size = size_of(terms, contract, self.wallet, bar.open, side)
+    def follow(self, bar: Bar) -> None:
+        """Take the best price of a bar that was held through."""
+        high, low = max(self.best, bar.high), min(self.best, bar.low)
+        self.best = high if self.quantity > 0.0 else low
+
+    def open(self, bar: Bar, side: int, size: float, terms: Terms, contract: Contract) -> None:
+        """Enter at a bar's open; a size of 0 is no entry."""
         if not size:
             return
         self.entry = self.best = bar.open * (1.0 + side * terms.slippage)
@@ -179,35 +190,42 @@ class Shadow(msgspec.Struct, array_like=True):
         self.own, self.paid = value / terms.leverage, value * contract.fee
         self.wallet -= self.paid
 
-    def _close(self, bar: Bar, price: float, reason: str, terms: Terms, contract: Contract) -> RuleTrade:
+    def close(self, bar: Bar, price: float, reason: str, terms: Terms, contract: Contract) -> RuleTrade:
+        """Close at a price, slippage and fee added."""
         side = 1 if self.quantity > 0.0 else -1
         price *= 1.0 - side * terms.slippage
         units = self.quantity * contract.units
         fee = abs(units) * price * contract.fee
         gain = units * (price - self.entry)
         self.wallet += gain - fee
-        return self._end(bar, price, fee, gain - self.paid - fee, reason)
+        return self.end(bar.start, price, fee, gain - self.paid - fee, reason)
 
-    def _end(self, bar: Bar, price: float, fee: float, net: float, reason: str) -> RuleTrade:
+    def end(self, closed: Nanoseconds, price: float, fee: float, net: float, reason: str) -> RuleTrade:
+        """Return the trade that is over, and forget the position."""
         side, size = (1 if self.quantity > 0.0 else -1), abs(self.quantity)
-        trade = RuleTrade(side, self.opened, bar.start, size, self.entry, price, self.paid + fee, net, reason)
+        trade = RuleTrade(side, self.opened, closed, size, self.entry, price, self.paid + fee, net, reason)
         self.quantity = self.entry = self.own = self.paid = 0.0
         return trade
 
     def _leave(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade | None:
         """End the position inside a bar where it must end."""
-        side = 1 if self.quantity > 0.0 else -1
-        adverse, kind = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
+        adverse = bar.low if self.quantity > 0.0 else bar.high
         units = self.quantity * contract.units
         backing = self.own if terms.isolated else self.wallet
         if backing + units * (adverse - self.entry) <= contract.maintenance(abs(units) * adverse):
             return self._liquidate(bar, terms, contract)
+        return self.at_levels(bar, terms, contract)
+
+    def at_levels(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade | None:
+        """End the position where a bar met its stop or, if not, its target."""
+        side = 1 if self.quantity > 0.0 else -1
+        adverse, kind = (bar.low, bar.high) if side > 0 else (bar.high, bar.low)
         for level in stops(terms, side, self.entry, self.best):
             if side * adverse <= side * level:
-                return self._close(bar, fills_at(bar.open, level, -side), STOP, terms, contract)
+                return self.close(bar, fills_at(bar.open, level, -side), STOP, terms, contract)
         level = self.entry * (1.0 + side * terms.target)
         if terms.target and side * kind >= side * level:
-            return self._close(bar, fills_at(bar.open, level, side), TARGET, terms, contract)
+            return self.close(bar, fills_at(bar.open, level, side), TARGET, terms, contract)
         return None
 
     def _liquidate(self, bar: Bar, terms: Terms, contract: Contract) -> RuleTrade:
@@ -216,7 +234,7 @@ class Shadow(msgspec.Struct, array_like=True):
         price = self.entry - lost / (self.quantity * contract.units)
         self.wallet -= lost
         self.liquidated = True
-        return self._end(bar, price, 0.0, -lost - self.paid, LIQUIDATION)
+        return self.end(bar.start, price, 0.0, -lost - self.paid, LIQUIDATION)
 
 
 def stops(terms: Terms, side: int, entry: float, best: float) -> list[float]:

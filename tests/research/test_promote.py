@@ -11,7 +11,7 @@ from research.promote import Candidate, config_of
 from research.study.study import parse
 from research.validation.gates import NO_LIQUIDATION
 from store.config_hash import content_hash
-from tests.store.configs import BTC
+from tests.store.configs import BTC, ETH
 
 STUDY = """
 [study]
@@ -132,11 +132,12 @@ def test_what_the_engine_could_not_run_is_refused(old: str, new: str, words: str
         config_of(parse(STUDY.replace(old, new)), report(PASSED))
 
 
-def test_a_shared_wallet_is_refused_where_the_engine_would_give_each_its_own() -> None:
-    with pytest.raises(PromotionRefused, match=r"one wallet over 2 symbols; .* 5000 of its own"):
-        config_of(parse(STUDY), report(PASSED, instruments=(BTC, BTC)))
-    isolated = parse(STUDY.replace('"cross"', '"isolated"'))
-    assert config_of(isolated, report(PASSED, instruments=(BTC, BTC))).margin_mode == "isolated"
+def test_a_shared_wallet_is_promoted_as_one() -> None:
+    two = report(PASSED, instruments=(BTC, ETH))
+    made = Candidate(config_of(parse(STUDY), two), two)
+    assert made.config.shares_wallet
+    found = made.funded(40_000.0).config
+    assert (found.capital, found.max_position_size) == (40_000.0, 7_200.0)  # eight times what the study had
 
 
 def test_a_set_that_is_none_is_refused() -> None:

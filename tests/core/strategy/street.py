@@ -6,15 +6,18 @@ from typing import Any
 
 import msgspec
 
+from core.domain import events as e
+from core.domain import market as m
 from core.domain.identifiers import Asset, InstrumentId, StrategyId
-from core.domain.instrument import MarginBracket
+from core.domain.instrument import Instrument, MarginBracket
 from core.domain.market import NO_ID, Bar, Interval, Quote, Trade
 from core.domain.message import Event, Message
 from core.domain.studies import AdoptConfig, Config, ConfigStatus
 from core.engine import Engine
 from core.guardian.guardian import Guardian
+from core.session import wire
 from core.state.configs import Account, LiveTrade
-from core.state.state import State
+from core.state.state import IMAGE_DECODER, State
 from core.strategy.past import PastBars
 from core.strategy.signals import Bars
 from tests.core.guardian.watch.kit import ABLE, QUIET
@@ -77,10 +80,17 @@ class Street:
     """One venue with one account, and an engine that trades there; every price between two prints is traded at."""
 
     def __init__(
-        self, chosen: Config, *, spread: float = THIN, engine: Engine | None = None, fee_in_quote: bool = False
+        self,
+        chosen: Config,
+        *,
+        spread: float = THIN,
+        engine: Engine | None = None,
+        fee_in_quote: bool = False,
+        instruments: Sequence[Instrument] = (),
     ) -> None:
         self.config, self.spread = chosen, spread
-        self.instrument = PAIR if chosen.instruments == (PAIR.id,) else PERP
+        self.listed = instruments or (PAIR if chosen.instruments == (PAIR.id,) else PERP,)
+        self.instrument = self.listed[0]
         venue = self.instrument.venue
         self.events: list[Event] = []
         state = State(Asset("USDT"), "replay")
@@ -90,7 +100,7 @@ class Street:
             leverage=max(1, int(chosen.leverage)), margin=margin, impact_ns=0, spot_fee_in_quote=fee_in_quote
         )
         balances = {venue: {Asset("USDT"): Decimal(10_000)}}
-        self.driver = ReplayDriver(self.engine, {venue: [self.instrument]}, settings, balances, self._see, 450 * S)
+        self.driver = ReplayDriver(self.engine, {venue: self.listed}, settings, balances, self._see, 450 * S)
         self.ts = 0
         self._id = 0
 
@@ -170,6 +180,25 @@ class Street:
         for bar in bars_of(bars, first, stop, self.instrument.id):
             self.walk(bar)
         return self
+
+
+def reborn(street: Street, cut: int, *, checkpoint: bool) -> None:
+    """Kill the engine and start another on its records: all of them, or a checkpoint in their middle and the rest."""
+    settings = street.engine.guardian.settings
+    engine = Engine(
+        Guardian(settings), State(Asset("USDT"), "replay"), prefix="t0", abilities={street.instrument.venue: ABLE}
+    )
+    events = [wire.decode_event(wire.encode(event)) for event in street.events]
+    if checkpoint:
+        engine.restore(IMAGE_DECODER.decode(wire.encode(street.engine.state.image())))
+    for event in () if checkpoint else events:
+        assert engine.recover(event) == ""
+    assert engine.state.configs.image() == street.engine.state.configs.image()
+    driver = street.driver
+    driver.engine = street.engine = engine
+    driver._process(e.EngineStarted(2 + cut, "test", "replay", street.ts), street.ts)
+    driver._process(m.VenueStatus(street.instrument.venue, True, "again", street.ts), street.ts)
+    driver._process(e.VenueReconciled(street.instrument.venue, 0, street.ts), street.ts)
 
 
 STRATEGY = StrategyId("ema")

@@ -28,7 +28,7 @@ from core.strategy.past import PastBars
 from tests.core.guardian.watch.kit import ABLE, QUIET
 from tests.core.kit import BTC_COINM, BTC_PERP, BTC_SPOT, ETH_PERP, SPOT, T0, S, of, opened, quote
 from tests.core.strategy.markets import walk
-from tests.core.strategy.street import PERP, Street, bars_of, config
+from tests.core.strategy.street import PERP, Street, bars_of, config, reborn
 
 FIRST = 200
 
@@ -112,7 +112,14 @@ def test_a_max_size_keeps_a_levered_config_within_the_limits() -> None:
 def test_one_instrument_is_one_strategys() -> None:
     engine = engine_of()
     adopt(engine, config())
-    assert f"{PERP.id} is ema's" in reason(engine, config(strategy_id="other"))
+    other = config(strategy_id="other")
+    (waits,) = of(adopt(engine, other), d.ConfigWaits)
+    assert waits.reason.startswith(f"{PERP.id} is ema's, an instrument is one strategy's")
+    assert not of(engine.process(m.Timer(T0 + S)), d.ConfigAdopted)
+    adopt(engine, msgspec.structs.replace(config(), status=ConfigStatus.HISTORY))
+    events = [*engine.process(m.Timer(T0 + 2 * S)), *engine.process(m.Timer(T0 + 3 * S))]
+    assert [one.config.strategy_id for one in of(events, d.ConfigAdopted)] == ["other"]
+    assert engine.state.configs.runner(PERP.id) == "other"
 
 
 def test_a_halt_puts_a_config_off_until_trading_is_active() -> None:
@@ -315,25 +322,6 @@ def test_a_close_that_the_venue_holds_up_goes_on_over_bars_and_is_done_once() ->
 # --- a kill -----------------------------------------------------------------------------------------------------------
 
 
-def reborn(street: Street, cut: int, *, checkpoint: bool) -> None:
-    """Kill the engine and start another on its records: all of them, or a checkpoint in their middle and the rest."""
-    settings = street.engine.guardian.settings
-    engine = Engine(
-        Guardian(settings), State(Asset("USDT"), "replay"), prefix="t0", abilities={street.instrument.venue: ABLE}
-    )
-    events = [wire.decode_event(wire.encode(event)) for event in street.events]
-    if checkpoint:
-        engine.restore(IMAGE_DECODER.decode(wire.encode(street.engine.state.image())))
-    for event in () if checkpoint else events:
-        assert engine.recover(event) == ""
-    assert engine.state.configs.image() == street.engine.state.configs.image()
-    driver = street.driver
-    driver.engine = street.engine = engine
-    driver._process(e.EngineStarted(2 + cut, "test", "replay", street.ts), street.ts)
-    driver._process(m.VenueStatus(street.instrument.venue, True, "again", street.ts), street.ts)
-    driver._process(e.VenueReconciled(street.instrument.venue, 0, street.ts), street.ts)
-
-
 @pytest.mark.parametrize("checkpoint", [False, True])
 def test_a_killed_engine_goes_on_with_position_account_and_stop(checkpoint: bool) -> None:
     """Killed in a position: what it does from there is what one does that was never killed."""
@@ -423,7 +411,7 @@ def test_an_exit_of_the_bar_that_was_cut_is_made_up(cut: str) -> None:
 def test_a_strategy_is_told_in_a_line_with_its_accounts() -> None:
     engine = engine_of()
     adopt(engine, config())
-    adopt(engine, config(strategy_id="x", strategy="none"))
+    adopt(engine, config(strategy_id="x", strategy="none", instruments=(ETH_PERP.id,)))
     engine.process(quote(PERP, 60_000.0, 60_001.0, T0))
     lines = strategy_words(strategies(engine.state.configs, engine.state.markets), str)
     assert lines[0] == f"ema v1 runs since {T0}"
@@ -501,7 +489,7 @@ def test_a_strategy_across_instruments_decides_when_all_of_them_have_their_bar()
     (group,) = live.groups
     wanted = of(engine.process(m.Timer(T0 + S)), PastWanted)
     assert [one.instrument for one in wanted] == [BTC_PERP.id, ETH_PERP.id]
-    size = group.follower.warm_up + 5
+    size = group.followers.warm_up + 5
     bars = walk(size)
     now = int(bars.ts[-1]) + bars.interval_ns
     engine.process(PastBars(BTC_PERP.id, m.Interval.M15, bars_of(bars, 0, size - 1, BTC_PERP.id), now))

@@ -26,8 +26,8 @@ from research.study.outright import LONG_ONLY
 from tests.core.guardian.watch.kit import ABLE, QUIET
 from tests.core.kit import of, opened
 from tests.core.strategy.markets import recorded, walk
-from tests.core.strategy.street import PAIR, Street, bars_of, config
-from tests.core.strategy.test_desk import reason, reborn
+from tests.core.strategy.street import PAIR, Street, bars_of, config, reborn
+from tests.core.strategy.test_desk import reason
 
 FIRST, FEE = 200, float(PAIR.taker_fee)
 WHY = {BY_SIGNAL: "signal", BY_STOP: "stop_loss", BY_TARGET: "take_profit"}

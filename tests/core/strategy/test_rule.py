@@ -14,7 +14,9 @@ from core.domain.market import Bar, Interval
 from core.domain.studies import Config, ConfigStatus
 from core.errors import ConfigError
 from core.strategy.rule import Contract, RuleTrade, Shadow, Terms, split
+from core.strategy.shared import SharedRule
 from research.simulator.records import BY_END, BY_LIQUIDATION, BY_SIGNAL, BY_STOP, BY_TARGET
+from research.simulator.shared import Basket, simulate_shared
 from research.simulator.simulator import Account, Market, Sets, Tariff, simulate
 from tests.core.kit import BTC_PERP
 from venues.contracts_table import contracts
@@ -89,6 +91,76 @@ def test_the_rule_trades_what_the_simulator_trades(seed: int, wild: float, often
         told = [float(other[name]) for name in ("quantity", "entry", "exit", "fees", "profit")]
         assert figures == pytest.approx(told, rel=1e-9, abs=1e-7)
     assert shadow.liquidated == (runs["liquidated"][0] >= 0)
+
+
+def several(seed: int, wild: float, gaps: float) -> list[tuple[np.ndarray[Any, Any], ...]]:
+    """Return stamps and prices of three contracts; the later ones lack bars, and one begins late."""
+    rng, made = np.random.default_rng(seed), []
+    for number in range(3):
+        rows = walk(seed + number, 90, wild)
+        keep = rng.random(90) >= gaps * number
+        keep[: 7 * (number == 2 and gaps > 0.0)] = False
+        made.append((np.arange(90, dtype=np.int64)[keep], *(row[keep] for row in rows)))
+    return made
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.002, 0.02, 0.06]),
+    st.sampled_from([0.05, 0.3, 1.0]),
+    st.sampled_from([0.0, 0.1]),
+    TERMS,
+)
+def test_a_shared_wallet_trades_what_the_simulator_trades(
+    seed: int, wild: float, often: float, gaps: float, terms: Terms
+) -> None:
+    markets, contract = several(seed % 2**31, wild, gaps), Contract.of(LISTED)
+    tariff = Tariff(fees=((0, contract.fee),), tiers=((0, LISTED.brackets),))
+    rng = np.random.default_rng(seed + 1)
+    chosen = {name: getattr(terms, name) for name in ("leverage", "notional", "fraction", "max_size")}
+    levels = {name: getattr(terms, name) for name in ("stop", "target", "trail")}
+    sets, acts = [], []
+    for bars, *_ in markets:
+        when = np.flatnonzero(rng.random(bars.size) < often).astype(np.int64)
+        signals = rng.integers(0, 16, when.size).astype(np.uint8)
+        sets.append(Sets(bars=when, signals=signals[None, :], **chosen, **levels))
+        acts.append({int(bars[t]): int(one) for t, one in zip(when, signals, strict=True)})
+    basket = Basket([Market(bars * HOUR_NS, tuple(rows), tariff=tariff) for bars, *rows in markets])  # type: ignore[arg-type]
+    account = Account(cash=10_000.0, slippage=terms.slippage, size_step=0.001, min_notional=5.0, isolated=False)
+    runs, log = simulate_shared(basket, account, sets, trades=True)
+    shadows = [Shadow(10_000.0 / 4), Shadow(10_000.0 / 4), Shadow(10_000.0 / 2)]
+    rule = SharedRule(terms, [contract] * 3)
+    ours: list[tuple[int, RuleTrade]] = []
+    rows_of = [dict(zip(bars.tolist(), zip(*rows, strict=True), strict=True)) for bars, *rows in markets]
+    for t in range(90):
+        bars_now = []
+        for shadow, rows, act in zip(shadows, rows_of, acts, strict=True):
+            shadow.pending = act.get(t, shadow.pending)
+            row = rows.get(t)
+            bar = (
+                None
+                if row is None
+                else Bar(BTC_PERP.id, Interval.H1, t * HOUR_NS, row[0], row[1], row[2], row[3], 1.0, 1, True, 0, t)
+            )
+            bars_now.append(bar)
+        ended = rule.on_bars(shadows, bars_now)
+        ours += [(place, trade) for place, trades in enumerate(ended) for trade in trades]
+    times = (basket.ts // HOUR_NS).tolist()
+    told = [(place, one.side, one.opened // HOUR_NS, one.closed // HOUR_NS, one.reason) for place, one in ours]
+    theirs = [one for one in log if one["reason"] != BY_END]
+    seen = [
+        (int(one["symbol"]), int(one["side"]), times[one["opened"]], times[one["closed"]], WHY[int(one["reason"])])
+        for one in theirs
+    ]
+    assert sorted(told) == sorted(seen)
+    by_key = dict(zip(seen, theirs, strict=True))
+    for key, (_, own) in zip(told, ours, strict=True):
+        figures = (own.quantity, own.entry, own.exit, own.fees, own.profit)
+        assert figures == pytest.approx(
+            [float(by_key[key][name]) for name in ("quantity", "entry", "exit", "fees", "profit")], rel=1e-9, abs=1e-6
+        )
+    assert all(shadow.liquidated for shadow in shadows) == (runs["liquidated"][0] >= 0)
 
 
 def config(**changes: Any) -> Config:

@@ -85,6 +85,7 @@ class StrategyDesk:
         try:
             waits = self._not_yet(config, state)
             refused = self._flaw(config, state) if not waits else ""
+            waits = waits or (self._taken(config, state) if not refused else "")
         except (ConfigError, DomainError) as error:
             waits, refused = "", str(error)
         if waits:
@@ -112,11 +113,17 @@ class StrategyDesk:
             venue = state.venues.get(_venue_of(instrument))
             if instrument not in state.markets and (venue is None or not venue.reconciled):
                 return f"{instrument} is not known yet: its venue is not connected"
-            runner = state.configs.runner(instrument)
-            if runner and runner != config.strategy_id:
-                return f"{instrument} is {runner}'s, an instrument is one strategy's: it begins when that one has ended"
         if state.ledger.unvalued:
             return "the account cannot be valued yet"
+        return ""
+
+    @staticmethod
+    def _taken(config: Config, state: State) -> str:
+        """Return which instrument a config that could run has to wait for, empty where all of them are free."""
+        for instrument in config.instruments:
+            runner = state.configs.runner(instrument)
+            if runner and runner != config.strategy_id:
+                return f"{instrument} is {runner}'s, and an instrument is one strategy's: it begins when that one ends"
         return ""
 
     def _flaw(self, config: Config, state: State) -> str:

@@ -55,6 +55,11 @@ def reason(engine: Engine, chosen: Config) -> str:
     return text
 
 
+def judged(effects: Any) -> list[Any]:
+    """Return what was said of configs."""
+    return [one for one in effects if isinstance(one, d.ConfigAdopted | d.ConfigWaits | d.ConfigRefused)]
+
+
 # --- judging ----------------------------------------------------------------------------------------------------------
 
 
@@ -109,17 +114,28 @@ def test_a_max_size_keeps_a_levered_config_within_the_limits() -> None:
     assert of(adopt(engine, config(leverage=5.0, max_position_size=4_000.0)), d.ConfigAdopted)
 
 
-def test_one_instrument_is_one_strategys() -> None:
-    engine = engine_of()
-    adopt(engine, config())
-    other = config(strategy_id="other")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_config_waits_for_an_instrument_that_is_anothers(restarted: bool) -> None:
+    """One instrument is one strategy's; a restart of the engine, which is given all configs anew, changes nothing."""
+    engine, other = engine_of(), config(strategy_id="other", instruments=(ETH_PERP.id, PERP.id))
+    assert of(adopt(engine, config()), d.ConfigAdopted)
     (waits,) = of(adopt(engine, other), d.ConfigWaits)
-    assert waits.reason.startswith(f"{PERP.id} is ema's, an instrument is one strategy's")
-    assert not of(engine.process(m.Timer(T0 + S)), d.ConfigAdopted)
-    adopt(engine, msgspec.structs.replace(config(), status=ConfigStatus.HISTORY))
-    events = [*engine.process(m.Timer(T0 + 2 * S)), *engine.process(m.Timer(T0 + 3 * S))]
-    assert [one.config.strategy_id for one in of(events, d.ConfigAdopted)] == ["other"]
-    assert engine.state.configs.runner(PERP.id) == "other"
+    assert f"{PERP.id} is ema's" in waits.reason
+    assert "no strategy" in reason(engine, config(strategy_id="wrong", strategy="none"))  # would never run: no wait
+    if restarted:
+        image = IMAGE_DECODER.decode(wire.encode(engine.state.image()))
+        engine = Engine(engine.guardian, State(), abilities={PERP.venue: ABLE, SPOT: ABLE}, strict=True)
+        engine.restore(image)
+        for chosen in (other, config()):
+            assert not judged(adopt(engine, chosen))
+    assert not judged(engine.process(m.Timer(T0 + S)))  # said once
+    assert engine.state.configs.waiting["other"].reason == waits.reason
+    adopt(engine, config(status=ConfigStatus.HISTORY))
+    effects = engine.process(m.Timer(T0 + 2 * S))
+    assert of(effects, d.ConfigEnded)
+    assert [one.config for one in judged(effects)] == [other]
+    assert list(engine.state.configs.running) == ["other"]
+    assert not engine.state.configs.waiting
 
 
 def test_a_halt_puts_a_config_off_until_trading_is_active() -> None:
@@ -411,7 +427,7 @@ def test_an_exit_of_the_bar_that_was_cut_is_made_up(cut: str) -> None:
 def test_a_strategy_is_told_in_a_line_with_its_accounts() -> None:
     engine = engine_of()
     adopt(engine, config())
-    adopt(engine, config(strategy_id="x", strategy="none", instruments=(ETH_PERP.id,)))
+    adopt(engine, config(strategy_id="x", strategy="none"))
     engine.process(quote(PERP, 60_000.0, 60_001.0, T0))
     lines = strategy_words(strategies(engine.state.configs, engine.state.markets), str)
     assert lines[0] == f"ema v1 runs since {T0}"
@@ -498,6 +514,8 @@ def test_a_strategy_across_instruments_decides_when_all_of_them_have_their_bar()
     assert group.ready
     (last,) = bars_of(bars, size - 1, size, BTC_PERP.id)
     list(live.on_message(last, engine.state))
+    engine.state.now = now + 60 * S
+    list(live.on_message(m.Timer(engine.state.now), engine.state))  # all of them are looked across: it waits on
     assert live.hands[BTC_PERP.id].mind.decided == int(bars.ts[-2])
     list(live.on_message(last.replace(instrument=ETH_PERP.id), engine.state))
     assert live.hands[BTC_PERP.id].mind.decided == live.hands[ETH_PERP.id].mind.decided == int(bars.ts[-1])

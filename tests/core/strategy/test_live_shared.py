@@ -256,6 +256,13 @@ def test_a_version_with_another_wallet_is_refused_until_the_first_is_retired() -
     assert refusals(street, shared(3, {"fraction": 0.2}, version=2)) == []
     assert street.engine.state.configs.running["ema"].config.version == 2
     street.engine.state.configs.accounts[PERP.id].liquidated = street.ts
+    street.ts += 900 * S
+    street.driver.finish(street.ts)
+    for hand in street.engine._desk._lives["ema"].hands.values():  # what one lost was the wallet of all
+        hand.mind.goal, hand.mind.until = 1, street.ts + S
+        assert list(hand.step(street.engine.state)) == []
+        assert "goal=None" in repr(hand.mind)
+        assert street.engine.state.configs.notes[hand.id].text.startswith("the venue closed it by force")
     (reason,) = refusals(street, shared(3, version=3))
     assert "closed ema v2's shared wallet by force: retire that" in reason
     assert refusals(street, shared(3, version=3, status=ConfigStatus.HISTORY)) == []

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.domain.identifiers import InstrumentId
@@ -104,7 +104,13 @@ def several(seed: int, wild: float, gaps: float) -> list[tuple[np.ndarray[Any, A
     return made
 
 
+HARD = Terms(leverage=20.0, fraction=0.3, stop=0.05, slippage=0.02, isolated=False)
+STOPPED = Terms(leverage=10.0, fraction=0.9, stop=0.01, slippage=0.001, isolated=False)
+
+
 @settings(deadline=None, max_examples=120)
+@example(889325585, 0.06, 0.3, 0.1, HARD)  # liquidated behind a stop of the same bar
+@example(1713023724, 0.06, 0.05, 0.1, STOPPED)  # liquidated at a time at which one has no bar
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.002, 0.02, 0.06]),

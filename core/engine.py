@@ -19,6 +19,7 @@ from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.guard import Guard
 from core.execution.orders import Orders
+from core.execution.typed_word import TypedWord
 from core.guardian.guardian import Guardian
 from core.outbox import Effect, Outbox
 from core.ports import Abilities
@@ -96,12 +97,12 @@ class Engine:
             c.CancelOrder: self._orders.cancel,
             c.CancelAll: self._orders.cancel_all,
             c.Flatten: self._exits.flatten,
-            c.SetTradingState: self._set_state,
             c.StopEngine: self._stop,
             c.SaveStrategyState: partial(keep, self._outbox),
             s.AdoptConfig: self._adopt,
             PastBars: self._ask,
             **Adoption(self._outbox, self._orders).handlers(),
+            **TypedWord(self._outbox, self.guardian, self._guard.resumed).handlers(),
             a.SetAlert: desk.set_rule,
             a.RemoveAlert: desk.remove_rule,
             a.AcknowledgeAlert: desk.acknowledge,
@@ -238,15 +239,6 @@ class Engine:
         mark_account(self._outbox, now, self._day_start)
 
     # --- commands ---------------------------------------------------------------------------------------------------
-
-    def _set_state(self, command: c.SetTradingState) -> None:
-        verdict = self.guardian.change_state(self.state, command, self.state.now)
-        if isinstance(verdict, str):
-            self._outbox.put(e.CommandRefused("trading state", ClientOrderId(""), verdict, self.state.now))
-        else:
-            if self.guardian.loosens(self.state, command):
-                self._guard.resumed(command.who)
-            self._outbox.record(verdict)
 
     def _adopt(self, command: s.AdoptConfig) -> None:
         self._desk.adopt(command)

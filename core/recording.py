@@ -20,6 +20,7 @@ from core.errors import JournalDamaged, StoreError
 from core.ports import Checkpoint, Clock, Journal
 from core.session import protocol as p
 from core.session import wire
+from core.state.limits_in_force import LimitsInForce
 from core.state.state import IMAGE_DECODER, State, StateImage
 
 log = structlog.get_logger()
@@ -263,6 +264,23 @@ def _image(checkpoint: Checkpoint) -> StateImage:
             f"the checkpoint after journal record {checkpoint.sequence} has not the form of this program's: {error}; "
             "trading refused; start the version that wrote it"
         ) from error
+
+
+def settings_before(journal: Journal) -> dict[str, str]:
+    """Return the guardian's settings that were in force when the engine last ran, as text by key.
+
+    Raises:
+        JournalDamaged: trading is refused until the journal has been checked.
+    """
+    limits, checkpoint, after = LimitsInForce(), journal.last_checkpoint(), 0
+    if checkpoint is not None:
+        limits.settings, after = dict(_image(checkpoint).limits), checkpoint.sequence
+    for record in journal.read(after):
+        if wire.is_kind(record.payload, e.GuardianSettingsChanged):
+            changed = wire.recorded(record)
+            assert isinstance(changed, e.GuardianSettingsChanged)
+            limits.changed(changed)
+    return limits.settings
 
 
 def _adds_risk(command: Command, state: State) -> bool:

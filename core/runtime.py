@@ -18,6 +18,7 @@ from core.domain import market as m
 from core.domain.approval import Approved
 from core.domain.identifiers import VenueId
 from core.domain.message import Command, Data, Event, Message, Nanoseconds
+from core.domain.watch import LooserLimitsHeldBack
 from core.engine import Engine
 from core.exit_times import ExitTimes
 from core.forecasting import RiskDesk
@@ -108,6 +109,9 @@ class Runtime:
         changed = changes(self.engine.state.limits.settings, self.engine.guardian.settings, now)
         if changed is not None:
             self.emit(changed)
+        held_back = self.engine.guardian.held_back
+        if held_back != tuple(self.engine.state.limits.held_back.values()):
+            self.emit(LooserLimitsHeldBack(held_back, now))
         if socket is not None:
             answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals, self.risk)
             backend = Backend(

@@ -47,6 +47,7 @@ def status(view: Status) -> Json:
         "unfit_events": view.unfit,
         "differences": view.differences,
         "loosened": list(view.loosened),
+        "held_back": list(view.held_back),
         "loop_late_ms": round(view.loop_late_ns / 1e6, 3),
         "sentinel": sentinel(view),
         "strategies": [strategy(item) for item in view.strategies],

@@ -37,6 +37,7 @@ PLAIN = (
     "flatten",
     "halt",
     "resume",
+    "loosen",
     "watch",
     "orders",
     "fills",

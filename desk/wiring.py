@@ -39,6 +39,8 @@ def build_engine(
     from core.domain.identifiers import Asset
     from core.engine import Engine
     from core.guardian.guardian import Guardian
+    from core.guardian.loosening import in_force
+    from core.recording import settings_before
     from core.runtime import Runtime
     from core.state.state import State
     from store.journal.journal import SqliteJournal
@@ -55,8 +57,9 @@ def build_engine(
     )
     clock = LiveClock()
     venues = market_venues(home, settings, clock)
+    limits, held_back = in_force(settings_before(journal), settings.guardian)
     engine = Engine(
-        Guardian(settings.guardian, places),
+        Guardian(limits, places, held_back),
         State(Asset(settings.account.currency), "paper"),
         prefix=f"t{home.mark()}",
         abilities={venue.id: venue.abilities for venue in venues},

@@ -6,10 +6,12 @@ from typing import Any
 
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.alerts import AlertRaised, AlertRuleRemoved, AlertRuleSet
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
 from core.domain.order import Order
+from core.state.limits_in_force import change_words
 from tui.format import clock, number
 from tui.notices import notice_words
 from tui.trading import rule_words
@@ -74,6 +76,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.BalanceSet: lambda event: f"{event.total:f} {event.asset}: {event.reason}",
     e.FundingPaid: lambda event: f"{event.amount:f} {event.asset} at rate {event.rate}",
     e.GuardianSettingsChanged: _settings_text,
+    w.LooserLimitsHeldBack: lambda event: "not in force: " + (", ".join(map(change_words, event.changes)) or "nothing"),
     e.DayStarted: lambda event: f"equity {number(event.equity)}",
     e.PeakRaised: lambda event: f"equity {number(event.equity)}",
     e.EquityNoted: lambda event: f"equity {number(event.equity)}, deepest drawdown of the hour {event.drawdown:.2%}",

@@ -16,6 +16,7 @@ from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
 from core.domain.studies import ConfigStatus
 from core.state.exiting import GUARDIAN
+from core.state.limits_in_force import change_words
 from core.state.state import State
 
 NOWHERE = InstrumentId("")
@@ -125,10 +126,16 @@ def _unjournalled(_: State, event: e.ExitUnjournalled) -> Finding:
 
 
 def _settings(_: State, event: e.GuardianSettingsChanged) -> Finding | None:
-    looser = [f"{one.key} {one.old} → {one.new or 'gone'}" for one in event.changes if one.loosens]
+    looser = [change_words(one) for one in event.changes if one.loosens]
     if not looser:
         return None
     return Finding("loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)}")
+
+
+def _held_back(_: State, event: w.LooserLimitsHeldBack) -> Finding:
+    looser = ", ".join(map(change_words, event.changes))
+    text = f"config.toml loosens {looser}: NOT in force; say the word with tradedeck loosen, then restart"
+    return Finding("held back", AlertKind.STATE, _WARNING, text, lasts=True, over=not event.changes)
 
 
 def _refused(_: State, event: d.ConfigRefused) -> Finding:
@@ -176,6 +183,7 @@ ALWAYS: dict[type[Message], Describe] = {
     w.GuardianActed: _acted,
     w.ProtectionChanged: _protection,
     e.GuardianSettingsChanged: _settings,
+    w.LooserLimitsHeldBack: _held_back,
     d.ConfigAdopted: _adopted,
     d.ConfigWaits: _waits,
     d.ConfigRefused: _refused,

@@ -62,6 +62,16 @@ class SetTradingState(Command, frozen=True):
     ts: Nanoseconds = 0
 
 
+class LoosenLimits(Command, frozen=True):
+    """Let looser settings of the guardian, as text by key, be in force from the next start; ``word`` is LOOSEN."""
+
+    settings: dict[str, str]
+    word: str = ""
+    who: str = ""
+    origin: str = ""
+    ts: Nanoseconds = 0
+
+
 class StopEngine(Command, frozen=True):
     """Ask the engine to end; refused with open risk unless ``leave`` is set."""
 

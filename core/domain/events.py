@@ -388,7 +388,7 @@ class SettingChange(msgspec.Struct, frozen=True, array_like=True):
 
 
 class GuardianSettingsChanged(Event, frozen=True):
-    """The engine started with other limits than it last ran with; who, from where, and which are looser."""
+    """Limits are other than the engine last ran with; who, from where, and which are looser by the typed word."""
 
     changes: tuple[SettingChange, ...]
     who: str

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from core.domain.events import SettingChange
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Side
@@ -67,4 +68,11 @@ class BracketBegun(Event, frozen=True):
     side: Side
     quantity: Decimal
     trigger: Decimal
+    ts: Nanoseconds
+
+
+class LooserLimitsHeldBack(Event, frozen=True):
+    """The settings that the engine started with loosen limits without the typed word: not in force. Empty: none do."""
+
+    changes: tuple[SettingChange, ...]
     ts: Nanoseconds

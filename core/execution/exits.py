@@ -125,8 +125,7 @@ class Exits:
         if self.state.guard.holds or (pace.resumed and self._awaits_venue(instrument, pace)):
             return  # the sentinel closes it meanwhile, or the venue has yet to answer
         state, closing, market = self.state, self.state.exits.flattening[instrument], self.state.markets[instrument]
-        if closing.guarded:
-            self._escalate_if_late(instrument, closing, pace)
+        self._escalate_if_late(instrument, closing, pace)
         if flatten.is_reached(state, market, closing, self._orders.ours):
             self._reached(instrument, closing, pace)
             return
@@ -155,7 +154,13 @@ class Exits:
     def _exit(self, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
         """Send an exit when it is time: at once behind the ladder's first step, which ends at once."""
         now, instrument = self.state.now, command.order.instrument
-        wait = SLOW_NS if closing.escalated else 0 if closing.guarded and pace.tries == 1 else flatten.RETRY_NS
+        wait = (
+            SLOW_NS
+            if closing.guarded and closing.escalated
+            else 0
+            if closing.guarded and pace.tries == 1
+            else flatten.RETRY_NS
+        )
         if now - pace.last < wait or not self._budget.has_room(now):
             return
         if closing.guarded:

@@ -6,8 +6,8 @@ import msgspec
 
 from core.config.settings import GuardianSettings, Places
 from core.domain.approval import Approved, TradingState
-from core.domain.commands import AmendOrder, CancelOrder, SetTradingState, SubmitOrder
-from core.domain.events import ChangeDenied, OrderDenied, TradingStateChanged
+from core.domain.commands import AmendOrder, CancelOrder, LoosenLimits, SetTradingState, SubmitOrder
+from core.domain.events import ChangeDenied, GuardianSettingsChanged, OrderDenied, SettingChange, TradingStateChanged
 from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
@@ -18,6 +18,7 @@ from core.guardian.able import Able
 from core.guardian.barred import Lease
 from core.guardian.differing import Differing
 from core.guardian.limits import Breach, Limit, exposure
+from core.guardian.loosening import loosened
 from core.guardian.proposal import Proposal, reference_price
 from core.guardian.sanity import positive, sanity, too_small, tradable, unknown
 from core.guardian.sizing import Sizing
@@ -29,14 +30,21 @@ from core.state.markets import Market
 from core.state.state import State
 
 _ORDER = [TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED]
-RESUME = "RESUME"
+RESUME, LOOSEN = "RESUME", "LOOSEN"
 
 
 class Guardian:
     """Judge orders against the limits; the only maker of ``Approved``."""
 
-    def __init__(self, settings: GuardianSettings | None = None, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        settings: GuardianSettings | None = None,
+        places: Places | None = None,
+        held_back: tuple[SettingChange, ...] = (),
+    ) -> None:
+        """Judge by settings; ``held_back`` are looser ones that were asked for without the typed word."""
         self.settings = settings = settings or GuardianSettings()
+        self.held_back = held_back
         self._places = places or Places()
         self._duplicates = rules.Duplicates(settings)
         self._rate = rules.OrderRate(settings)
@@ -237,6 +245,12 @@ class Guardian:
             return f"leaving {state.trading_state} takes the typed word {RESUME}"
         reason = command.reason or ("resumed" if loosens else "asked for")
         return TradingStateChanged(command.state, command.who, command.origin, reason, now)
+
+    def loosen(self, state: State, command: LoosenLimits, now: Nanoseconds) -> GuardianSettingsChanged | str:
+        """Let looser settings be in force from the next start, or return why not."""
+        if command.word != LOOSEN:
+            return f"loosening a limit takes the typed word {LOOSEN}"
+        return loosened(state.limits.settings, command.settings, command.who, now)
 
     def loosens(self, state: State, command: SetTradingState) -> bool:
         """Tell whether a command would let more through than passes now."""

@@ -1,4 +1,4 @@
-"""What a change of the settings does to the limits: tighter or looser. A looser one is never silent."""
+"""What a change of the settings does to the limits: tighter or looser. A looser one takes the typed word."""
 
 import getpass
 from collections.abc import Mapping, Sequence
@@ -38,6 +38,49 @@ def changes(before: Mapping[str, str], settings: GuardianSettings, now: Nanoseco
     if not found:
         return None
     return GuardianSettingsChanged(tuple(found), _user(), "config.toml, read at the start", now)
+
+
+def in_force(
+    before: Mapping[str, str], configured: GuardianSettings
+) -> tuple[GuardianSettings, tuple[SettingChange, ...]]:
+    """Return the settings to run by, and the looser ones that wait for the word: there what was in force stays.
+
+    What was cannot stay where this program has no such setting any more, or takes no such value.
+    """
+    kept: dict[str, Any] = {}
+    waits: list[SettingChange] = []
+    for key, new in written(configured).items():
+        old = before.get(key, new)
+        if old != new and loosens(key, old, new):
+            kept[key] = msgspec.json.decode(old)
+            waits.append(SettingChange(key, old, new, True))
+    if not waits:
+        return configured, ()
+    try:
+        chosen = msgspec.convert({**msgspec.to_builtins(configured), **kept}, GuardianSettings)
+    except msgspec.ValidationError:
+        return configured, ()
+    return chosen, tuple(waits)
+
+
+def loosened(
+    before: Mapping[str, str], wanted: Mapping[str, str], who: str, now: Nanoseconds
+) -> GuardianSettingsChanged | str:
+    """Return the looser ones of some settings as in force from the next start, or why there are none."""
+    try:
+        decoded = {key: msgspec.json.decode(text) for key, text in {**before, **wanted}.items()}
+        settings = written(msgspec.convert(decoded, GuardianSettings))
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return f"these are no settings of the guardian's: {error}"
+    found = [
+        SettingChange(key, before[key], settings[key], True)
+        for key in wanted
+        if key in before and key in settings and before[key] != settings[key]
+        if loosens(key, before[key], settings[key])
+    ]
+    if not found:
+        return "they loosen nothing: what is tighter takes no word, the next start takes it"
+    return GuardianSettingsChanged(tuple(found), who, "the word LOOSEN, in force from the next start", now)
 
 
 def loosens(key: str, old: str, new: str) -> bool:

@@ -46,7 +46,7 @@ class Status(msgspec.Struct, frozen=True):
     differences: int = 0
     """Differences between our record and the venues' that wait for a word."""
     loosened: tuple[str, ...] = ()
-    """Limits that a change of the settings has loosened, and nobody has tightened since."""
+    """Limits that a change of the settings has loosened by the typed word, and nobody has tightened since."""
     sentinel: SentinelStatus | None = None
     strategies: tuple[StrategyView, ...] = ()
     configs: str = ""
@@ -55,6 +55,8 @@ class Status(msgspec.Struct, frozen=True):
     """Exits that left at once in this run; the last's and the worst's time from what woke it to the socket."""
     research: str = ""
     """Why studies or the schedule wait for a researcher that does not come; empty where nothing does."""
+    held_back: tuple[str, ...] = ()
+    """Limits that the settings would loosen, and that are not in force without the typed word."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ def status(
         unfit=state.illegal,
         differences=len(state.differences.waiting),
         loosened=state.limits.words(),
+        held_back=state.limits.held_back_words(),
         sentinel=state.guard.status,
         strategies=strategies(state.configs, state.markets),
         configs=state.studies.trouble,

@@ -75,6 +75,7 @@ class StateImage(msgspec.Struct, frozen=True):
     loosened: tuple[e.SettingChange, ...] = ()
     forecasts: tuple[RiskDay, ...] = ()
     configs: ConfigImage = ConfigImage()
+    held_back: tuple[e.SettingChange, ...] = ()
 
 
 class State:
@@ -341,6 +342,7 @@ class State:
             tuple(self.limits.loosened.values()),
             () if client else tuple(self.forecasts.days),
             self.configs.image(),
+            tuple(self.limits.held_back.values()),
         )
 
     @classmethod
@@ -366,7 +368,7 @@ class State:
         state.curve.restore(image.curve)
         state.differences.restore(image.differences, image.differences_numbered)
         state.strategies = dict(image.strategies)
-        state.limits.restore(image.limits, image.loosened)
+        state.limits.restore(image.limits, image.loosened, image.held_back)
         state.forecasts.restore(image.forecasts)
         state.configs.restore(image.configs)
         for view in image.markets:

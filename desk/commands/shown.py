@@ -41,6 +41,10 @@ def show_status(view: Status) -> None:
         write(f"studies and the schedule wait: {view.research}")
     if view.loosened:
         write(f"limits loosened by a change of the settings: {', '.join(view.loosened)}")
+    if view.held_back:
+        write(
+            f"looser limits NOT in force: {', '.join(view.held_back)}; say the word with tradedeck loosen, then restart"
+        )
     if view.flattening:
         write(f"being closed: {', '.join(view.flattening)}")
     if view.unjournalled:

@@ -175,6 +175,22 @@ def test_an_exit_that_takes_too_long_calls_a_human_once_and_goes_on() -> None:
     assert 11 <= sent_later <= 13, "every five seconds"
 
 
+def test_a_traders_flatten_that_its_venue_does_not_answer_calls_a_human_too() -> None:
+    """A resting stop is to go first, and its cancel is not answered: nothing may leave beside it."""
+    engine = desk()
+    stop = sent(engine, order(BTC_PERP, Side.SELL, "1", "70000", reduce_only=True))
+    accept(engine, stop)
+    effects = list(engine.process(c.Flatten(BTC_PERP.id, "me", T0)))
+    assert not exits(effects)
+    called = []
+    for second in range(1, 91):
+        effects = tick(engine, T0 + second * S)
+        called += [(second, event.reason) for event in of(effects, w.ExitEscalated)]
+        assert not exits(effects)
+    assert [second for second, _ in called] == [30]
+    assert "after me it is not done" in called[0][1]
+
+
 def test_where_nothing_was_ever_held_a_late_fill_is_closed_again() -> None:
     engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
     entry = sent(engine, order(BTC_PERP, Side.BUY, "1", "50000"))

@@ -1,6 +1,8 @@
 """A change of the settings: what is looser is told as such, kept, and taken back."""
 
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,11 +10,18 @@ import pytest
 from core.alerts.words import ALWAYS
 from core.config.settings import GuardianSettings
 from core.domain import events as e
+from core.domain.commands import LoosenLimits
 from core.domain.events import GuardianSettingsChanged, SettingChange
-from core.guardian.loosening import changes, loosens, written
+from core.domain.watch import LooserLimitsHeldBack
+from core.engine import Engine
+from core.guardian.loosening import changes, in_force, loosens, written
+from core.recording import settings_before
 from core.session.views import status
+from core.session.wire import encode
 from core.state.state import State
-from tests.core.kit import T0
+from store.journal.journal import SqliteJournal
+from tests.contracts.journal import settle, write
+from tests.core.kit import T0, of, opened
 
 BEFORE = written(GuardianSettings())
 
@@ -105,3 +114,114 @@ def test_the_alert_names_who_and_what_and_is_silent_about_what_is_tighter() -> N
     assert found is not None
     assert found.text == "limits LOOSENED by ann: max_gross_frac 2.0 → 4.0"
     assert describe(State(), event("max_gross_frac", "4.0", "2.0", False)) is None
+
+
+# --- the word ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_looser_waits_and_what_is_tighter_does_not() -> None:
+    asked = GuardianSettings(max_gross_frac=4.0, max_leverage=10.0, stale_policy="exit", drawdown_steps=())
+    chosen, waits = in_force(BEFORE, asked)
+    default = GuardianSettings()
+    assert chosen == msgspec.structs.replace(
+        asked, max_gross_frac=default.max_gross_frac, drawdown_steps=default.drawdown_steps
+    )
+    assert [(one.key, one.new, one.loosens) for one in waits] == [
+        ("max_gross_frac", "4.0", True),
+        ("drawdown_steps", "[]", True),
+    ]
+
+
+def test_a_first_start_and_an_unchanged_one_hold_nothing_back() -> None:
+    asked = GuardianSettings(max_gross_frac=4.0)
+    assert in_force({}, asked) == (asked, ())
+    assert in_force(written(asked), asked) == (asked, ())
+
+
+def test_what_this_program_cannot_keep_is_taken_from_the_file() -> None:
+    asked = GuardianSettings(max_gross_frac=4.0)
+    assert in_force({**BEFORE, "max_gross_frac": "-1.0"}, asked) == (asked, ())
+
+
+def loosen(engine: Engine, word: str = "LOOSEN", **settings: str) -> list[Any]:
+    return list(engine.process(LoosenLimits(settings, word, "ann", "test", T0)))
+
+
+def held_back(*keys: str) -> Engine:
+    """Return an engine that was started with looser settings."""
+    engine = opened()
+    engine.process(
+        GuardianSettingsChanged(tuple(SettingChange(k, "", v, False) for k, v in BEFORE.items()), "", "", T0)
+    )
+    engine.process(LooserLimitsHeldBack(tuple(SettingChange(key, BEFORE[key], "4.0", True) for key in keys), T0))
+    return engine
+
+
+def test_the_word_puts_it_in_force_with_the_next_start() -> None:
+    engine = held_back("max_gross_frac", "max_net_frac")
+    assert status(engine.state, T0, "ok", 0).held_back == ("max_gross_frac 2.0 → 4.0", "max_net_frac 1.0 → 4.0")
+    effects = loosen(engine, max_gross_frac="4.0")
+    (changed,) = of(effects, GuardianSettingsChanged)
+    assert (changed.who, [(one.key, one.new, one.loosens) for one in changed.changes]) == (
+        "ann",
+        [("max_gross_frac", "4.0", True)],
+    )
+    (rest,) = of(effects, LooserLimitsHeldBack)
+    assert [one.key for one in rest.changes] == ["max_net_frac"]
+    view = status(State.from_image(engine.state.image()), T0, "ok", 0)
+    assert (view.loosened, view.held_back) == (("max_gross_frac 2.0 → 4.0",), ("max_net_frac 1.0 → 4.0",))
+    assert in_force(engine.state.limits.settings, GuardianSettings(max_gross_frac=4.0))[1] == ()
+
+
+def test_the_word_may_be_said_before_the_restart() -> None:
+    engine = held_back()
+    effects = loosen(engine, max_gross_frac="4.0")
+    assert len(of(effects, GuardianSettingsChanged)) == 1
+    assert not of(effects, LooserLimitsHeldBack)
+
+
+@pytest.mark.parametrize(
+    ("word", "settings", "says"),
+    [
+        ("loosen", {"max_gross_frac": "4.0"}, "takes the typed word LOOSEN"),
+        ("", {"max_gross_frac": "4.0"}, "takes the typed word LOOSEN"),
+        ("LOOSEN", {"max_gross_frac": "1.0"}, "they loosen nothing"),
+        ("LOOSEN", {}, "they loosen nothing"),
+        ("LOOSEN", {"max_gross_frac": "-4"}, "no settings of the guardian's"),
+        ("LOOSEN", {"max_gross_frac": "much"}, "no settings of the guardian's"),
+        ("LOOSEN", {"max_grossness": "4"}, "no settings of the guardian's"),
+    ],
+)
+def test_without_the_word_or_a_looser_limit_nothing_changes(word: str, settings: dict[str, str], says: str) -> None:
+    engine = held_back("max_gross_frac")
+    (refused,) = of(loosen(engine, word, **settings), e.CommandRefused)
+    assert says in refused.reason
+    assert engine.state.limits.settings == BEFORE
+    assert engine.state.limits.held_back_words() == ("max_gross_frac 2.0 → 4.0",)
+
+
+def test_the_alert_of_what_is_held_back_stands_until_nothing_is() -> None:
+    describe = ALWAYS[LooserLimitsHeldBack]
+    found = describe(State(), LooserLimitsHeldBack((SettingChange("max_gross_frac", "2.0", "4.0", True),), T0))
+    assert found is not None
+    assert "loosens max_gross_frac 2.0 → 4.0: NOT in force" in found.text
+    assert (found.lasts, found.over) == (True, False)
+    over = describe(State(), LooserLimitsHeldBack((), T0))
+    assert over is not None
+    assert over.over
+
+
+def test_settings_before_are_those_of_checkpoint_and_tail(tmp_path: Path) -> None:
+    journal, looser = (
+        SqliteJournal(tmp_path / "journal.sqlite", reserve_bytes=0),
+        ("max_gross_frac", "2.0", "4.0", True),
+    )
+    assert settings_before(journal) == {}
+    write(journal, encode(event(*looser)), encode(e.DayStarted(Decimal(1), T0)))
+    assert settings_before(journal) == {"max_gross_frac": "4.0"}
+    journal.checkpoint(2, encode(held_back().state.image()))
+    settle(journal)
+    assert settings_before(journal) == BEFORE
+    write(journal, encode(event(*looser)))
+    assert settings_before(journal) == {**BEFORE, "max_gross_frac": "4.0"}
+    journal.close()

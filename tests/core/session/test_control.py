@@ -160,13 +160,15 @@ def test_every_command_is_judged() -> None:
     assert harmless(reduces, TradingState.ACTIVE)
     assert not harmless(c.SetTradingState(TradingState.REDUCING), TradingState.HALTED)
     assert harmless(c.SetTradingState(TradingState.REDUCING), TradingState.ACTIVE)
+    assert not harmless(c.LoosenLimits({}, "LOOSEN"), TradingState.ACTIVE)
     assert not harmless(c.StopEngine(), TradingState.ACTIVE)
     assert not harmless(PromoteTrial("s", 1), TradingState.ACTIVE)
     assert not harmless(RollBackConfig("s", 1), TradingState.ACTIVE)
     assert harmless(ScheduleJob("s", "mon 02:00"), TradingState.ACTIVE)  # it searches; it promotes nothing
     assert not harmless(ResolveDifference(1, Resolution.KEPT), TradingState.ACTIVE)  # it lets entries through again
     assert {kind.__name__ for kind in COMMANDS} == {
-        "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten", "SetTradingState", "StopEngine",
+        "SubmitOrder", "AmendOrder", "CancelOrder", "CancelAll", "Flatten",
+        "SetTradingState", "LoosenLimits", "StopEngine",
         SetAlert.__name__, "RemoveAlert", "AcknowledgeAlert", MuteAlerts.__name__,
         "PromoteTrial", "RollBackConfig", "StartStudy", "StopStudy", "ScheduleJob", "AdoptConfig",
         "ResolveDifference", "AdoptOrder", "DeclareFlat", "SaveStrategyState",

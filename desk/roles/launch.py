@@ -86,13 +86,23 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
             (Role.SENTINEL, []),
             (Role.RECORDER, []),
         ):
-            if _wanted(role, settings) and services.running(home, role) is None:
-                services.start(home, role, arguments)
+            if _wanted(role, settings) and services.running(home, role) is None and _start(home, role, arguments):
                 started.append(role)
     except StoreError:
         take_down(home, started)  # half a house helps nobody
         raise
     return [*started, *bring_researcher(home)]
+
+
+def _start(home: Home, role: Role, arguments: Sequence[str]) -> bool:
+    """Start a role and tell whether that was needed: an engine may have started its sentinel in the same moment."""
+    try:
+        services.start(home, role, arguments)
+    except StoreError:
+        if services.running(home, role) is None:
+            raise
+        return False
+    return True
 
 
 def bring_researcher(home: Home) -> list[Role]:

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from core.domain.identifiers import InstrumentId, InstrumentType, parse_id, symbol_of
 from core.domain.instrument import Instrument
-from core.errors import ClientError, InvalidInstrumentId
+from core.errors import ClientError, InvalidInstrumentId, NoEngine, StoreError
 from core.session.client import Client
 from core.session.protocol import Outcome
 from core.state.state import State
 from desk.output import Refused, UsageFault
 from desk.paths import Home
+from store.lease import read_lease
 
 T = TypeVar("T")
 ORIGIN = "cli"
@@ -25,13 +27,26 @@ def talk(home: Home, work: Callable[[Client], Awaitable[T]], *, stream: bool = F
     """
 
     async def session() -> T:
-        client = await Client.connect(home.engine_socket, ORIGIN, stream=stream)
+        try:
+            client = await Client.connect(home.engine_socket, ORIGIN, stream=stream)
+        except NoEngine as error:
+            raise NoEngine(f"{error}{lease_words(home)}") from None
         try:
             return await work(client)
         finally:
             await client.close()
 
     return asyncio.run(session())
+
+
+def lease_words(home: Home) -> str:
+    """Say what the sentinel did where it holds the lease: whoever misses an engine may miss a position too."""
+    try:
+        lease = read_lease(home.lease)
+    except StoreError:
+        return ""
+    since = datetime.fromtimestamp(lease.since_ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f". The sentinel holds the lease since {since} UTC: {lease.reason}" if lease.held else ""
 
 
 def known_instruments(state: State) -> list[Instrument]:

@@ -1,15 +1,18 @@
 """How an instrument may be named."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from core.domain.identifiers import Asset, InstrumentId
 from core.domain.instrument import Instrument
-from core.errors import InvalidInstrumentId
+from core.errors import InvalidInstrumentId, NoEngine
 from core.state.state import State
 from desk.output import UsageFault
-from desk.session import resolve
+from desk.paths import Home
+from desk.session import resolve, talk
+from store.lease import Lease, write_lease
 
 SPOT = InstrumentId("BINANCE-SPOT:SPOT_PAIR:BTC-USDT")
 PERP = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
@@ -56,3 +59,18 @@ def test_a_symbol_of_two_venues_must_be_written_whole() -> None:
 def test_a_symbol_that_nobody_lists_shows_an_id(text: str) -> None:
     with pytest.raises(InvalidInstrumentId, match=f"for example {SPOT}"):
         resolve(text, listed(SPOT))
+
+
+def test_where_the_sentinel_holds_the_lease_no_engine_says_why(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").create()
+
+    def said() -> str:
+        with pytest.raises(NoEngine) as caught:
+            talk(home, lambda client: client.close())
+        return str(caught.value)
+
+    assert said().endswith("start it with: tradedeck engine")
+    write_lease(home.lease, Lease(1, held=True, reason="everything is flat", since_ns=1_700_000_000_000_000_000))
+    assert said().endswith(". The sentinel holds the lease since 2023-11-14 22:13:20 UTC: everything is flat")
+    home.lease.write_text("{")
+    assert said().endswith("start it with: tradedeck engine")

@@ -47,19 +47,16 @@ def in_force(
 
     What was cannot stay where this program has no such setting any more, or takes no such value.
     """
-    kept: dict[str, Any] = {}
-    waits: list[SettingChange] = []
+    chosen, waits = configured, list[SettingChange]()
     for key, new in written(configured).items():
         old = before.get(key, new)
-        if old != new and loosens(key, old, new):
-            kept[key] = msgspec.json.decode(old)
-            waits.append(SettingChange(key, old, new, True))
-    if not waits:
-        return configured, ()
-    try:
-        chosen = msgspec.convert({**msgspec.to_builtins(configured), **kept}, GuardianSettings)
-    except msgspec.ValidationError:
-        return configured, ()
+        if old == new or not loosens(key, old, new):
+            continue
+        try:
+            chosen = msgspec.convert({**msgspec.to_builtins(chosen), key: msgspec.json.decode(old)}, GuardianSettings)
+        except msgspec.ValidationError:
+            continue
+        waits.append(SettingChange(key, old, new, True))
     return chosen, tuple(waits)
 
 

@@ -202,8 +202,10 @@ class Blotter:
         self._enter(self._record(event.client_order_id), OrderStatus.REJECTED, event.ts, event.reason)
 
     def triggered(self, event: OrderTriggered) -> None:
-        """A waiting order met its price."""
-        self._enter(self._record(event.client_order_id), OrderStatus.TRIGGERED, event.ts)
+        """A waiting order met its price; a snapshot may have told what came of it already."""
+        record = self._record(event.client_order_id)
+        if not (record.filled or record.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED)):
+            self._enter(record, OrderStatus.TRIGGERED, event.ts)
 
     def filled(self, event: OrderFilled, key: str) -> OrderRecord | None:
         """Apply a fill, remembered as ``key``, to its order and return that; legal wherever a venue may hold it."""

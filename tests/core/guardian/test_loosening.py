@@ -141,6 +141,8 @@ def test_a_first_start_and_an_unchanged_one_hold_nothing_back() -> None:
 def test_what_this_program_cannot_keep_is_taken_from_the_file() -> None:
     asked = GuardianSettings(max_gross_frac=4.0)
     assert in_force({**BEFORE, "max_gross_frac": "-1.0"}, asked) == (asked, ())
+    chosen, waits = in_force({**BEFORE, "max_gross_frac": "-1.0"}, msgspec.structs.replace(asked, max_net_frac=3.0))
+    assert (chosen, [one.key for one in waits]) == (asked, ["max_net_frac"])
 
 
 def loosen(engine: Engine, word: str = "LOOSEN", **settings: str) -> list[Any]:

@@ -83,7 +83,11 @@ AFTER: dict[str, dict[OrderStatus, object]] = {
     ),
     "rest": expect(A.FILLED, ((A.APPROVED, A.DENIED), ILLEGAL)),
     "rejected": expect(ILLEGAL, ((A.TRIGGERED, A.SUBMITTED, A.UNKNOWN, A.PENDING_CANCEL, A.PENDING_AMEND), A.REJECTED)),
-    "triggered": expect(ILLEGAL, ((A.APPROVED, *LIVE), A.TRIGGERED)),
+    "triggered": expect(
+        ILLEGAL,
+        ((A.APPROVED, *LIVE), A.TRIGGERED),
+        ((A.PARTIALLY_FILLED, A.FILLED, A.CANCELLED, A.EXPIRED), "same"),  # what came of it was told by a snapshot
+    ),
     "cancelled": expect(
         A.CANCELLED, ((A.FILLED,), "same"), ((A.DENIED, A.REJECTED, A.EXPIRED), ILLEGAL), ((A.CANCELLED,), "same")
     ),

@@ -129,7 +129,9 @@ def _settings(_: State, event: e.GuardianSettingsChanged) -> Finding | None:
     looser = [change_words(one) for one in event.changes if one.loosens]
     if not looser:
         return None
-    return Finding("loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)}")
+    return Finding(
+        "loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)} ({event.origin})"
+    )
 
 
 def _held_back(_: State, event: w.LooserLimitsHeldBack) -> Finding:

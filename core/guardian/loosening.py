@@ -18,6 +18,8 @@ LARGER_IS_TIGHTER = frozenset(
     }
 )
 """Of every other number a smaller one is tighter."""
+SENTINELS = frozenset({"engine_silent_after_ms", "sentinel_grace_ms"})
+"""What the sentinel reads from the file by itself: in force as soon as one starts, so that nothing is held back."""
 ZERO_IS_OFF = frozenset({"min_effective_bets", "volatility_target_frac"})
 TIGHTEST_FIRST = {"stale_policy": ("exit", "hold"), "protective_stop": ("place", "alert", "brackets", "off")}
 
@@ -50,7 +52,7 @@ def in_force(
     chosen, waits = configured, list[SettingChange]()
     for key, new in written(configured).items():
         old = before.get(key, new)
-        if old == new or not loosens(key, old, new):
+        if old == new or key in SENTINELS or not loosens(key, old, new):
             continue
         try:
             chosen = msgspec.convert({**msgspec.to_builtins(chosen), key: msgspec.json.decode(old)}, GuardianSettings)

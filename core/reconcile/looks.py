@@ -11,12 +11,12 @@ from core.domain import market as m
 from core.domain.identifiers import ClientOrderId
 from core.domain.message import Nanoseconds
 from core.domain.order import OrderStatus
-from core.domain.reports import OrderReport
+from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.ports import Venue
 from core.reconcile.compare import Comparison
 from core.reconcile.meeting import Asker, Meeting, endings
-from core.reconcile.reconcile import doubtful, explained, is_unanswered, missing, reported, underway
+from core.reconcile.reconcile import doubtful, explained, filled_by, is_unanswered, missing, reported, underway
 from core.state.contact import VenueView
 from core.state.state import State
 
@@ -43,7 +43,9 @@ class Looks:
         self._every_ns = int(settings.every_s * 1e9)
         self._count = 0
         self._absent: set[ClientOrderId] = set()
-        """Orders that the venue did not know when it was last asked: a request may still travel."""
+        """Orders that the venue did not know when it was last asked, as a request may still travel, or of which it knew
+        more than the fills of the snapshot before: they came between the two.
+        """
         self._again = False
         """Something was learned that a look under way may not have seen."""
         self._last: e.VenueReconciled | None = None
@@ -83,7 +85,7 @@ class Looks:
             then = underway(state, self._venue.id, runtime.waiting() | leaving)
             snapshot = await self._venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
             met = await self._meeting.in_snapshot(snapshot)
-            answers = await self._answers(missing(state, snapshot, asked, then))
+            answers = await self._answers(missing(state, snapshot, asked, then), snapshot)
             if not view.connected or view.since != link:
                 raise VenueError("the link changed while the venue was asked; asking again")
             self._last = e.VenueReconciled(self._venue.id, snapshot.ts_exchange, now, now, reported(state, snapshot))
@@ -101,15 +103,22 @@ class Looks:
             runtime.take(m.VenueCompared(self._venue.id, count, runtime.clock.now()))
             return self.settled
 
-    async def _answers(self, orders: Sequence[ClientOrderId]) -> dict[ClientOrderId, OrderReport | None]:
+    async def _answers(
+        self, orders: Sequence[ClientOrderId], snapshot: VenueSnapshot
+    ) -> dict[ClientOrderId, OrderReport | None]:
         """Ask about orders that the snapshot lacks. That the venue does not know one counts when it is said twice.
 
-        The request may still travel: an order that is taken for lost and then rests is the worst of all.
+        The request may still travel: an order that is taken for lost and then rests is the worst of all. One that has
+        filled more than fills explain is looked at again too: it may have done so behind the snapshot.
         """
         answers, absent = {}, set()
         for id_, report in zip(orders, await self._reports(orders), strict=True):
             record = self._state.blotter.open.get(id_)
-            if report is None and id_ not in self._absent and record is not None and is_unanswered(record):
+            if record is None or id_ in self._absent:
+                answers[id_] = report
+            elif report is not None and report.filled > filled_by(self._state, record, snapshot):
+                absent.add(id_)
+            elif report is None and is_unanswered(record):
                 absent.add(id_)
                 if record.status is OrderStatus.SUBMITTED:
                     now = self._runtime.clock.now()

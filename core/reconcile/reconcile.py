@@ -68,6 +68,17 @@ def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Und
     ]
 
 
+def filled_by(state: State, record: OrderRecord, snapshot: VenueSnapshot) -> Decimal:
+    """Return how much of an order is filled by our record and by what a snapshot tells beyond it."""
+    id_ = record.order.client_order_id
+    told = (
+        fill.quantity
+        for fill in snapshot.fills
+        if fill.client_order_id == id_ and not state.blotter.knows_fill(snapshot.venue, fill.fill_id)
+    )
+    return record.filled + sum(told, ZERO)
+
+
 def explained(
     state: State,
     snapshot: VenueSnapshot,

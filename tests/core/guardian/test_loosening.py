@@ -112,7 +112,7 @@ def test_the_alert_names_who_and_what_and_is_silent_about_what_is_tighter() -> N
     describe = ALWAYS[e.GuardianSettingsChanged]
     found = describe(State(), event("max_gross_frac", "2.0", "4.0", True))
     assert found is not None
-    assert found.text == "limits LOOSENED by ann: max_gross_frac 2.0 → 4.0"
+    assert found.text == "limits LOOSENED by ann: max_gross_frac 2.0 → 4.0 (config.toml)"
     assert describe(State(), event("max_gross_frac", "4.0", "2.0", False)) is None
 
 
@@ -143,6 +143,14 @@ def test_what_this_program_cannot_keep_is_taken_from_the_file() -> None:
     assert in_force({**BEFORE, "max_gross_frac": "-1.0"}, asked) == (asked, ())
     chosen, waits = in_force({**BEFORE, "max_gross_frac": "-1.0"}, msgspec.structs.replace(asked, max_net_frac=3.0))
     assert (chosen, [one.key for one in waits]) == (asked, ["max_net_frac"])
+
+
+def test_the_sentinels_own_settings_are_in_force_with_its_start_and_told() -> None:
+    asked = GuardianSettings(engine_silent_after_ms=20_000, sentinel_grace_ms=60_000)
+    assert in_force(BEFORE, asked) == (asked, ())
+    told = changes(BEFORE, asked, T0)
+    assert told is not None
+    assert {one.key for one in told.changes if one.loosens} == {"engine_silent_after_ms", "sentinel_grace_ms"}
 
 
 def loosen(engine: Engine, word: str = "LOOSEN", **settings: str) -> list[Any]:

@@ -12,11 +12,11 @@ from core.domain.differences import DifferenceKind
 from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Message
 from core.domain.order import OrderStatus, Side
-from core.domain.reports import VenueSnapshot
+from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.reconcile import looks as looks_module
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held, order
-from tests.core.test_runtime import Desk, desk, until
+from tests.core.test_runtime import Desk, desk, events, until
 
 __all__ = ["desk"]
 A = OrderStatus
@@ -49,6 +49,29 @@ async def test_an_order_that_is_unknown_twice_never_arrived(desk: Desk) -> None:
     for _ in range(2):
         await link_of(desk).looks.look(frozenset())
     assert desk.status(id_) is A.REJECTED
+
+
+async def test_what_fills_between_the_snapshot_and_the_question_is_looked_at_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue had it neither open nor filled, then filled: the fill is in the next snapshot, and nothing is odd."""
+    desk.venue.gate.clear()
+    id_, ask = await desk.buy(), desk.venue.order
+    desk.venue.deaf = True
+
+    async def filled_meanwhile(client_order_id: ClientOrderId) -> OrderReport | None:
+        if not desk.venue.gate.is_set():
+            desk.venue.gate.set()
+            await until(lambda: client_order_id in desk.venue.submitted)
+            desk.venue.fill(client_order_id)
+        return await ask(client_order_id)
+
+    monkeypatch.setattr(desk.venue, "order", filled_meanwhile)
+    assert not await link_of(desk).looks.look(frozenset())
+    assert desk.status(id_) is A.UNKNOWN
+    await link_of(desk).looks.look(frozenset())
+    assert (desk.status(id_), held(desk.engine, BTC_PERP)) == (A.FILLED, D("0.01"))
+    assert not [one for one in events(tmp_path / "journal.sqlite") if isinstance(one, e.IllegalEventSeen)]
 
 
 async def test_a_comparison_says_nothing_of_an_order_just_sent(desk: Desk) -> None:

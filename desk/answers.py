@@ -69,6 +69,7 @@ def strategy(view: StrategyView) -> Json:
         "state": view.state,
         "since_ns": view.since,
         "reason": view.reason,
+        "shared_wallet": view.shared,
         "accounts": [
             {
                 "instrument": one.instrument,

@@ -48,7 +48,10 @@ def build_engine(
     from store.segments.writer import SegmentWriter
 
     journal = SqliteJournal(
-        home.journal, reserve_bytes=settings.journal.reserve_mb << 20, keep_days=settings.journal.keep_days
+        home.journal,
+        reserve_bytes=settings.journal.reserve_mb << 20,
+        keep_days=settings.journal.keep_days,
+        runs=home.root / "runs",
     )
     ticks = (
         SegmentWriter(home.segments, budget_bytes=settings.ticks.budget_mb << 20)

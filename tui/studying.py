@@ -202,10 +202,18 @@ def facts(found: s.Config | s.TrialReport) -> Facts:
         "margin": found.margin_mode or NOTHING,
         "max size": size(found.max_position_size),
         "instruments": " ".join(symbol(id_) for id_ in found.instruments) or NOTHING,
-        "capital": UNTOLD if kept is None else number(kept.capital) if kept.capital else NOTHING,
-        "interval": UNTOLD if kept is None else kept.interval or NOTHING,
+        "capital": capital_words(found) if found.capital else UNTOLD if kept is None else NOTHING,
+        "interval": found.interval or (UNTOLD if kept is None else NOTHING),
         "strategy": found.strategy or NOTHING,
     }
+
+
+def capital_words(found: s.Config | s.TrialReport) -> str:
+    """Say what a strategy begins with: each instrument's own, or one wallet for all."""
+    count = len(found.instruments)
+    if count < 2:
+        return number(found.capital)
+    return f"{number(found.capital)} {'for all' if found.margin_mode == 'cross' else 'each'}"
 
 
 def changes(before: Facts | None, after: Facts) -> list[tuple[str, str, str]]:

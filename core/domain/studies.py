@@ -138,6 +138,9 @@ class TrialReport(msgspec.Struct, frozen=True):
     """What each month brought (``2024-03``, a fraction); a month of both stretches stands twice."""
     strategy: str = ""
     """The library's strategy that takes the parameters."""
+    capital: float = 0.0
+    """What each instrument's wallet began with, or the one that all share; 0 is not told."""
+    interval: str = ""
 
 
 class ConfigStatus(StrEnum):

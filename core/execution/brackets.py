@@ -247,11 +247,17 @@ class Protection:
         )
 
     def _clear_orphans(self, instrument: InstrumentId) -> None:
-        """Take away exits whose bracket is over: what they would close is not theirs."""
+        """Take away exits whose bracket is over: what they would close is not theirs.
+
+        An exit whose entry is not on record was found at the venue behind a journal that was lost or restored: what it
+        protects is held still, and it stays.
+        """
         state = self._outbox.state
         for record in state.blotter.of(instrument):
             order = record.order
             if not is_exit(record) or record.status in _LEAVING or state.brackets.find(order.parent) is not None:
+                continue
+            if order.parent not in state.blotter.orders:
                 continue
             if self._later.get((order.parent, order.strategy_intent), 0) <= state.now:
                 self._orders.cancel(c.CancelOrder(record.order.client_order_id, BRACKET))

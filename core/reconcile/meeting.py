@@ -91,9 +91,13 @@ class Meeting:
             return None
 
     async def in_snapshot(self, snapshot: VenueSnapshot) -> list[OrderReport]:
-        """Ask for the orders that a snapshot's fills tell of and that have not been met, oldest first."""
-        prefix, orders = self._beating.sentinels, self._runtime.engine.state.blotter.orders
-        if not prefix:
+        """Ask for the orders that a snapshot's fills tell of and that have not been met, oldest first.
+
+        None at the first look at an account: what they did is part of the wallets that it opens with.
+        """
+        prefix, state = self._beating.sentinels, self._runtime.engine.state
+        orders = state.blotter.orders
+        if not prefix or self._venue.id not in state.ledger.balances:
             return []
         ids = dict.fromkeys(fill.client_order_id for fill in snapshot.fills)
         asks = [self.ask(id_) for id_ in ids if id_.startswith(prefix) and id_ not in orders]

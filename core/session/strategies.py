@@ -51,6 +51,8 @@ class StrategyView(msgspec.Struct, frozen=True):
     since: Nanoseconds
     reason: str = ""
     accounts: tuple[AccountView, ...] = ()
+    shared: bool = False
+    """Its accounts are parts of one wallet."""
 
 
 def strategies(book: ConfigBook, markets: Markets) -> tuple[StrategyView, ...]:
@@ -59,7 +61,9 @@ def strategies(book: ConfigBook, markets: Markets) -> tuple[StrategyView, ...]:
     for id_, running in book.running.items():
         accounts = tuple(account_view(book, one, markets) for one in book.of(id_))
         state = "ends" if running.ends else "runs"
-        found.append(StrategyView(id_, running.config.version, state, running.since, "", accounts))
+        found.append(
+            StrategyView(id_, running.config.version, state, running.since, "", accounts, running.config.shares_wallet)
+        )
     found += [
         StrategyView(id_, one.config.version, "waits", one.since, one.reason) for id_, one in book.waiting.items()
     ]
@@ -102,15 +106,21 @@ def strategy_words(views: Iterable[StrategyView], when: Callable[[Nanoseconds], 
     lines = []
     for view in views:
         reason = f": {view.reason}" if view.reason else ""
+        if view.shared:
+            wallet, capital = (
+                sum((getattr(one, name) for one in view.accounts), ZERO) for name in ("wallet", "capital")
+            )
+            reason += f", one wallet {wallet:.2f} of {capital:.2f}"
         lines.append(f"{view.strategy_id} v{view.version} {view.state} since {when(view.since)}{reason}")
-        lines += [f"  {account_words(one)}" for one in view.accounts]
+        lines += [f"  {account_words(one, shared=view.shared)}" for one in view.accounts]
     return lines
 
 
-def account_words(view: AccountView) -> str:
-    """Return one account in a line."""
+def account_words(view: AccountView, *, shared: bool = False) -> str:
+    """Return one account in a line; a ``shared`` one is a part of its strategy's wallet."""
     held = f"holds {view.quantity.normalize():f} from {view.entry_price.normalize():f}" if view.quantity else "flat"
-    text = f"{symbol_of(view.instrument)} {held}, wallet {view.wallet:.2f} of {view.capital:.2f}, {view.trades} trades"
+    whose = "its part" if shared else "wallet"
+    text = f"{symbol_of(view.instrument)} {held}, {whose} {view.wallet:.2f} of {view.capital:.2f}, {view.trades} trades"
     if view.matched or view.missed or view.extra:
         text += f"; against its study {view.profit_bps:+.1f} bps, {view.missed} missed, {view.extra} extra"
     return f"{text}; {view.note}" if view.note else text

@@ -243,6 +243,7 @@ class ConfigBook:
     def ended(self, event: d.ConfigEnded) -> None:
         """A strategy runs no more; its accounts stay to be read until another takes the instrument."""
         self.running.pop(event.strategy_id, None)
+        self.refused.pop(event.strategy_id, None)
         for account in self.of(event.strategy_id):
             if account.quantity and parse_id(account.instrument).type is InstrumentType.SPOT_PAIR:
                 account.write_off(event.ts, DUST)

@@ -72,6 +72,8 @@ class StrategyDesk:
                 self._outbox.record(d.ConfigAdopted(config, state.now))
             elif waits is not None:
                 self._refuse(config, "it was ended before it began")
+            elif config.strategy_id in state.configs.refused:
+                self._outbox.record(d.ConfigEnded(config.strategy_id, config.version, state.now))
             return
         if running is not None and config.version < running.config.version:
             self._refuse(config, f"{running.config.key} is newer and runs; roll back to make an earlier version new")
@@ -154,8 +156,9 @@ class StrategyDesk:
                 return f"{_venue_of(instrument)} cannot amend orders: its stop could not follow"
         bases = [state.markets[one].instrument.base for one in config.instruments]
         guardian = self._orders.guardian
-        shares = config.shares_wallet
-        breach = config_breach(guardian.settings, state, terms, config.capital, bases, shares=shares)
+        breach = config_breach(
+            guardian.settings, state, terms, _capital(config, state), bases, shares=config.shares_wallet
+        )
         return guardian.words(breach) if breach is not None else ""
 
     @staticmethod
@@ -278,6 +281,14 @@ def _same(one: Config, other: Config) -> bool:
     if (one.version, one.status) != (other.version, other.status):
         return False
     return one.hash == other.hash if one.hash or other.hash else one == other
+
+
+def _capital(config: Config, state: State) -> float:
+    """Return what sizes entries: the capital, or what accounts that go on began with where that is more."""
+    if config.strategy_id not in state.configs.running:
+        return config.capital
+    begun = [float(one.capital) for one in state.configs.of(config.strategy_id) if one.instrument in config.instruments]
+    return max(config.capital, sum(begun) if config.shares_wallet else max(begun, default=0.0))
 
 
 def _another_wallet(config: Config, state: State) -> str:

@@ -140,6 +140,8 @@ class Findings:
             data_to=self.span.stop,
             code_version=code_version(),
             strategy=self.file.study.strategy,
+            capital=self.file.account.cash,
+            interval=self.file.data.timeframe,
             months=(*months(inside.curve), *months(outside.curve)),
         )
         report = _priced(report, inside, outside)

@@ -151,12 +151,13 @@ class JournalFile:
             self._db.execute(_insert(rows), values[3 * at : 3 * (at + rows)])
             at += rows
 
-    def next_run(self) -> int:
-        """Give out a run number."""
+    def next_run(self, last: int = 0) -> int:
+        """Give out a run number, above ``last`` too."""
+        run = max(self.run, last) + 1
         with self._transaction():
-            put_meta(self._db, "run", self.run + 1)
-        self.run += 1
-        return self.run
+            put_meta(self._db, "run", run)
+        self.run = run
+        return run
 
     def put_checkpoint(self, sequence: int, image: bytes) -> None:
         """Keep a checkpoint and drop all but the newest ones.

@@ -23,6 +23,7 @@ from store.journal.format import (
 from store.journal.mark import Mark, read_mark
 from store.journal.reserve import Reserve, free_bytes
 from store.journal.writer import FULL_BELOW_BYTES, Batch, JournalHealth, JournalWriter, Limits, Task
+from store.run_number import read_run_number, write_run_number
 
 RESERVE_BYTES = 64 << 20
 PRUNE_SLICE = 2_000
@@ -45,8 +46,12 @@ class SqliteJournal:
         keep_days: int = 0,
         limits: Limits | None = None,
         threaded: bool = True,
+        runs: Path | None = None,
     ) -> None:
         """Open or create the journal at ``path``; reads its end only, never the whole.
+
+        ``runs`` keeps the last run number beside it: a journal that was lost, or an old one that was copied back, must
+        not give it out again, since order ids begin with it.
 
         Not ``threaded``, nothing is written but by ``turn``, ``start_run`` and ``close``, in the caller's thread.
 
@@ -58,7 +63,7 @@ class SqliteJournal:
             DiskFull: if there is no room to open it, the reserve included.
             StoreError: if it cannot be opened.
         """
-        self.path = path
+        self.path, self._runs = path, runs
         self._keep_ns = keep_days * DAY_NS
         self._lock = threading.Lock()
         self._closed = False
@@ -107,10 +112,14 @@ class SqliteJournal:
             else:
                 answer.set_exception(error)
 
-        self._put(Task(lambda: numbers.append(self._writer.next_run()), done))
+        last = read_run_number(self._runs) if self._runs is not None else 0
+        self._put(Task(lambda: numbers.append(self._writer.next_run(last)), done))
         if not self._threaded:
             self._writer.turn()
-        return answer.result()
+        run = answer.result()
+        if self._runs is not None:
+            write_run_number(self._runs, run)
+        return run
 
     def turn(self) -> None:
         """Write what is queued; only of a journal without a thread of its own."""

@@ -133,9 +133,9 @@ class JournalWriter:
         """Write what is in the line, in the caller's thread; only of a writer that has none."""
         self._round(0.0)
 
-    def next_run(self) -> int:
-        """Give out a run number; only within a task."""
-        run = self._file.next_run()
+    def next_run(self, last: int = 0) -> int:
+        """Give out a run number, above ``last`` too; only within a task."""
+        run = self._file.next_run(last)
         self._mark.set(self._file.sequence, run)
         return run
 

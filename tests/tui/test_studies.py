@@ -255,7 +255,7 @@ def test_a_plan_names_everything_that_differs_and_nothing_else() -> None:
     assert studying.change_words(after, after) == ["nothing differs from what is active"]
     moved = studying.facts(replace(CONFIGS[0], capital=15_288.5, interval="4h", strategy="rsi_ema"))
     assert studying.changes(after, moved) == [
-        ("capital", "–", "15 288.50"), ("interval", "–", "4h"), ("strategy", "–", "rsi_ema"),
+        ("capital", "–", "15 288.50 each"), ("interval", "–", "4h"), ("strategy", "–", "rsi_ema"),
     ]  # fmt: skip
     assert ("exit", "trail", "–") in studying.changes({**before, "exit": "trail"}, before)
     words = " ".join(studying.gate_words(GATES))
@@ -269,11 +269,24 @@ def test_what_a_report_does_not_tell_is_never_said_to_be_equal() -> None:
         CONFIGS[0], parameters=found.parameters, leverage=found.trial.leverage, capital=9_000.0, interval="1h"
     )
     plan = studying.promote(found, same)
-    assert plan.lines[2] == "capital 9 000.00 → the study's · interval 1h → the study's"
+    assert plan.lines[2] == "capital 9 000.00 each → the study's · interval 1h → the study's"
     lines = [plain(line).split() for line in studying.difference_lines(same, found, 80)]
-    assert ["capital", "9", "000.00", "?", "the", "study's"] in lines
+    assert ["capital", "9", "000.00", "each", "?", "the", "study's"] in lines
     other = studying.promote(found, replace(same, strategy="donchian"))
     assert "strategy donchian → –" in " ".join(other.lines)
+
+
+@pytest.mark.parametrize(
+    ("margin", "count", "words"),
+    [("cross", 2, "6 000.00 for all"), ("isolated", 2, "6 000.00 each"), ("cross", 1, "6 000.00")],
+)
+def test_the_money_a_trial_begins_with_is_told_and_whose_it_is(margin: str, count: int, words: str) -> None:
+    ids = CONFIGS[0].instruments[:1] * count
+    found = replace(report("a", 1103), capital=6_000.0, interval="15m", margin_mode=margin, instruments=ids)
+    plan = studying.promote(found, None)
+    assert [f"capital {words}", "interval 15m"] == [
+        one for line in plan.lines for one in line.split(" · ") if one.startswith(("capital", "interval"))
+    ]
 
 
 def test_studies_that_are_over_are_not_stopped_and_nothing_is_started_without_a_file() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.config.settings import GuardianSettings
@@ -10,6 +11,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
+from core.domain.differences import OrderAdopted
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, VenueOrderId
 from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
 from core.engine import Engine
@@ -530,3 +532,21 @@ def test_names_of_the_instruments_are_kept_only_while_there_is_something_to_do()
     engine.process(fill(BTC_PERP, Side.SELL, "0.1", "59000", "stopped", stop))
     engine.process(m.Timer(T0 + S))
     assert engine._protection.watched == set()
+
+
+def test_a_stop_whose_entry_is_not_on_record_stays() -> None:
+    """The journal was lost or restored: the venue's stop of ours protects what is held, and its bracket is unknown."""
+    engine = desk()
+    engine.process(e.PositionSet(BTC_PERP.id, D("0.1"), D(60_000), "adopted", T0))
+    id_ = ClientOrderId("t0r7n2")
+    stop = order(BTC_PERP, Side.SELL, "0.1", reduce_only=True)
+    stop = msgspec.structs.replace(
+        stop, type=OrderType.STOP, trigger=D(59_000), client_order_id=id_, strategy_intent="stop_loss",
+        parent=ClientOrderId("t0r7n1"),
+    )  # fmt: skip
+    engine.process(e.OrderFound(stop, PERP, VenueOrderId("v"), D(0), T0))
+    engine.process(OrderAdopted(id_, "its id is ours: its record was lost", T0))
+    for second in range(1, 5):
+        assert not of(price(engine, 60_100.0, T0 + second * S), Approved)
+        assert not of(list(engine.process(m.Timer(T0 + second * S))), Approved)
+    assert engine.state.blotter.open[id_].status is OrderStatus.ACCEPTED

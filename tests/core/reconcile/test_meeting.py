@@ -108,3 +108,11 @@ def test_one_that_was_met_meanwhile_is_put_there_once() -> None:
     meeting.take_in([report])
     record = asking.engine.state.blotter.orders[ID]
     assert (record.filled, record.status) == (D("0.4"), OrderStatus.PARTIALLY_FILLED), "as it stands, not as it began"
+
+
+async def test_at_the_first_look_nobody_is_met() -> None:
+    """A home whose journal was lost: what its sentinel did is part of the wallets that it opens with."""
+    asking = Asking(opened())
+    asking.engine.state.ledger.balances.pop(PERP)
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    assert await meeting.in_snapshot(VenueSnapshot(PERP, T0, (), (filled(ID),), (), ())) == []

@@ -138,6 +138,23 @@ def test_a_config_waits_for_an_instrument_that_is_anothers(restarted: bool) -> N
     assert not engine.state.configs.waiting
 
 
+def test_a_refused_config_that_is_retired_is_told_no_more() -> None:
+    engine = engine_of()
+    reason(engine, config(strategy="none"))
+    end = config(strategy="none", version=2, status=ConfigStatus.HISTORY)
+    assert of(adopt(engine, end), d.ConfigEnded)
+    assert not engine.state.configs.refused
+    assert not adopt(engine, end)
+
+
+def test_a_wallet_that_goes_on_counts_where_a_new_version_asks_for_less() -> None:
+    engine = engine_of(max_order_notional_frac=0.06)
+    assert of(adopt(engine, config()), d.ConfigAdopted)  # half of 10 000
+    more = {**config().parameters, "fraction": 0.9}
+    assert "one entry of up to 9 000" in reason(engine, config(version=2, parameters=more, capital=5_000.0))
+    assert of(adopt(engine_of(max_order_notional_frac=0.06), config(parameters=more, capital=5_000.0)), d.ConfigAdopted)
+
+
 def test_a_halt_puts_a_config_off_until_trading_is_active() -> None:
     engine = engine_of()
     engine.process(c.SetTradingState(TradingState.HALTED, "lunch", who="me", ts=T0))

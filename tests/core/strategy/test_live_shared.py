@@ -13,6 +13,7 @@ from core.domain.instrument import Instrument
 from core.domain.studies import Config, ConfigStatus
 from core.engine import Engine
 from core.guardian.promoting import config_breach
+from core.session.strategies import strategies, strategy_words
 from core.state.configs import LiveTrade
 from core.strategy.library import MODELS
 from core.strategy.live import LATE_NS
@@ -286,3 +287,11 @@ def test_the_guardian_counts_a_shared_wallet_once() -> None:
     breach = config_breach(tight, state, terms, 10_000.0, bases, shares=True)
     assert breach is not None
     assert "all positions of up to 20 000" in breach.reason
+
+
+def test_a_shared_wallet_is_told_as_one() -> None:
+    street = mall(shared(2))
+    street.begin(several(2), WARM)
+    lines = strategy_words(strategies(street.engine.state.configs, street.engine.state.markets), str)
+    assert lines[0].endswith(", one wallet 10000.00 of 10000.00")
+    assert "flat, its part 5000.00 of 5000.00" in lines[1]

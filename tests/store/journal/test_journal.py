@@ -17,6 +17,7 @@ from core.ports import Checkpoint, Journal
 from core.session.wire import encode
 from store.journal.journal import DAY_NS, SqliteJournal
 from store.journal.writer import Limits
+from store.run_number import read_run_number, write_run_number
 from tests.contracts.journal import Answers, JournalContract, settle, write
 from tests.store.journal.images import alter
 
@@ -398,3 +399,28 @@ def test_any_appends_with_a_restart_between_come_back(
     assert [record.payload for record in journal.read()] == expected
     assert [record.sequence for record in journal.read()] == list(range(1, len(expected) + 1))
     journal.close()
+
+
+class TestRunNumbers:
+    def test_a_journal_that_is_lost_gives_none_out_again(self, tmp_path: Path) -> None:
+        def run(name: str) -> int:
+            journal = SqliteJournal(tmp_path / name, reserve_bytes=0, runs=tmp_path / "runs")
+            given = journal.start_run()
+            journal.close()
+            return given
+
+        assert [run("one.sqlite"), run("one.sqlite"), run("two.sqlite"), run("one.sqlite")] == [1, 2, 3, 4]
+        assert (tmp_path / "runs").read_text() == "4\n"
+
+    @pytest.mark.parametrize("text", ["", "many", "\udcff"])
+    def test_a_number_that_cannot_be_read_is_the_journals(self, tmp_path: Path, text: str) -> None:
+        runs = tmp_path / "runs"
+        runs.write_bytes(text.encode("utf-8", "surrogateescape"))
+        assert read_run_number(runs) == 0
+        write_run_number(runs, 7)
+        assert read_run_number(runs) == 7
+
+    def test_one_that_cannot_be_kept_stops_nobody(self, tmp_path: Path) -> None:
+        journal = SqliteJournal(tmp_path / "one.sqlite", reserve_bytes=0, runs=tmp_path / "gone" / "runs")
+        assert journal.start_run() == 1
+        journal.close()

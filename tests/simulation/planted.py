@@ -65,8 +65,8 @@ BUGS = (
         "the run number is given out twice",
         file.JournalFile,
         "next_run",
-        'put_meta(self._db, "run", self.run + 1)',
-        'put_meta(self._db, "run", self.run)',
+        'put_meta(self._db, "run", run)',
+        'put_meta(self._db, "run", run - 1)',
     ),
     # --- orders ------------------------------------------------------------------------------------------------------
     Bug("an id is used again", _ORDERS, "new_id", "r{self._outbox.state.run}n", "r1n"),
@@ -86,9 +86,6 @@ BUGS = (
         "[self._runtime.send(Approved(c.SubmitOrder(one.order))) for one in self._state.blotter.open.values()"
         " if one.status is OrderStatus.UNKNOWN]",
         seed=26,
-    ),
-    Bug(
-        "an unknown order is never asked about", _LINK, "has_unknown", "return any(", "return False and any(", seed=603
     ),
     Bug("a cancel overtakes its order", _RECORDING, "withhold", "turn.sends.remove(approved)", "continue", seed=6),
     Bug(
@@ -148,7 +145,7 @@ BUGS = (
         "underway",
         "frozenset(silent) - unsent",
         "frozenset()",
-        103,
+        129,
     ),
     Bug(
         "the no to a cancel takes a change back",

@@ -50,3 +50,8 @@ def replay(
         output.write_json(answer)
     else:
         replaying.show(answer)
+    refused = [one for one in answer["strategies"] if one["state"] == "refused"]
+    for one in refused:  # it played on without it: that must not pass for a result
+        output.say(f"{one['strategy_id']} v{one['version']} did not run: {one['reason']}")
+    if refused:
+        raise typer.Exit(output.Exit.REFUSED)

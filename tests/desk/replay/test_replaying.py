@@ -235,6 +235,16 @@ def test_a_config_runs_on_candles(desk: Desk, tmp_path: Path) -> None:
     assert "against its study" in desk.run("replay", tape, *chosen).stdout
 
 
+def test_a_config_that_did_not_run_is_no_result(desk: Desk, tmp_path: Path) -> None:
+    tape = str(waves(tmp_path / "LTCUSDT-perp-1h.parquet"))
+    done = desk.run(
+        "replay", tape, "--config", written(tmp_path / "ema.json", leverage=3.0, max_position_size=90_000.0)
+    )
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ema v4 did not run: refused: one entry of up to")
+
+
 def test_a_spot_config_runs_on_candles(desk: Desk, tmp_path: Path) -> None:
     """With the guardian as it is shipped: fees are taken in coins, and nothing that could be sold is left."""
     tape = str(waves(tmp_path / "LTCUSDT-spot-1h.parquet"))

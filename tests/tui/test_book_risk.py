@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from core.domain import events as e
+from core.domain import watch as w
 from core.domain.risk import StressResult, VarFigures, VarTest
 from tests.tui.driving import buy, position, ready, until
 from tests.tui.engine import House
@@ -91,6 +92,8 @@ async def test_a_loosened_limit_stands_in_the_title() -> None:
         app.action_screen("risk")
         await pilot.pause(0.2)
         await until(pilot, lambda: "LOOSENED max_gross_frac 2.0 → 4.0" in picture(app))
+        feed.state.apply(w.LooserLimitsHeldBack((change,), NOW))
+        await until(pilot, lambda: "ACTIVE  1 held back (tradedeck loosen)" in picture(app))
 
 
 async def test_a_running_engine_is_asked(house: House) -> None:

@@ -263,10 +263,9 @@ class RiskScreen(DeckScreen):
             self._draw_risk("")
         self.limits.set_rows(limit_row(limit) for limit in feed.limits)
         reason = f": {state.state_reason}" if state.state_reason else ""
-        loosened = state.limits.words()
+        held_back, loosened = len(state.limits.held_back), state.limits.words()
+        reason += f"  {held_back} held back (tradedeck loosen)" if held_back else ""  # the alert tells which
         reason += f"  LOOSENED {', '.join(loosened)}" if loosened else ""
-        held_back = state.limits.held_back_words()
-        reason += f"  not in force: {', '.join(held_back)} (tradedeck loosen)" if held_back else ""
         self.limits.set_title("limits", f"{state.trading_state.value}{reason}"[: max(10, self.size.width - 20)])
         equity = feed.account.equity if feed.account is not None else (state.equity or None)
         lines = drawdown_lines(state, equity, self.drawdown.content_size.width)

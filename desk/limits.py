@@ -19,12 +19,13 @@ def loosen(home: Home, word: str | None, as_json: bool) -> None:
     Raises:
         Refused: nothing is looser, or the word was not said.
     """
-    settings, _ = load_or_create(home.config)
 
     async def read(client: Client) -> dict[str, str]:
         return dict(client.state.limits.settings)
 
-    _, looser = in_force(talk(home, read, stream=True), settings.guardian)
+    before = talk(home, read, stream=True)
+    settings, _ = load_or_create(home.config)
+    _, looser = in_force(before, settings.guardian)
     if not looser:
         reason = f"{home.config} loosens no limit that is in force"
         raise Refused(reason, {"loosened": [], "reason": reason})

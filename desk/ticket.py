@@ -216,9 +216,14 @@ def cancel_all(home: Home, instrument: str | None, wait: float, as_json: bool) -
     async def work(client: Client) -> list[OrderRecord]:
         named = resolve(instrument, client.state) if instrument is not None else None
         outcome = require(await client.send(CancelAll(named, ORIGIN)))
+        asked = [
+            id_
+            for id_, record in client.state.blotter.open.items()
+            if record.status is OrderStatus.PENDING_CANCEL and named in (None, record.order.instrument)
+        ]  # their venue has not answered yet: they are not closed
         until = asyncio.get_running_loop().time() + wait
         found = []
-        for id_ in outcome.orders:
+        for id_ in dict.fromkeys((*outcome.orders, *asked)):
             left = until - asyncio.get_running_loop().time()
             record = await settle(client, id_, lambda record: not record.is_open, max(left, 0.0))
             if record is not None:

@@ -46,8 +46,12 @@ def holding(home: Home, role: Role, detail: str = "") -> Iterator[None]:
 
     Raises:
         HomeLocked: if the role runs already, naming its process.
+        StoreError: if the data directory cannot be written.
     """
-    fd = os.open(home.lock(role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(home.lock(role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{home.root} cannot be used: {error.strerror}; a data directory must be writable") from error
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,6 +49,14 @@ def test_nobody_runs_in_a_new_home(home: Home) -> None:
     assert not services.stop(home, Role.ENGINE)
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match=r"gone cannot be used: .*; a data directory must be writable"),
+        services.holding(Home(tmp_path / "gone"), Role.ENGINE),
+    ):
+        pass
+
+
 def test_a_role_is_seen_while_its_process_lives_and_not_after_kill_9(home: Home) -> None:
     holder = hold(home)
     try:

@@ -546,6 +546,7 @@ def test_a_stop_whose_entry_is_not_on_record_stays() -> None:
     )  # fmt: skip
     engine.process(e.OrderFound(stop, PERP, VenueOrderId("v"), D(0), T0))
     engine.process(OrderAdopted(id_, "its id is ours: its record was lost", T0))
+    assert not of(list(engine.process(e.VenueReconciled(PERP, T0, T0 + MS))), Approved)
     for second in range(1, 5):
         assert not of(price(engine, 60_100.0, T0 + second * S), Approved)
         assert not of(list(engine.process(m.Timer(T0 + second * S))), Approved)

@@ -29,17 +29,17 @@ SHOWN = 40
 """Steps shown of a seed that failed."""
 ABOUT = "The whole engine and its sentinel in made-up worlds of seeded faults, every step held against the invariants."
 COUNTED = {
-    "orders sent": "orders",
-    "fills": "OrderFilled",
-    "denied": "OrderDenied",
-    "exits of guardian, bracket or hand": "FlattenStarted",
-    "became unknown": "OrderUnknown",
-    "the lease taken": "lease taken",
-    "closed by the sentinel": "sentinel flat",
-    "power cuts": "POWER",
-    "full, failing or hanging disks": "DISK_FULL DISK_ERROR DISK_STUCK",
-    "lost, silent or late lines": "DROP HALF_OPEN LINE_LOST LINE_SILENT LATE",
-    "engines killed or crashed": "KILL CRASH BOTH_KILLED",
+    "orders sent": ("orders",),
+    "fills": ("OrderFilled",),
+    "denied": ("OrderDenied",),
+    "exits of guardian, bracket or hand": ("FlattenStarted",),
+    "became unknown": ("OrderUnknown",),
+    "the lease taken": ("lease taken",),
+    "closed by the sentinel": ("sentinel flat",),
+    "power cuts": ("POWER", "POWER_CUT"),
+    "full, failing or hanging disks": ("DISK_FULL", "DISK_ERROR", "DISK_STUCK"),
+    "lost, silent or late lines": ("DROP", "HALF_OPEN", "LINE_LOST", "LINE_SILENT", "LATE"),
+    "engines killed or crashed": ("KILL", "CRASH", "BOTH_KILLED"),
 }
 """What of a tally is worth a line."""
 
@@ -133,7 +133,7 @@ def figures(tally: Tally, seeds: int) -> list[Figure]:
 
 def lines(tally: Tally) -> list[list[str]]:
     """Return what happened in all seeds together."""
-    counted = [[what, str(sum(tally.counts.get(name, 0) for name in names.split()))] for what, names in COUNTED.items()]
+    counted = [[what, str(sum(tally.counts.get(name, 0) for name in names))] for what, names in COUNTED.items()]
     return [["seeds", str(tally.done)], ["violations", str(len(tally.failed))], ["lives", str(tally.lives)], *counted]
 
 

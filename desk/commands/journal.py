@@ -35,6 +35,10 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
             output.write("every record is sound")
     if damage:
         output.say(f"tradedeck: {damage if damage.startswith('journal damaged') else f'journal damaged: {damage}'}")
+        output.say(
+            "with the engine stopped, put a backup in its place: tradedeck journal restore FILE. Do not move the "
+            "journal away: what it knows of orders and limits would be gone with it"
+        )
         raise typer.Exit(output.Exit.ERROR)
 
 

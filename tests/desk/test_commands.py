@@ -336,6 +336,7 @@ def test_a_damaged_journal_is_named_and_no_engine_starts_on_it(desk: Desk) -> No
         table = next(name for name in tables if "record" in name)
         db.execute(f"UPDATE {table} SET payload = x'00' WHERE rowid = (SELECT max(rowid) - 2 FROM {table})")
     assert desk.json("journal", "check", code=1)["damage"]["record"] > 0
+    assert "put a backup in its place: tradedeck journal restore FILE" in desk.run("journal", "check").stderr
     started = desk.run("engine")
     assert started.returncode == 1
     assert "tradedeck: journal damaged at record" in started.stderr

@@ -154,13 +154,9 @@ class Exits:
     def _exit(self, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
         """Send an exit when it is time: at once behind the ladder's first step, which ends at once."""
         now, instrument = self.state.now, command.order.instrument
-        wait = (
-            SLOW_NS
-            if closing.guarded and closing.escalated
-            else 0
-            if closing.guarded and pace.tries == 1
-            else flatten.RETRY_NS
-        )
+        wait = flatten.RETRY_NS
+        if closing.guarded:
+            wait = SLOW_NS if closing.escalated else 0 if pace.tries == 1 else wait
         if now - pace.last < wait or not self._budget.has_room(now):
             return
         if closing.guarded:

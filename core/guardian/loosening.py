@@ -74,8 +74,7 @@ def loosened(
     found = [
         SettingChange(key, before[key], settings[key], True)
         for key in wanted
-        if key in before and key in settings and before[key] != settings[key]
-        if loosens(key, before[key], settings[key])
+        if key in before and before[key] != settings[key] and loosens(key, before[key], settings[key])
     ]
     if not found:
         return "they loosen nothing: what is tighter takes no word, the next start takes it"

@@ -107,9 +107,8 @@ def strategy_words(views: Iterable[StrategyView], when: Callable[[Nanoseconds], 
     for view in views:
         reason = f": {view.reason}" if view.reason else ""
         if view.shared:
-            wallet, capital = (
-                sum((getattr(one, name) for one in view.accounts), ZERO) for name in ("wallet", "capital")
-            )
+            wallet = sum((one.wallet for one in view.accounts), ZERO)
+            capital = sum((one.capital for one in view.accounts), ZERO)
             reason += f", one wallet {wallet:.2f} of {capital:.2f}"
         lines.append(f"{view.strategy_id} v{view.version} {view.state} since {when(view.since)}{reason}")
         lines += [f"  {account_words(one, shared=view.shared)}" for one in view.accounts]

@@ -239,8 +239,10 @@ class VenueLink:
                 await self.looks.look(self._leaving, self._runtime.clock.now() - ON_THE_WAY_NS)
         except VenueError as error:
             log.warning("not compared", venue=self.venue.id, error=str(error))
-        except Exception:  # task boundary: the next comparison looks again
+            self.looks.failed(str(error))
+        except Exception as error:  # task boundary: the next comparison looks again
             log.exception("not compared", venue=self.venue.id)
+            self.looks.failed(f"{type(error).__name__}: {error}")
 
     async def _history(self, instrument: InstrumentId) -> None:
         now = self._runtime.clock.now()

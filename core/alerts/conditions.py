@@ -63,6 +63,8 @@ class Conditions:
         if settings.feed_after_s:
             yield from self._feeds(state, int(settings.feed_after_s * SECOND_NS), now)
             yield from self._unvalued(state, int(settings.feed_after_s * SECOND_NS), now)
+            yield from _not_compared(state, int(settings.feed_after_s * SECOND_NS), now)
+        yield from self._unknown_bounds(state)
         yield from _differences(state)
         yield from _targets(state)
         if state.studies.trouble:
@@ -103,6 +105,16 @@ class Conditions:
             text = f"no price for {joined(sorted(unpriced))}: day's loss and drawdown are not judged, entries denied"
             yield Finding("unvalued", AlertKind.FEED, _CRITICAL, text, lasts=True)
 
+    def _unknown_bounds(self, state: State) -> Iterator[Finding]:
+        """Tell of bounds that bind nothing: the settings name an instrument that no venue has."""
+        if not state.venues or not all(view.reconciled for view in state.venues.values()):
+            return  # what a venue has is known when it has been looked at
+        unknown = sorted(set(self._guardian.settings.max_order_quantity) - state.markets.keys())
+        if unknown:
+            text = f"max_order_quantity bounds nothing for {joined(unknown)}: no venue has such an instrument"
+            hint = "correct its id in config.toml as tradedeck instruments writes it, then restart"
+            yield Finding("bounds", AlertKind.LIMIT, _WARNING, f"{text}; {hint}", lasts=True)
+
     def _losses(self, state: State, settings: AlertSettings, is_on: IsOn) -> Iterator[Finding]:
         equity, day_start = state.equity, float(state.day_start)
         if blind(state):
@@ -132,6 +144,15 @@ class Conditions:
             if view.used is not None and view.used >= _bound(bound, is_on(key)):
                 text = f"{view.name.replace('_', ' ')} is {view.used:.0%} used: {view.value} of {view.bound}"
                 yield Finding(key, AlertKind.LIMIT, _WARNING, text, lasts=True)
+
+
+def _not_compared(state: State, patience: Nanoseconds, now: Nanoseconds) -> Iterator[Finding]:
+    """Tell of a venue whose link is up and that does not say what it holds: our record may be behind it."""
+    for venue, view in state.venues.items():
+        if view.trouble and now - view.troubled >= patience:
+            text = f"our record cannot be compared with {venue}'s since {(now - view.troubled) / SECOND_NS:.0f} s"
+            why = f"{text}, orders and positions there may be others: {view.trouble}"
+            yield Finding(f"compare:{venue}", AlertKind.FEED, _CRITICAL, why, lasts=True)
 
 
 def _late(key: str, venue: VenueId, markets: list[Market]) -> Finding:

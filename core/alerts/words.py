@@ -92,15 +92,22 @@ def _flatten_started(_: State, event: e.FlattenStarted) -> Finding:
     return Finding(f"exit:{event.instrument}", AlertKind.EXIT, severity, text, event.instrument, lasts=True)
 
 
-def _flatten_ended(_: State, event: e.FlattenEnded) -> Finding:
-    text = f"NOT FLAT: {event.reason}"
+def _not_done(state: State, instrument: InstrumentId) -> str:
+    """Say what a close that is not done has left: a position, or orders alone."""
+    market = state.markets.get(instrument)
+    held = state.ledger.positions.get(market.holding) if market is not None else None
+    return "NOT FLAT" if held is not None and held.quantity else "ORDERS STILL OPEN"
+
+
+def _flatten_ended(state: State, event: e.FlattenEnded) -> Finding:
+    text = f"{_not_done(state, event.instrument)}: {event.reason}"
     return Finding(
         f"exit:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True, over=event.flat
     )
 
 
-def _escalated(_: State, event: w.ExitEscalated) -> Finding:
-    text = f"NOT FLAT: {event.reason}"
+def _escalated(state: State, event: w.ExitEscalated) -> Finding:
+    text = f"{_not_done(state, event.instrument)}: {event.reason}"
     return Finding(f"exit:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument, lasts=True)
 
 

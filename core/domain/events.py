@@ -394,3 +394,5 @@ class GuardianSettingsChanged(Event, frozen=True):
     who: str
     origin: str
     ts: Nanoseconds
+    at_next_start: bool = False
+    """The word was said while an engine ran: that one still judges by what was."""

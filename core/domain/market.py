@@ -166,11 +166,12 @@ class VenueStatus(Data, frozen=True):
 
 
 class VenueCompared(Data, frozen=True):
-    """Our record was compared with a venue's; ``differences`` of it stand."""
+    """Our record was compared with a venue's; ``differences`` of it stand. It was not where there is ``trouble``."""
 
     venue: VenueId
     differences: int
     ts: Nanoseconds
+    trouble: str = ""
 
 
 class StoreStatus(Data, frozen=True):

@@ -210,9 +210,8 @@ class Exits:
             return
         seconds = (self.state.now - closing.since) // flatten.RETRY_NS
         what = "its venue has not confirmed it flat" if pace.reached else "it is not done"
-        reason = (
-            f"{instrument}: {seconds} s and {pace.tries} exits after {closing.origin} {what}; it goes on, look at it"
-        )
+        asked = f"{instrument}: {seconds} s and {pace.tries} exits since {closing.origin} asked"
+        reason = f"{asked}, {what}; it goes on, look at it"
         self._outbox.record(w.ExitEscalated(instrument, reason, self.state.now))
 
     def _awaits_venue(self, instrument: InstrumentId, pace: Pace) -> bool:

@@ -103,6 +103,12 @@ class Looks:
             runtime.take(m.VenueCompared(self._venue.id, count, runtime.clock.now()))
             return self.settled
 
+    def failed(self, trouble: str) -> None:
+        """Tell that our record could not be held against the venue's; a lost link is told already."""
+        if self._view.connected:
+            count = len(self._state.differences.of(self._venue.id))
+            self._runtime.take(m.VenueCompared(self._venue.id, count, self._runtime.clock.now(), trouble))
+
     async def _answers(
         self, orders: Sequence[ClientOrderId], snapshot: VenueSnapshot
     ) -> dict[ClientOrderId, OrderReport | None]:

@@ -13,6 +13,7 @@ from core.guardian.guardian import Guardian
 from core.session.protocol import LimitView, VenueReport
 from core.session.status import FeedView, PositionView, Status
 from core.session.strategies import strategies
+from core.state.contact import VenueView
 from core.state.state import State
 
 CENT = Decimal("0.00000001")
@@ -57,7 +58,7 @@ def status(
         positions=positions(state),
         orders=tuple(state.blotter.open.values()),
         feeds=feeds(state, now),
-        venues={name: venue_words(view.connected, view.reconciled, view.reason) for name, view in state.venues.items()},
+        venues={name: venue_words(view) for name, view in state.venues.items()},
         journal=journal,
         clients=clients,
         loop_late_ns=loop_late_ns,
@@ -75,11 +76,13 @@ def status(
     )
 
 
-def venue_words(connected: bool, reconciled: bool, reason: str) -> str:
+def venue_words(view: VenueView) -> str:
     """Return how a venue connection stands, in words."""
-    if not connected:
-        return f"down: {reason}"
-    return "ready" if reconciled else "connected, not reconciled yet"
+    if not view.connected:
+        return f"down: {view.reason}"
+    if view.trouble:
+        return f"not comparable: {view.trouble}"
+    return "ready" if view.reconciled else "connected, not reconciled yet"
 
 
 def positions(state: State) -> tuple[PositionView, ...]:
@@ -129,7 +132,7 @@ def _venue(state: State, name: VenueId, now: Nanoseconds) -> VenueReport:
     answers = sorted(record.answered_in / MS for record in orders if record.answered_in)
     return VenueReport(
         name,
-        venue_words(view.connected, view.reconciled, view.reason),
+        venue_words(view),
         view.since,
         len(markets),
         sum(market.health in (Health.LIVE, Health.PARTIAL) for market in markets),

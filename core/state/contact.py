@@ -37,6 +37,10 @@ class VenueView(msgspec.Struct, gc=False):
     compared: Nanoseconds = 0
     """When our record was last compared with the venue's."""
     newest_fill: Nanoseconds = 0
+    trouble: str = ""
+    """Why our record could not be compared when it was due; empty where all is well."""
+    troubled: Nanoseconds = 0
+    """Since when it could not."""
 
 
 class Contact:
@@ -81,10 +85,15 @@ class Contact:
     def _status(self, status: m.VenueStatus) -> None:
         view = self.view(status.venue)
         view.connected, view.reason, view.since = status.connected, status.reason, status.ts
-        view.reconciled = False
+        view.reconciled, view.trouble = False, ""
 
     def _compared(self, compared: m.VenueCompared) -> None:
-        self.view(compared.venue).compared = compared.ts
+        view = self.view(compared.venue)
+        if not compared.trouble:
+            view.compared = compared.ts
+        elif not view.trouble:
+            view.troubled = compared.ts
+        view.trouble = compared.trouble
 
     def _reconciled(self, event: e.VenueReconciled) -> None:
         view = self.view(event.venue)

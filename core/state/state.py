@@ -76,6 +76,7 @@ class StateImage(msgspec.Struct, frozen=True):
     forecasts: tuple[RiskDay, ...] = ()
     configs: ConfigImage = ConfigImage()
     held_back: tuple[e.SettingChange, ...] = ()
+    at_next_start: tuple[str, ...] = ()
 
 
 class State:
@@ -210,6 +211,7 @@ class State:
 
     def _started(self, event: e.EngineStarted) -> None:
         self.run, self.mode = event.run, event.mode
+        self.limits.started()
         self.exits.unjournalled.clear()  # what was read from the journal stands in it
         for venue in self.venues.values():
             venue.connected = venue.reconciled = False
@@ -343,6 +345,7 @@ class State:
             () if client else tuple(self.forecasts.days),
             self.configs.image(),
             tuple(self.limits.held_back.values()),
+            tuple(sorted(self.limits.at_next_start)),
         )
 
     @classmethod
@@ -368,7 +371,7 @@ class State:
         state.curve.restore(image.curve)
         state.differences.restore(image.differences, image.differences_numbered)
         state.strategies = dict(image.strategies)
-        state.limits.restore(image.limits, image.loosened, image.held_back)
+        state.limits.restore(image.limits, image.loosened, image.held_back, image.at_next_start)
         state.forecasts.restore(image.forecasts)
         state.configs.restore(image.configs)
         for view in image.markets:

@@ -67,7 +67,7 @@ def test_a_looser_limit_is_in_force_behind_the_word_and_a_restart_alone(desk: De
     done = desk.run("loosen", stdin="LOOSEN\n")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "in force from the engine's next start"
-    assert limits(desk) == (["max_gross_frac 2.0 → 4.0"], [])
+    assert limits(desk) == (["max_gross_frac 2.0 → 4.0 (from the next start)"], [])
     restart(desk)
     assert limits(desk) == (["max_gross_frac 2.0 → 4.0"], [])
     after = bounds(desk)

@@ -225,6 +225,49 @@ def test_a_lost_venue_is_one_critical_alert(desk: Desk) -> None:
     ]
 
 
+def test_a_venue_that_does_not_say_what_it_holds_is_critical_and_clears(desk: Desk) -> None:
+    for _ in range(12):
+        desk.give(m.VenueCompared(PERP, 0, desk.now, "no answer for 5 s"))
+        desk.wait(1)
+    (event,) = desk.raised
+    assert (event.kind, event.severity) == (K.FEED, a.Severity.CRITICAL)
+    text = "our record cannot be compared with BINANCE-FUTURES's since 11 s, orders and positions there may be others"
+    assert event.text == f"{text}: no answer for 5 s"
+    desk.give(m.VenueCompared(PERP, 0, desk.now))
+    desk.wait(61)
+    assert [cleared.number for cleared in desk.cleared] == [event.number]
+
+
+def test_a_comparison_that_fails_once_raises_nothing(desk: Desk) -> None:
+    desk.give(m.VenueCompared(PERP, 0, desk.now, "no answer for 5 s"))
+    desk.wait(5)
+    desk.give(m.VenueCompared(PERP, 0, desk.now))
+    desk.wait(20)
+    assert desk.raised == []
+
+
+def test_a_bound_that_binds_nothing_is_told_once_every_venue_was_looked_at() -> None:
+    bounds = {str(BTC_PERP.id): D(2), "BTCUSDT.BINANCE-FUTURES": D(1)}
+    desk = Desk()
+    desk.engine = opened(settings=GuardianSettings(max_order_quantity=bounds), alerts=desk.settings)
+    desk.state.venue(PERP).reconciled = False
+    desk.wait(5)
+    assert desk.raised == []
+    desk.state.venue(PERP).reconciled = True
+    desk.wait(5)
+    (event,) = desk.raised
+    assert event.text.startswith("max_order_quantity bounds nothing for BTCUSDT.BINANCE-FUTURES: no venue has")
+
+
+def test_a_close_that_left_orders_alone_says_so(desk: Desk) -> None:
+    desk.give(e.FlattenEnded(BTC_PERP.id, False, "its cancel is not answered", desk.now))
+    desk.give(w.ExitEscalated(ETH_PERP.id, "30 s", desk.now))
+    assert [event.text for event in desk.of_kind(K.EXIT)] == [
+        "ORDERS STILL OPEN: its cancel is not answered",
+        "ORDERS STILL OPEN: 30 s",
+    ]
+
+
 def test_a_gap_is_told_with_its_count(desk: Desk) -> None:
     desk.give(m.FeedReport(BTC_PERP.id, m.Health.LIVE, 3, 0, "", desk.now))
     assert desk.kinds() == [K.GAP]

@@ -188,7 +188,7 @@ def test_a_traders_flatten_that_its_venue_does_not_answer_calls_a_human_too() ->
         called += [(second, event.reason) for event in of(effects, w.ExitEscalated)]
         assert not exits(effects)
     assert [second for second, _ in called] == [30]
-    assert "after me it is not done" in called[0][1]
+    assert "since me asked, it is not done" in called[0][1]
 
 
 def test_where_nothing_was_ever_held_a_late_fill_is_closed_again() -> None:

@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from core.alerts.words import ALWAYS
+from core.config.looser import loosens
 from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.commands import LoosenLimits
 from core.domain.events import GuardianSettingsChanged, SettingChange
 from core.domain.watch import LooserLimitsHeldBack
 from core.engine import Engine
-from core.guardian.loosening import changes, in_force, loosens, written
+from core.guardian.loosening import changes, in_force, written
 from core.recording import settings_before
 from core.session.views import status
 from core.session.wire import encode
@@ -108,6 +109,31 @@ def test_a_loosening_stays_until_it_is_taken_back_and_over_a_checkpoint() -> Non
     assert status(state, T0, "ok", 0).loosened == ()
 
 
+def test_a_loosening_in_steps_is_told_from_where_it_began() -> None:
+    limits = State().limits
+    told = []
+    for old, new in [("2.0", "4.0"), ("4.0", "6.0"), ("6.0", "3.0"), ("3.0", "1.5"), ("1.5", "1.8")]:
+        limits.changed(event("max_gross_frac", old, new, loosens("max_gross_frac", old, new)))
+        told.append(limits.words())
+    assert told == [
+        ("max_gross_frac 2.0 → 4.0",),
+        ("max_gross_frac 2.0 → 6.0",),
+        ("max_gross_frac 2.0 → 3.0",),
+        (),
+        ("max_gross_frac 1.5 → 1.8",),
+    ]
+
+
+def test_a_limit_that_is_gone_and_comes_back_is_held_against_what_it_was() -> None:
+    limits = State().limits
+    limits.changed(event("max_gross_frac", "2.0", "", True))
+    limits.changed(event("max_net_frac", "1.0", "", True))
+    assert limits.words() == ("max_gross_frac 2.0 → gone", "max_net_frac 1.0 → gone")
+    limits.changed(event("max_gross_frac", "", "4.0", False))
+    limits.changed(event("max_net_frac", "", "1.0", False))
+    assert limits.words() == ("max_gross_frac 2.0 → 4.0",)
+
+
 def test_the_alert_names_who_and_what_and_is_silent_about_what_is_tighter() -> None:
     describe = ALWAYS[e.GuardianSettingsChanged]
     found = describe(State(), event("max_gross_frac", "2.0", "4.0", True))
@@ -179,8 +205,11 @@ def test_the_word_puts_it_in_force_with_the_next_start() -> None:
     (rest,) = of(effects, LooserLimitsHeldBack)
     assert [one.key for one in rest.changes] == ["max_net_frac"]
     view = status(State.from_image(engine.state.image()), T0, "ok", 0)
-    assert (view.loosened, view.held_back) == (("max_gross_frac 2.0 → 4.0",), ("max_net_frac 1.0 → 4.0",))
+    assert view.loosened == ("max_gross_frac 2.0 → 4.0 (from the next start)",), "this engine judges by 2.0"
+    assert view.held_back == ("max_net_frac 1.0 → 4.0",)
     assert in_force(engine.state.limits.settings, GuardianSettings(max_gross_frac=4.0))[1] == ()
+    engine.process(e.EngineStarted(2, "test", "paper", T0))
+    assert status(engine.state, T0, "ok", 0).loosened == ("max_gross_frac 2.0 → 4.0",)
 
 
 def test_the_word_may_be_said_before_the_restart() -> None:

@@ -15,6 +15,7 @@ from core.domain.order import OrderStatus, Side
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.reconcile import looks as looks_module
+from core.session import views
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, D, fill, held, order
 from tests.core.test_runtime import Desk, desk, events, until
 
@@ -84,7 +85,7 @@ async def test_a_comparison_says_nothing_of_an_order_just_sent(desk: Desk) -> No
 
 
 async def test_a_comparison_that_fails_is_no_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = desk.engine.state.venue(PERP).compared
+    before, troubles = desk.engine.state.venue(PERP).compared, list[str]()
     for error in (VenueError("away"), KeyError("odd")):
 
         async def fails(since: int, error: Exception = error) -> None:
@@ -93,9 +94,12 @@ async def test_a_comparison_that_fails_is_no_end(desk: Desk, monkeypatch: pytest
         with monkeypatch.context() as patch:
             patch.setattr(desk.venue, "snapshot", fails)
             await link_of(desk).compare()
+        troubles.append(views.venue_words(desk.engine.state.venue(PERP)))
     assert desk.engine.state.venue(PERP).compared == before
+    assert troubles == ["not comparable: away", "not comparable: KeyError: 'odd'"]
     await link_of(desk).compare()
     assert desk.engine.state.venue(PERP).compared > before
+    assert views.venue_words(desk.engine.state.venue(PERP)) == "ready"
 
 
 async def test_a_link_that_was_lost_meanwhile_makes_a_look_worthless(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from core.session import protocol as p
 from core.session import views, wire
 from core.session.answers import Answers, fills_of
 from core.session.frames import HISTORY_BARS, AskHistory
+from core.state.contact import VenueView
 from core.state.state import State
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_COINM, BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, accept, fill, opened, order, sent
@@ -74,11 +75,18 @@ async def test_a_healthy_journal_is_ok() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connected", "reconciled", "words"),
-    [(False, True, "down: cut"), (True, False, "connected, not reconciled yet"), (True, True, "ready")],
+    ("connected", "reconciled", "trouble", "words"),
+    [
+        (False, True, "", "down: cut"),
+        (False, True, "late", "down: cut"),
+        (True, False, "", "connected, not reconciled yet"),
+        (True, True, "late", "not comparable: late"),
+        (True, True, "", "ready"),
+    ],
 )
-def test_a_venue_in_words(connected: bool, reconciled: bool, words: str) -> None:
-    assert views.venue_words(connected, reconciled, "cut") == words
+def test_a_venue_in_words(connected: bool, reconciled: bool, trouble: str, words: str) -> None:
+    view = VenueView(connected=connected, reconciled=reconciled, reason="cut", trouble=trouble)
+    assert views.venue_words(view) == words
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import os
 import platform
+import re
 import shutil
 import stat
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -28,7 +30,8 @@ from store.postgres import PostgresServer
 from tui.fit import unfit
 
 OLDEST_PYTHON = (3, 11)
-SECRET_NAMES = ("secrets.toml",)
+PLACE = re.compile(r"\(at line (\d+), column \d+\)$")
+"""How tomllib ends a sentence about a place."""
 MB = 1 << 20
 STALE_MS = 2_000
 MAX_OFFSET_NS = 1_000_000_000
@@ -109,15 +112,43 @@ def _home(home: Home) -> Iterator[Finding]:
 
 
 def _secrets(home: Home) -> Iterator[Finding]:
-    for name in SECRET_NAMES:
-        path = home.root / name
-        if path.exists():
-            mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & 0o077:
-                detail = f"{name} can be read by others (mode {mode:04o})"
-                yield Finding("secrets", "wrong", detail, f"chmod 600 {path}")
-            else:
-                yield Finding("secrets", "ok", name)
+    path = home.secrets
+    if not path.exists():
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        detail = f"{path.name} can be read by others (mode {mode:04o}); expected mode 0600"
+        yield Finding("secrets", "wrong", detail, f"chmod 600 {path}")
+    trouble = _unreadable(path)
+    if trouble is not None:
+        yield trouble
+    elif not mode & 0o077:
+        yield Finding("secrets", "ok", path.name)
+
+
+def _unreadable(path: Path) -> Finding | None:
+    """Return why a secret would not be found in a file; its words are never shown, for each may be a secret."""
+    form = '[SECTION] and lines such as NAME = "..." under it'
+    advice = f"correct {path}; what stands there is not found until then"
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        # tomllib's own sentence may quote the line: only the place is taken from it
+        place = PLACE.search(str(error))
+        where = f" (line {place[1]})" if place else ""
+        return Finding("secrets", "wrong", f"{path.name} is not TOML{where}; expected {form}", advice)
+    except UnicodeDecodeError:
+        return Finding("secrets", "wrong", f"{path.name} is not text in UTF-8; expected {form}", advice)
+    except OSError as error:
+        detail = f"{path.name} cannot be read ({error.strerror}); expected a file of yours with mode 0600"
+        return Finding("secrets", "wrong", detail, f"look with: ls -ld {path}")
+    if any(not isinstance(section, dict) for section in tree.values()):
+        detail = f"{path.name} has a line above its first section, where no secret is looked for; expected {form}"
+        return Finding("secrets", "note", detail, advice)
+    if any(not isinstance(text, str) or not text for section in tree.values() for text in section.values()):
+        detail = f"{path.name} has a value that is no text, or empty; expected {form}"
+        return Finding("secrets", "note", detail, advice)
+    return None
 
 
 def _targets(home: Home, settings: Settings) -> Finding:

@@ -255,7 +255,7 @@ def test_the_doctor_names_readable_secrets_and_a_broken_config(tmp_path: Path) -
     secrets.chmod(0o644)
     desk.home.config.write_text("[x]\n")
     findings = {item["name"]: item for item in desk.json("doctor", code=1)}
-    assert findings["secrets"]["detail"] == "secrets.toml can be read by others (mode 0644)"
+    assert findings["secrets"]["detail"] == "secrets.toml can be read by others (mode 0644); expected mode 0600"
     assert findings["secrets"]["advice"] == f"chmod 600 {secrets}"
     assert findings["config"]["verdict"] == "wrong"
 

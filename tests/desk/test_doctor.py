@@ -1,0 +1,65 @@
+"""What the doctor says of secrets: what is wrong, what was expected, what to do; never a word of the file."""
+
+from pathlib import Path
+
+import pytest
+
+from desk.doctor import Finding, examine
+from desk.paths import Home
+
+FORM = '[SECTION] and lines such as NAME = "..." under it'
+HIDDEN = "s3cr3t"
+
+
+def about_secrets(root: Path) -> list[Finding]:
+    return [found for found in examine(Home(root)) if found.name == "secrets"]
+
+
+def written(root: Path, content: bytes, mode: int = 0o600) -> Path:
+    path = root / "secrets.toml"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict", "said"),
+    [
+        (b"[alerts]\nbot = s3cr3t\n", "wrong", "is not TOML (line 2)"),
+        (b"s3cr3t", "wrong", "is not TOML"),
+        (b'[alerts]\nbot = "s3cr3t\xff"\n', "wrong", "is not text in UTF-8"),
+        (b'bot = "s3cr3t"\n', "note", "has a line above its first section"),
+        (b"[alerts]\nbot = 17\n", "note", "has a value that is no text"),
+        (b'[alerts]\nbot = ""\n', "note", "has a value that is no text, or empty"),
+    ],
+)
+def test_a_broken_file_of_secrets_is_named(tmp_path: Path, content: bytes, verdict: str, said: str) -> None:
+    path = written(tmp_path, content)
+    (found,) = about_secrets(tmp_path)
+    assert found.verdict == verdict
+    assert found.detail.startswith(f"secrets.toml {said}")
+    assert found.detail.endswith(f"expected {FORM}")
+    assert found.advice.startswith(f"correct {path}")
+    assert HIDDEN not in str(found)
+
+
+def test_a_wrong_mode_and_a_broken_file_are_both_named(tmp_path: Path) -> None:
+    path = written(tmp_path, b"[alerts", 0o640)
+    mode, form = about_secrets(tmp_path)
+    assert (mode.detail, mode.advice) == (
+        "secrets.toml can be read by others (mode 0640); expected mode 0600",
+        f"chmod 600 {path}",
+    )
+    assert "is not TOML" in form.detail
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secrets.toml").mkdir(mode=0o700)
+    (found,) = about_secrets(tmp_path)
+    assert (found.verdict, found.advice) == ("wrong", f"look with: ls -ld {tmp_path / 'secrets.toml'}")
+    assert "expected a file of yours with mode 0600" in found.detail
+
+
+def test_a_sound_file_is_well(tmp_path: Path) -> None:
+    written(tmp_path, b'[alerts]\nbot = "s3cr3t"\n[configs]\npostgres = "x"\n')
+    assert about_secrets(tmp_path) == [Finding("secrets", "ok", "secrets.toml")]

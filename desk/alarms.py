@@ -131,12 +131,12 @@ def show(home: Home, everything: bool, as_json: bool) -> None:
 
     state = talk(home, work, stream=True)
     book = state.alerts
-    found = list(reversed(book.alerts.values())) if everything else book.waiting()
+    found = by_time(book.alerts.values() if everything else book.waiting())
     muted = {kind: until for kind, until in book.muted.items() if until > state.now}
     if as_json:
         output.write_json(
             {
-                "alerts": [alert(item) for item in found],
+                "alerts": [alert(item) for item in reversed(found)],
                 "rules": [rule(item) for item in book.rules.values()],
                 "muted": [{"kind": kind, "until_ns": until} for kind, until in muted.items()],
                 "targets": [target(item) for item in book.targets.values()],
@@ -152,6 +152,11 @@ def show(home: Home, everything: bool, as_json: bool) -> None:
     if book.rules:
         output.write()
         output.table(("rule", "tells when"), ((item.id, said(item)) for item in book.rules.values()), left=2)
+
+
+def by_time(alerts: Iterable[a.Alert]) -> list[a.Alert]:
+    """Return alerts by when each was last told, the newest last; a repeat keeps its number, not its place."""
+    return sorted(alerts, key=lambda item: (item.last, item.number))
 
 
 def _show_alerts(found: Iterable[a.Alert]) -> None:
@@ -173,11 +178,9 @@ def _show_alerts(found: Iterable[a.Alert]) -> None:
 
 
 def standing(item: a.Alert) -> str:
-    """Return how an alert stands, in a word."""
-    if item.muted:
-        return "muted"
-    over = " over" if item.cleared else ""
-    return (f"seen by {item.by}" if item.acknowledged else "new") + over
+    """Return how an alert stands, in words: ``lasts`` while its cause does, ``over`` when that has gone."""
+    cause = " over" if item.cleared else " lasts" if item.lasts else ""
+    return ("muted" if item.muted else f"seen by {item.by}" if item.acknowledged else "new") + cause
 
 
 def said(item: a.AlertRule) -> str:

@@ -12,7 +12,7 @@ def alerts(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alerts that wait for somebody, newest first, with the rules, the mutes and the targets outside."""
+    """List the alerts that wait for somebody, newest last, with the rules, the mutes and the targets outside."""
     from desk import alarms
     from desk.paths import home_at
 

@@ -61,7 +61,7 @@ def as_json(view: RiskView) -> dict[str, Any]:
 
 
 def show(view: RiskView) -> None:
-    """Print the whole answer for people."""
+    """Print the whole answer for people; a scenario's loss is negative, as on the risk screen."""
     bets = f"  effective bets {view.effective_bets:.2f}" if view.effective_bets else ""
     write(f"equity {grouped(view.equity)}{bets}  from {view.basis}")
     if view.missing:
@@ -84,7 +84,7 @@ def show(view: RiskView) -> None:
     write()
     table(
         ("scenario", "loss", "% equity", "would break"),
-        ((one.scenario, grouped(one.loss), _share(one.loss_frac), consequence(one)) for one in view.scenarios),
+        ((one.scenario, _lost(grouped(one.loss)), _share(one.loss_frac), consequence(one)) for one in view.scenarios),
     )
 
 
@@ -103,4 +103,11 @@ def consequence(result: StressResult) -> str:
 
 
 def _share(frac: float | None) -> str:
-    return "-" if frac is None else f"{frac:.1%}"
+    return "-" if frac is None else _lost(f"{frac:.1%}")
+
+
+def _lost(text: str) -> str:
+    """Return a written loss as the equity sees it, as on the risk screen; what is written as nothing has no sign."""
+    if not text.strip("-0.%"):
+        return text.removeprefix("-")
+    return text[1:] if text.startswith("-") else f"-{text}"

@@ -56,8 +56,8 @@ def resolve(home: Home, number: int, resolution: Resolution, capital: bool, as_j
         output.write(f"{one.number}: {about(one)} {resolution.value}: {said(one, resolution, capital=capital)}")
 
 
-def declare_flat(home: Home, text: str, as_json: bool) -> None:
-    """Give the trader's word that nothing is held of an instrument.
+def declare_flat(home: Home, text: str, word: str | None, as_json: bool) -> None:
+    """Give the trader's word that nothing is held of an instrument; it is asked for where it is None.
 
     Raises:
         Refused: the word was not given, or the engine knows better.
@@ -65,8 +65,8 @@ def declare_flat(home: Home, text: str, as_json: bool) -> None:
 
     async def work(client: Client) -> InstrumentId:
         instrument = session.resolve(text, client.state)
-        word = typed_word(FLAT, f"to say that nothing is held of {instrument}")
-        outcome = await client.send(DeclareFlat(instrument, word, who(), ORIGIN))
+        typed = typed_word(FLAT, f"to say that nothing is held of {instrument}") if word is None else word
+        outcome = await client.send(DeclareFlat(instrument, typed, who(), ORIGIN))
         if not outcome.ok:
             raise Refused(outcome.reason, {"instrument": instrument, "reason": outcome.reason})
         return instrument

@@ -61,6 +61,9 @@ def keep(
 @app.command()
 def flat(
     instrument: Annotated[str, typer.Argument(help="Canonical id or short symbol.")],
+    word: Annotated[
+        str | None, typer.Option("--word", help="FLAT, typed; asked for where it is not given.", metavar="FLAT")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,4 +74,4 @@ def flat(
     from desk import differing
     from desk.paths import home_at
 
-    differing.declare_flat(home_at(home), instrument, as_json)
+    differing.declare_flat(home_at(home), instrument, word, as_json)

@@ -130,6 +130,14 @@ def test_halt_lets_exits_pass_and_nothing_else_until_the_word_is_typed(running: 
     assert running.json("status")["state"] == "ACTIVE"
 
 
+def test_the_word_that_nothing_is_held_may_be_an_option(running: Desk) -> None:
+    untouched = ("reconcile", "flat", "ETH-USDT.P", "--word")
+    wrong = running.run(*untouched, "flat", stdin="FLAT\n")
+    assert (wrong.returncode, "takes the typed word FLAT" in wrong.stderr) == (3, True), wrong.stderr
+    heard = running.run(*untouched, "FLAT")
+    assert (heard.returncode, "and nothing is being closed" in heard.stderr) == (3, True), heard.stderr
+
+
 def test_fills_are_told_as_json_and_as_csv(running: Desk) -> None:
     running.json("order", "buy", "BTC-USDT.P", "0.01")
     running.json("flatten", "--all")
@@ -265,6 +273,7 @@ def test_the_doctor_names_readable_secrets_and_a_broken_config(tmp_path: Path) -
     [
         ("status",), ("positions",), ("orders",), ("fills",), ("instruments",), ("watch",), ("cancel", "--all"),
         ("order", "buy", "BTC-USDT.P", "1"), ("flatten", "--all"), ("halt",), ("resume", "--word", "RESUME"),
+        ("reconcile", "flat", "BTC-USDT.P", "--word", "FLAT"),
     ],
 )  # fmt: skip
 def test_without_an_engine_every_command_says_so(tmp_path: Path, words: tuple[str, ...]) -> None:

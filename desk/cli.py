@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from core.errors import TradedeckError
-from desk.options import HomeOption
+from desk.options import HomeOption, SignedCommand
 from desk.output import Exit, fail, say
 from desk.roles.hardening import excepthook
 
@@ -82,7 +82,7 @@ def root(
 
 for name in PLAIN:
     stem = name.replace("-", "_")
-    app.command(name)(getattr(import_module(f"desk.commands.{stem}"), stem))
+    app.command(name, cls=SignedCommand)(getattr(import_module(f"desk.commands.{stem}"), stem))
 for name in GROUPS:
     app.add_typer(import_module(f"desk.commands.{name}").app, name=name)
 

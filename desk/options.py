@@ -1,15 +1,29 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from core.domain.numbers import cited, plain_decimal
 from desk.output import UsageFault
 from desk.paths import HOME_VARIABLE
+
+NEGATIVE = re.compile(r"-\.?\d")
+"""How a number below zero begins; no option does."""
+
+
+class SignedCommand(TyperCommand):
+    """A command to which -5 is a number: whoever wants it above zero says so, not the option parser."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; only beside such a number is an unknown option left to the arguments, which refuse it."""
+        ctx.ignore_unknown_options = any(map(NEGATIVE.match, args))
+        return super().parse_args(ctx, args)
 
 
 def figure(option: str, least: float | None = None, *, whole: bool = False) -> Callable[[Any], float]:

@@ -18,6 +18,21 @@ def test_a_quantity_that_is_no_positive_number(running: Desk, quantity: str) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("-5",), 'tradedeck: quantity must be a number greater than 0 (got "-5")\n'),
+        (("-.5", "--limit", "3"), 'tradedeck: quantity must be a number greater than 0 (got "-.5")\n'),
+        (("5", "--limit", "-3"), 'tradedeck: --limit must be a number greater than 0 (got "-3")\n'),
+        (("-5", "--lmit", "3"), "--lmit"),
+        (("5", "--lmit", "3"), "No such option: --lmit"),
+    ],
+)
+def test_a_number_below_zero_is_no_option(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = Desk(tmp_path / "nobody").run("order", "buy", "BTC-USDT.P", *words)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (("buy", "BTC-USDT.P", "0.01", "--limit", "93000.003"),
          "price 93000.003 is not a multiple of tick 0.10; nearest 93000.00 / 93000.10"),
         (("buy", "BTC-USDT.P", "0.01234"), "quantity 0.01234 is not a multiple of the step"),

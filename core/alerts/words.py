@@ -14,6 +14,7 @@ from core.domain.alerts import AlertKind, Severity
 from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
+from core.domain.numbers import plain
 from core.domain.studies import ConfigStatus
 from core.state.exiting import GUARDIAN
 from core.state.limits_in_force import change_words
@@ -77,7 +78,7 @@ def _trading_state(_: State, event: e.TradingStateChanged) -> Finding:
 
 
 def _liquidated(_: State, event: e.PositionLiquidated) -> Finding:
-    text = f"LIQUIDATED: the venue closed {event.quantity} {symbol_of(event.instrument)} at {event.price}"
+    text = f"LIQUIDATED: the venue closed {plain(event.quantity)} {symbol_of(event.instrument)} at {plain(event.price)}"
     return Finding(f"liquidated:{event.instrument}", AlertKind.EXIT, _CRITICAL, text, event.instrument)
 
 

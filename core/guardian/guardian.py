@@ -170,8 +170,9 @@ class Guardian:
                 return wrong
         quantity = order.quantity if command.quantity is None else command.quantity
         if quantity <= record.filled:
-            text = f"quantity {quantity} is not above what is filled already ({record.filled}); cancel instead"
-            return Breach("order", plain(quantity), plain(record.filled), text)
+            filled = plain(record.filled)
+            text = f"quantity {plain(quantity)} is not above what is filled already ({filled}); cancel instead"
+            return Breach("order", plain(quantity), filled, text)
         changed = Order(
             order.instrument,
             order.side,

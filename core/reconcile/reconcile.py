@@ -15,6 +15,7 @@ from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopte
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
+from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.state.blotter import funding_key, liquidation_key
@@ -328,5 +329,5 @@ def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) 
     if quantity == total:
         return
     entry = held.entry_price if held is not None and quantity else Decimal(repr(market.mark))
-    reason = f"reconciled: position {quantity}, wallet {total}"
+    reason = f"reconciled: position {plain(quantity)}, wallet {plain(total)}"
     yield e.PositionSet(market.holding, total, entry if total else ZERO, reason, now)

@@ -44,18 +44,17 @@ class ReduceOnly(Rule):
             return None
         position = proposal.position
         if not position or (position > 0) == (order.side.sign > 0):
-            text = f"reduce-only {order.side} with position {position}: nothing to reduce; nothing sent"
+            text = f"reduce-only {order.side} with position {plain(position)}: nothing to reduce; nothing sent"
             return Breach(self.name, plain(order.quantity), "0", text)
         resting = proposal.state.blotter.resting_reduction(order.instrument, order.side, proposal.replaces)
         room = abs(position) - resting
         if order.quantity <= room:
             return None
+        text = f"exit {plain(order.quantity)} is larger than position {plain(abs(position))}"
         if resting:
-            text = f"exit {order.quantity} is larger than position {abs(position)} less resting exits {resting}"
-        else:
-            text = f"exit {order.quantity} is larger than position {abs(position)}"
+            text += f" less resting exits {plain(resting)}"
         room = max(room, Decimal(0))
-        text = f"{text}; nothing sent; use {room}"
+        text = f"{text}; nothing sent; use {plain(room)}"
         if resting and order.quantity <= abs(position) and _stop_follows(proposal):
             text += ", or send it without reduce-only: the stop that covers the position follows what is left of it"
         return Breach(self.name, plain(order.quantity), plain(room), text)

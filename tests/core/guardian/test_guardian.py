@@ -155,7 +155,7 @@ def test_an_exit_larger_than_the_position() -> None:
     engine = opened()
     engine.process(fill(BTC_PERP, Side.BUY, "2.0", "60000", "f"))
     reason = denied(engine, order(BTC_PERP, Side.SELL, "3.0", reduce_only=True)).reason
-    assert reason == "exit 3.0 is larger than position 2.0; nothing sent; use 2.0"
+    assert reason == "exit 3 is larger than position 2; nothing sent; use 2"
 
 
 @pytest.mark.parametrize(

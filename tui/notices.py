@@ -19,7 +19,7 @@ Words = tuple[str, str]
 def _filled(event: e.OrderFilled) -> Words:
     buys = event.side.sign > 0
     quantity = f"{event.quantity.normalize():f}"
-    words = f"{'bought' if buys else 'sold'} {quantity} {symbol_of(event.instrument)} at {event.price}"
+    words = f"{'bought' if buys else 'sold'} {quantity} {symbol_of(event.instrument)} at {event.price:f}"
     return f"{words} ({event.liquidity.value.lower()})", "gain" if buys else "loss"
 
 

@@ -1,8 +1,8 @@
 """Run the terminal alone: `python -m tui SOCKET SETTINGS-JSON [WORDS [MEMORY [CONFIG]]]`.
 
 Whoever starts terminals may replace its own process by this one: a terminal that carries no command line with it is a
-quarter smaller. WORDS are printed when the reader has left; MEMORY is the file of how it was, CONFIG
-that of the settings.
+quarter smaller. WORDS are printed when the reader has left, unless the link to the engine was lost then; MEMORY is the
+file of how it was, CONFIG that of the settings.
 """
 
 import sys
@@ -21,10 +21,8 @@ def main(arguments: list[str]) -> int:
         return 2
     settings = msgspec.json.decode(arguments[1], type=TerminalSettings)
     memory, config = (Path(arguments[place]) if len(arguments) > place else None for place in (3, 4))
-    code = attach(Path(arguments[0]), settings, memory=memory, config=config)
-    if code == 0 and len(arguments) >= 3:
-        sys.stderr.write(f"{arguments[2]}\n")
-    return code
+    farewell = arguments[2] if len(arguments) > 2 else ""
+    return attach(Path(arguments[0]), settings, memory=memory, config=config, farewell=farewell)
 
 
 if __name__ == "__main__":

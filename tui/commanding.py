@@ -38,6 +38,7 @@ class Commanding(Viewer):
 
     def link_up(self) -> None:
         """Disarm: what was on the screen before is not what is there now."""
+        super().link_up()
         if self.disarm():
             self.tell("disarmed: the link to the engine is new", "warn")
         self._show_arming()

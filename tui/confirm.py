@@ -126,6 +126,10 @@ class Confirm(Question):
             with Horizontal(classes="dialog-buttons"):
                 yield Cancel("Cancel (Esc)", id="cancel")
 
+    def relist(self, lines: Sequence[str]) -> None:
+        """Show other lines: what was true when the question was asked is so no more."""
+        self.query_one(".dialog-text", Static).update(_listing(lines))
+
     def on_key(self, event: events.Key) -> None:
         """Confirm on the one key; keep Enter and Space from pressing anything."""
         event.stop()

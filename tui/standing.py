@@ -1,4 +1,4 @@
-"""Read off the feed how things stand, for the header."""
+"""Read off the feed how things stand, for the header and for whoever leaves."""
 
 from core.domain.alerts import Severity
 from core.domain.market import Health
@@ -6,7 +6,7 @@ from core.domain.studies import StudyState
 from core.state.state import State
 from tui.feed import Feed
 from tui.format import clock, percent
-from tui.views import open_risk
+from tui.views import open_positions, open_risk
 from tui.widgets.header import Standing
 
 
@@ -46,6 +46,23 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         studies=_studies(state),
         trouble=_trouble(feed),
     )
+
+
+def leaving_lines(feed: Feed, now: int, local: bool) -> tuple[str, ...]:
+    """Say what goes on behind whoever leaves, as far as it is known; `now` in nanoseconds UTC."""
+    state = feed.state
+    held, waiting = len(open_positions(state)), len(state.blotter.open)
+    open_ = f"{held} open position{'' if held == 1 else 's'} and {waiting} open order{'' if waiting == 1 else 's'}"
+    if feed.connected:
+        return "the engine keeps running", f"{open_} stay as they are"
+    if not feed.connects:
+        told = "no engine has answered since this screen was opened", "what is open is not known here"
+    else:
+        heard = clock(now - int(feed.silent_for * 1e9), local=local)
+        zone = "local" if local else "UTC"
+        told = f"the link is lost, the engine was last heard at {heard} {zone}", f"it told of {open_} then"
+    unknown = "whether an engine runs now this screen cannot tell"
+    return *told, unknown, "then: tradedeck status says what runs, tradedeck starts an engine"
 
 
 def _studies(state: State) -> str:

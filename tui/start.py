@@ -8,6 +8,8 @@ from core.config.settings import TerminalSettings
 from core.errors import ConfigError
 
 _COLOUR_SYSTEMS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
+UNKNOWN = "no engine answered: tradedeck status says what runs, tradedeck starts an engine"
+"""What is said at the end where nobody can tell that the engine runs."""
 
 
 def attach(
@@ -17,12 +19,14 @@ def attach(
     view_only: bool = False,
     memory: Path | None = None,
     config: Path | None = None,
+    farewell: str = "",
 ) -> int:
     """Show the engine at `socket` until the reader leaves; return the exit code.
 
     Where no screen can be shown, or the settings cannot be used, say why on stderr and return 2. Textual is imported
     only when it is needed, after the wanted colours are set in its environment. ``memory`` is the file that says how
-    the last terminal was left, ``config`` the one that the settings came from.
+    the last terminal was left, ``config`` the one that the settings came from. ``farewell`` is said at the end,
+    unless the link to the engine was lost then.
     """
     if settings.colours in _COLOUR_SYSTEMS:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = _COLOUR_SYSTEMS[settings.colours]
@@ -44,5 +48,7 @@ def attach(
         sys.stderr.write(f"tradedeck: {error}\n")
         return 2
     result = app.run(mouse=settings.mouse)
-    code = app.return_code or 0
-    return code if result is None else result
+    code = (app.return_code or 0) if result is None else result
+    if code == 0 and farewell:
+        sys.stderr.write(f"{UNKNOWN if app.left_unknown else farewell}\n")
+    return code

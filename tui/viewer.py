@@ -25,8 +25,8 @@ from tui.screens.deck import DECK
 from tui.screens.depth import DepthScreen
 from tui.screens.help import SmallScreen
 from tui.screens.trade import wanted_of
+from tui.standing import leaving_lines
 from tui.theme import load_theme, load_themes
-from tui.views import open_positions
 from tui.watchlists import ALL, FILE_NAME, WatchLists
 from tui.widgets.alerts import gravest
 
@@ -77,6 +77,9 @@ class Viewer(Choosing):
         """The screen that is shown, or that lies under a dialog."""
         self.footprint = Footprint(self.clock)
         self._header_at = 0.0
+        self._leaving: Confirm | None = None
+        self.left_unknown = False
+        """Whether the reader has left while nobody could tell if the engine runs."""
         self._feed_task: asyncio.Task[None] | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -127,10 +130,12 @@ class Viewer(Choosing):
     def link_up(self) -> None:
         """Take note of a new session."""
         self.draw_header()
+        self._leaving_anew()
 
     def link_down(self, reason: str) -> None:
         """Say that the engine is not heard any more."""
         self.tell(f"link lost: {reason}", "bad")
+        self._leaving_anew()
 
     def on_control(self, before: p.ControlChanged | None, now: p.ControlChanged) -> None:
         """Show who commands."""
@@ -138,7 +143,8 @@ class Viewer(Choosing):
 
     def action_help_quit(self) -> None:
         """Say how to leave."""
-        self.tell("{leave} then y leaves the view; the engine keeps running")
+        known = "the engine keeps running" if self.feed.connected else "the link to the engine is lost"
+        self.tell(f"{{leave}} then y leaves the view; {known}")
 
     # -- frames ----------------------------------------------------------------------------------------------
 
@@ -208,16 +214,22 @@ class Viewer(Choosing):
             _ = self.push_screen(DepthScreen(lambda: self.trade.market, self.wall))
 
     def action_leave(self) -> None:
-        """Ask, then leave; the engine keeps running."""
-        state = self.feed.state
-        open_orders, held = len(state.blotter.open), len(open_positions(state))
-        lines = ("the engine keeps running", f"{held} open positions and {open_orders} open orders stay as they are")
+        """Ask, then leave; an engine that runs keeps running."""
 
         def answered(yes: bool | None) -> None:
+            self._leaving = None
             if yes:
+                self.left_unknown = not self.feed.connected
                 self.exit(0)
 
-        _ = self.push_screen(Confirm("Leave the view", lines, Kind.VIEW, clock=self.clock), answered)
+        lines = leaving_lines(self.feed, self.wall(), self.here.local_time)
+        self._leaving = Confirm("Leave the view", lines, Kind.VIEW, clock=self.clock)
+        _ = self.push_screen(self._leaving, answered)
+
+    def _leaving_anew(self) -> None:
+        """Have an open question whether to leave say what is known now."""
+        if self._leaving is not None and self._leaving.is_mounted and self._leaving in self.screen_stack:
+            self._leaving.relist(leaving_lines(self.feed, self.wall(), self.here.local_time))
 
     def on_deck_screen_in_depth(self, event: DeckScreen.InDepth) -> None:
         """Show a chosen instrument in depth, on the trade screen."""

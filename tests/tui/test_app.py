@@ -225,6 +225,29 @@ async def test_a_lost_link_is_shown_disarms_and_heals(house: House) -> None:
         await until(pilot, lambda: "spread" in picture(app))
 
 
+async def test_the_question_whether_to_leave_says_how_the_link_stands(house: House) -> None:
+    app = TerminalApp(house.socket)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app, pilot)
+        await pilot.press("q")
+        await asked(app, pilot)
+        assert "the engine keeps running" in picture(app)
+        assert house.runtime.server is not None
+        await house.runtime.server.stop("restarting")
+        await until(pilot, lambda: "this screen cannot tell" in picture(app))
+        assert "keeps running" not in picture(app)
+        assert "link lost: restarting" in screen_lines(app)[-1]
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.trade)
+        await pilot.press("q")
+        await asked(app, pilot)
+        assert "this screen cannot tell" in picture(app)
+        assert "keeps running" not in picture(app)
+        await house.runtime.server.start()
+        await until(pilot, lambda: "the engine keeps running" in picture(app))
+        assert "this screen cannot tell" not in picture(app)
+
+
 async def test_no_engine_is_said_and_retried(tmp_path: Path) -> None:
     app = TerminalApp(tmp_path / "engine.sock")
     async with app.run_test(size=(80, 24)) as pilot:

@@ -19,6 +19,7 @@ import pytest_asyncio
 from core.session import protocol as p
 from core.session.client import Client
 from tests.tui.engine import House
+from tui.start import UNKNOWN
 
 ROOT = Path(__file__).parents[2]
 FAREWELL = "the engine runs on"
@@ -111,6 +112,20 @@ async def test_it_attaches_and_leaves_by_q_and_y(house: House) -> None:
         assert await terminal.ended(60) == 0
         assert b"\x1b[?1049l" in terminal.data
         assert terminal.data.rstrip().endswith(FAREWELL.encode())
+    finally:
+        terminal.close()
+
+
+async def test_left_without_an_engine_it_does_not_say_that_one_runs(tmp_path: Path) -> None:
+    terminal = Attached(tmp_path / "nobody.sock")
+    try:
+        assert b"LOST" in await terminal.read(60, b"LOST")
+        os.write(terminal.fd, b"q")
+        assert b"cannot tell" in await terminal.read(60, b"cannot tell")
+        await asyncio.sleep(0.4)
+        os.write(terminal.fd, b"y")
+        assert await terminal.ended(60) == 0
+        assert terminal.data.rstrip().endswith(UNKNOWN.encode())
     finally:
         terminal.close()
 

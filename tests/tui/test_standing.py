@@ -1,0 +1,41 @@
+"""Whoever leaves is told what goes on behind him, as far as it is known."""
+
+import time
+
+from core.domain.identifiers import Asset
+from core.state.state import State
+from tests.tui.pictures import NOW, StillFeed, moment
+from tui.standing import leaving_lines
+
+
+class Lost(StillFeed):
+    """A still feed whose link is lost."""
+
+    @property
+    def connected(self) -> bool:
+        """Say that nobody is there."""
+        return False
+
+
+def test_while_the_link_is_up_the_engine_keeps_running() -> None:
+    lines = leaving_lines(moment(), NOW, local=False)
+    assert lines == ("the engine keeps running", "1 open position and 3 open orders stay as they are")
+
+
+def test_behind_a_lost_link_nothing_is_said_that_is_not_known() -> None:
+    feed = Lost(moment().state)
+    feed.connects, feed.heard_at = 1, time.monotonic() - 3600
+    lines = leaving_lines(feed, NOW, local=False)
+    assert lines[0].startswith("the link is lost, the engine was last heard at 13:3"), lines
+    assert lines[0].endswith(" UTC")
+    assert lines[1:] == (
+        "it told of 1 open position and 3 open orders then",
+        "whether an engine runs now this screen cannot tell",
+        "then: tradedeck status says what runs, tradedeck starts an engine",
+    )
+
+
+def test_where_no_engine_ever_answered_no_figure_is_told() -> None:
+    lines = leaving_lines(Lost(State(Asset("USDT"))), NOW, local=False)
+    assert lines[:2] == ("no engine has answered since this screen was opened", "what is open is not known here")
+    assert not any("keeps running" in line for line in lines)

@@ -23,7 +23,7 @@ async def test_the_narrow_risk_screen_is_the_drawing() -> None:
                   "peak 100 535.00   now 100 412.18   drawdown 0.12%",
                   "├●──",
                   "day start 100 000.00   today ▲ +412.18", "61 200.0     100%  venue           -90.05",
-                  "sentinel ♥0.4s  drill 2026-11-20: breach → flat 0.9 s ─┐"):  # fmt: skip
+                  "sentinel ♥0.4s  drill 2026-11-20: flat 0.9 s, dead 3.6 s ─┐"):  # fmt: skip
         assert words in text, words
 
 
@@ -35,6 +35,19 @@ def test_the_sentinel_says_when_it_is_gone_or_holds_the_lease() -> None:
     assert sentinel_words(told.replace(armed=False), 10 * 10**9).endswith("not armed")
     held = sentinel_words(told.replace(holds="the engine is dead"), 10 * 10**9)
     assert held.endswith("HOLDS THE LEASE: the engine is dead")
+
+
+def test_the_drill_is_told_with_its_date_and_its_figure_in_any_room() -> None:
+    drilled = "drill 2026-11-20: breach → flat 10.9 s, dead → flat 13.6 s"
+    told = SentinelStatus(True, "", 10 * 10**9, "watches", drilled, 10 * 10**9)
+    now = 10_400_000_000
+    assert sentinel_words(told, now).endswith(drilled)
+    assert sentinel_words(told, now, 60) == "sentinel ♥0.4s  drill 2026-11-20: flat 10.9 s, dead 13.6 s"
+    disarmed = told.replace(armed=False)
+    assert sentinel_words(disarmed, now, 60) == "sentinel ♥0.4s not armed  drill 2026-11-20: flat 10.9 s"
+    held = sentinel_words(told.replace(holds="the engine is dead, and did not come back in time"), now, 60)
+    assert held == "sentinel ♥0.4s HOLDS THE LEASE: the engine is dead, and did…"
+    assert len(held) == 60
 
 
 def test_a_limit_warns_when_it_is_near_and_is_bad_when_it_is_met() -> None:

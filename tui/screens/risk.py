@@ -20,7 +20,7 @@ from core.state.markets import Market
 from core.state.state import State
 from tui import views
 from tui.feed import ACCOUNT, ORDERS, Dirty, Feed
-from tui.format import age, arrow, clock, gain_class, number, percent, signed
+from tui.format import age, arrow, clock, fit, gain_class, number, percent, signed, width_of
 from tui.grid import Cell, Column, Grid, Row
 from tui.lines import Line, Pane, Run
 from tui.screens.base import DeckScreen
@@ -95,8 +95,11 @@ def protection_row(state: State, position: Position, market: Market) -> Row:
     )
 
 
-def sentinel_words(status: SentinelStatus | None, now: int) -> str:
-    """Say how the sentinel stands, and what the last drill measured; ``now`` in ns, UTC."""
+def sentinel_words(status: SentinelStatus | None, now: int, room: int = 200) -> str:
+    """Say in ``room`` cells how the sentinel stands, and what the last drill measured; ``now`` in ns, UTC.
+
+    Where there is no room for all of it the drill is told with fewer words, then without its second time.
+    """
     if status is None:
         return "no sentinel"
     seconds = max(now - status.seen, 0) / 1e9 if status.seen else None
@@ -104,7 +107,12 @@ def sentinel_words(status: SentinelStatus | None, now: int) -> str:
     how = "" if status.armed or seconds is None else " not armed"
     if status.holds:
         how = f" HOLDS THE LEASE: {status.holds}"
-    return heart + how + (f"  {status.drill}" if status.drill else "")
+    short = status.drill.replace("breach → flat", "flat").replace("dead → flat", "dead")
+    for drill in filter(None, (status.drill, short, short.partition(",")[0])):
+        words = f"{heart}{how}  {drill}"
+        if width_of(words) <= room:
+            return words
+    return fit(heart + how, room).rstrip()
 
 
 def drawdown_lines(state: State, equity: float | None, width: int) -> list[Line]:
@@ -272,8 +280,8 @@ class RiskScreen(DeckScreen):
         self.drawdown.show([*lines, ladder_line(state, feed.limits)])
         self.drawdown.set_title("drawdown", f"guardian ♥{age(feed.heartbeat_age)}")
         held = views.open_positions(state)
-        words, room = sentinel_words(state.guard.status, now), max(10, self.size.width - 20)
-        self.protection.set_title("protection", words if len(words) <= room else words.rpartition(",")[0][:room])
+        room = max(10, self.size.width - 20)
+        self.protection.set_title("protection", sentinel_words(state.guard.status, now, room))
         self.protection.set_rows(protection_row(state, position, market) for position, market in held)
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:

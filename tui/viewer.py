@@ -77,6 +77,7 @@ class Viewer(Choosing):
         """The screen that is shown, or that lies under a dialog."""
         self.footprint = Footprint(self.clock)
         self._header_at = 0.0
+        self._lost_words = ""
         self._leaving: Confirm | None = None
         self.left_unknown = False
         """Whether the reader has left while nobody could tell if the engine runs."""
@@ -128,13 +129,17 @@ class Viewer(Choosing):
             _ = self.push_screen(SmallScreen(words))
 
     def link_up(self) -> None:
-        """Take note of a new session."""
+        """Take note of a new session, also where the word of the loss still stands."""
+        for screen in self.deck.values():
+            if screen.is_mounted:
+                screen.hints.correct(self._lost_words, "the link to the engine is back", "ok")
         self.draw_header()
         self._leaving_anew()
 
     def link_down(self, reason: str) -> None:
         """Say that the engine is not heard any more."""
-        self.tell(f"link lost: {reason}", "bad")
+        self._lost_words = f"link lost: {reason}"
+        self.tell(self._lost_words, "bad")
         self._leaving_anew()
 
     def on_control(self, before: p.ControlChanged | None, now: p.ControlChanged) -> None:

@@ -10,6 +10,7 @@ from core.domain.approval import TradingState
 from tests.tui.driving import armed, asked, buy, opened, position, ready, stage, until
 from tests.tui.engine import House
 from tests.tui.harness import picture, screen_lines
+from tests.tui.pictures import moment
 from tui.app import TerminalApp
 from tui.confirm import Confirm, TypeWord
 from tui.screens.help import HelpScreen, SmallScreen
@@ -246,6 +247,22 @@ async def test_the_question_whether_to_leave_says_how_the_link_stands(house: Hou
         await house.runtime.server.start()
         await until(pilot, lambda: "the engine keeps running" in picture(app))
         assert "this screen cannot tell" not in picture(app)
+
+
+async def test_the_bottom_line_takes_back_that_the_link_is_lost_and_nothing_else() -> None:
+    app = TerminalApp(Path("/nowhere"), feed=moment())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.here.is_mounted and bool(app.here.hints.text))
+        app.link_up()
+        assert "back" not in app.here.hints.text, "the first link is none that came back"
+        app.link_down("restarting")
+        assert app.here.hints.text == " link lost: restarting"
+        app.link_up()
+        assert app.here.hints.text == " the link to the engine is back"
+        app.link_down("restarting")
+        app.tell("outcome unknown: look at the orders", "bad")
+        app.link_up()
+        assert app.here.hints.text == " outcome unknown: look at the orders"
 
 
 async def test_no_engine_is_said_and_retried(tmp_path: Path) -> None:

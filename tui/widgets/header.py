@@ -180,6 +180,11 @@ class Hints(LineView):
         self._words_end = self.set_timer(MESSAGE_S, self._hush)
         self._draw()
 
+    def correct(self, before: str, words: str, style: str = "") -> None:
+        """Show a sentence in the place of one that holds no more; where that stands no longer, leave what does."""
+        if self._words is not None and self._words[0] == self.keyed(before):
+            self.say(words, style)
+
     def _hush(self) -> None:
         self._words = None
         self._draw()

@@ -21,7 +21,7 @@ from core.exit_times import ExitTimes
 from core.ports import Clock, Venue
 from core.reconcile.looks import Looks
 from core.reconcile.meeting import Meeting
-from core.reconcile.reconcile import foreign_fill, is_foreign
+from core.reconcile.reconcile import foreign_fill, is_foreign, is_past
 from core.session import protocol as p
 from core.state.contact import VenueView
 from core.state.markets import KEPT_BARS
@@ -146,10 +146,10 @@ class VenueLink:
         if fill.fill_id in self._forced:  # the venue told of the forced close just before
             self._forced.discard(fill.fill_id)
             return [fill]
+        if is_past(state, fill, self._view.opened):
+            return []
         if state.blotter.knows_fill(venue, fill.fill_id) or not is_foreign(state, venue, fill, self._owns):
             return [fill]
-        if fill.ts_exchange < self._view.opened:
-            return []  # part of what the account began with
         return [fill, foreign_fill(venue, fill, fill.ts)] if fill.instrument in state.markets else [fill]
 
     def _owns(self, order: ClientOrderId) -> bool:

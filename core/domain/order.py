@@ -264,6 +264,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """Placed by others: shown and counted, and not touched by what cancels all, until it is adopted."""
     amended: Nanoseconds = 0
     """The exchange's stamp of the last change: one told again, or late, does not undo a newer."""
+    found: bool = False
+    """Met at its venue: this record did not send it, so that it may have filled before our first look."""
 
     @property
     def may_fill(self) -> Decimal:

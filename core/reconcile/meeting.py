@@ -93,13 +93,14 @@ class Meeting:
     async def in_snapshot(self, snapshot: VenueSnapshot) -> list[OrderReport]:
         """Ask for the orders that a snapshot's fills tell of and that have not been met, oldest first.
 
-        None at the first look at an account: what they did is part of the wallets that it opens with.
+        None of before the first look at an account: what they did is part of the wallets that it opened with.
         """
         prefix, state = self._beating.sentinels, self._runtime.engine.state
         orders = state.blotter.orders
         if not prefix or self._venue.id not in state.ledger.balances:
             return []
-        ids = dict.fromkeys(fill.client_order_id for fill in snapshot.fills)
+        opened = state.venue(self._venue.id).opened
+        ids = dict.fromkeys(fill.client_order_id for fill in snapshot.fills if fill.ts_exchange >= opened)
         asks = [self.ask(id_) for id_ in ids if id_.startswith(prefix) and id_ not in orders]
         return [report for report in await asyncio.gather(*asks) if report is not None]
 

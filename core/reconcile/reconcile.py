@@ -187,13 +187,11 @@ def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterat
 def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) -> Iterator[Event]:
     """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
     opened = _opened(state, snapshot)
-    if snapshot.venue not in state.ledger.balances:
-        owns = nobody  # what this home traded under a record that is lost is part of the opening too
     for fill in snapshot.fills:
-        if state.blotter.knows_fill(snapshot.venue, fill.fill_id):
+        if state.blotter.knows_fill(snapshot.venue, fill.fill_id) or is_past(state, fill, opened):
             continue
         if is_foreign(state, snapshot.venue, fill, owns):
-            if fill.ts_exchange < opened or fill.instrument not in state.markets:
+            if fill.instrument not in state.markets:
                 continue
             yield fill.replace(ts=now)
             yield foreign_fill(snapshot.venue, fill, now)
@@ -203,9 +201,20 @@ def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) 
 
 
 def _opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
-    """Return until when what others traded is part of the opening: our first look at this account, which may be now."""
+    """Return until when what was traded is part of the opening: our first look at this account, which may be now."""
     first = snapshot.venue not in state.ledger.balances
     return snapshot.ts_exchange + 1 if first else state.venue(snapshot.venue).opened
+
+
+def is_past(state: State, fill: e.OrderFilled, opened: Nanoseconds) -> bool:
+    """Tell whether a fill is part of what the account was ``opened`` with, whoever traded: a record may have been lost.
+
+    One of an order that this record has sent never is, whatever the clocks say.
+    """
+    if fill.ts_exchange >= opened:
+        return False
+    record = state.blotter.orders.get(fill.client_order_id)
+    return record is None or record.found
 
 
 def is_foreign(state: State, venue: VenueId, fill: e.OrderFilled, owns: Owns) -> bool:

@@ -182,6 +182,7 @@ class Blotter:
         """Take in an open order that only the venue knew."""
         record = self._new(event.order, OrderStatus.ACCEPTED, event.venue, event.ts)
         record.venue_order_id, record.filled, record.foreign = event.venue_order_id, event.filled, True
+        record.found = True
 
     def adopted(self, event: OrderAdopted) -> None:
         """Take an order that others placed for ours."""

@@ -153,6 +153,16 @@ async def test_a_fill_from_before_our_first_look_is_not_booked(desk: Desk) -> No
     assert (held(desk.engine, BTC_PERP), kinds(desk)) == (D(0), [])
 
 
+async def test_a_fill_of_ours_from_before_our_first_look_is_not_booked_either(desk: Desk) -> None:
+    """A journal that was lost: the venue tells again what this home traded under it."""
+    opened = desk.engine.state.venue(PERP).opened
+    mine, other = (ClientOrderId(f"t0r0n{one}") for one in (1, 2))
+    say(desk, fill(BTC_PERP, Side.BUY, "0.1", "60000", "x1", mine, opened - 1))
+    say(desk, fill(BTC_PERP, Side.BUY, "0.2", "60000", "x2", other, opened + 1))
+    await until(lambda: held(desk.engine, BTC_PERP) != 0)
+    assert held(desk.engine, BTC_PERP) == D("0.2")
+
+
 async def test_a_second_look_comes_soon_where_others_trade(desk: Desk) -> None:
     await asyncio.sleep(0)
     link = link_of(desk)

@@ -116,3 +116,12 @@ async def test_at_the_first_look_nobody_is_met() -> None:
     asking.engine.state.ledger.balances.pop(PERP)
     meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
     assert await meeting.in_snapshot(VenueSnapshot(PERP, T0, (), (filled(ID),), (), ())) == []
+
+
+async def test_later_looks_meet_nobody_who_traded_before_the_first() -> None:
+    """The same fills are told for long: from the second look on they must stay part of the opening."""
+    asking = Asking(opened())
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    old = fill(BTC_PERP, Side.SELL, "0.4", "60000", "f0", ID, T0 - 1)
+    for _ in range(2):
+        assert await meeting.in_snapshot(VenueSnapshot(PERP, T0, (), (old,), (), ())) == []

@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from core.domain import events as e
 from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
 from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
+from core.domain.instrument import Instrument
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
@@ -348,6 +350,40 @@ def test_what_was_traded_before_our_first_look_is_part_of_the_opening() -> None:
     later = snapshot(fills=old[1:], bookings=(paid.replace(ts_exchange=NOW - 1),), balances=wallets)
     assert told(state, later) == []
     assert state.ledger.balances[PERP][Asset("USDT")] == D(7)
+
+
+@pytest.mark.parametrize("instrument", [BTC_PERP, BTC_SPOT], ids=["perpetual", "spot"])
+@pytest.mark.parametrize("id_", [OWN, "x77"], ids=["ours", "others"])
+def test_behind_a_lost_journal_no_look_books_what_was_traded_before_the_first(
+    instrument: Instrument, id_: ClientOrderId
+) -> None:
+    """Of an order that is gone and of one that still rests, with a prefix of this home's and of others."""
+    state, venue = blank(), instrument.venue
+    state.markets.define(instrument)
+    resting = ClientOrderId(f"{id_}b")
+    old = tuple(fill(instrument, Side.BUY, "2", "60000", f"f{one}", one, ts=T0 + 7) for one in (id_, resting))
+    held = msgspec.structs.replace(ORDER, instrument=instrument.id, quantity=D(9), client_order_id=resting)
+    left = report(A.PARTIALLY_FILLED, "2", held, resting)
+    coins = (BalanceReport(Asset("USDT"), D(7), D(7)), BalanceReport(Asset("BTC"), D(0), D(0)))
+    for _ in range(3):
+        seen = VenueSnapshot(venue, T0 + S, (left,), old, (), coins)
+        for event in explained(state, seen, {}, ASKED, NOW, lambda one: one in (OWN, f"{OWN}b")):
+            assert not isinstance(event, e.OrderFilled | DifferenceFound)
+            state.apply(event)
+    assert state.ledger.balances[venue] == {Asset("USDT"): D(7), Asset("BTC"): D(0)}
+    assert not any(position.quantity for position in state.ledger.positions.values())
+    assert state.blotter.orders[resting].filled == D(2)
+    since = fill(instrument, Side.BUY, "1", "60000", "g", resting, ts=NOW)
+    seen = VenueSnapshot(venue, NOW + S, (left,), (*old, since), (), coins)
+    booked = [one for one in explained(state, seen, {}, NOW, NOW, own) if isinstance(one, e.OrderFilled)]
+    assert [one.fill_id for one in booked] == ["g"], "what trades since is booked"
+
+
+def test_a_fill_of_an_order_that_we_sent_is_booked_whatever_the_clocks_say() -> None:
+    state = at(A.ACCEPTED)
+    state.apply(e.BalanceSet(PERP, Asset("USDT"), D(50), "opening", NOW))
+    early = fill(BTC_PERP, Side.BUY, "2", "60000", "f", ID, ts=T0)
+    assert [type(event) for event in told(state, snapshot(fills=(early,)))] == [e.OrderFilled]
 
 
 def funding(id_: str, ts: Nanoseconds) -> e.FundingPaid:

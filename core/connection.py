@@ -24,6 +24,7 @@ from core.reconcile.meeting import Meeting
 from core.reconcile.reconcile import foreign_fill, is_foreign, is_past
 from core.session import protocol as p
 from core.state.contact import VenueView
+from core.state.flaws import flaw
 from core.state.markets import KEPT_BARS
 from core.state.state import State
 
@@ -148,7 +149,11 @@ class VenueLink:
             return [fill]
         if is_past(state, fill, self._view.opened):
             return []
-        if state.blotter.knows_fill(venue, fill.fill_id) or not is_foreign(state, venue, fill, self._owns):
+        if (
+            state.blotter.knows_fill(venue, fill.fill_id)
+            or not is_foreign(state, venue, fill, self._owns)
+            or flaw(fill)
+        ):
             return [fill]
         return [fill, foreign_fill(venue, fill, fill.ts)] if fill.instrument in state.markets else [fill]
 

@@ -25,11 +25,12 @@ from core.outbox import Effect, Outbox
 from core.ports import Abilities
 from core.reconcile.adoption import Adoption
 from core.session.wire import EVENTS
-from core.state.account import count_capital, flaw, mark_account, set_balance
+from core.state.account import count_capital, mark_account, set_balance
 from core.state.bars import BarBuilder
 from core.state.blotter import fill_key
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
+from core.state.flaws import booking_flaw, contract_flaw, flaw
 from core.state.state import State, StateImage
 from core.strategy.base import Strategy
 from core.strategy.desk import StrategyDesk
@@ -82,7 +83,7 @@ class Engine:
             **dict.fromkeys(EVENTS, self._event),
             **dict.fromkeys(_TOLD, self._data),
             e.OrderFilled: self._fill,
-            e.BalanceSet: self._balance,
+            **dict.fromkeys((e.BalanceSet, e.FundingPaid, e.PositionLiquidated, e.PositionSet), self._booking),
             m.Quote: self._price,
             m.MarkPrice: self._price,
             m.Trade: self._trade,
@@ -157,7 +158,11 @@ class Engine:
             self._ask(message)
 
     def _define(self, message: m.InstrumentDefined) -> None:
-        """Record contract data that are new; every connect tells them again."""
+        """Record contract data that are new; every connect tells them again. No size can be made by senseless ones."""
+        wrong = contract_flaw(message.instrument)
+        if wrong:
+            self._outbox.reject(message, f"{message.instrument.id}: {wrong}; not taken, what was known of it stays")
+            return
         market = self.state.markets.get(message.instrument.id)
         if market is None or market.instrument != message.instrument:
             self._outbox.record(message)
@@ -273,8 +278,16 @@ class Engine:
             self._exits.late_fill(fill)
         self._follow(fill)
 
-    def _balance(self, event: e.BalanceSet) -> None:
-        set_balance(self._outbox, event)
+    def _booking(self, event: e.BalanceSet | e.FundingPaid | e.PositionLiquidated | e.PositionSet) -> None:
+        """Take what moves money or a position without a fill, only if its numbers can be."""
+        wrong = booking_flaw(event)
+        if wrong:
+            self._outbox.reject(event, wrong)
+            return
+        if isinstance(event, e.BalanceSet):
+            set_balance(self._outbox, event)
+        else:
+            self._outbox.record(event)
         self._follow(event)
 
     def _follow(self, event: Event) -> None:

@@ -129,7 +129,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     e.OrderTriggered: lambda event: f"its price was met at {event.price:f}",
     e.OrderFound: lambda event: f"{order_text(event.order)} rests at {event.venue}, {_plain(event.filled)} filled",
     e.StopTrailed: lambda event: f"its stop stands at {event.trigger:f} now",
-    e.IllegalEventSeen: lambda event: f"not applied: {event.what}",
+    e.IllegalEventSeen: lambda event: f"does not fit: {event.what}",
     e.StrategyStateSaved: lambda event: f"{event.strategy_id} keeps {len(event.payload)} bytes for its next start",
     e.BalanceSet: lambda event: f"{event.total:f} {event.asset}: {event.reason}",
     e.CapitalWaits: lambda event: f"{event.amount:+f} {event.asset} waits for its first price",

@@ -183,9 +183,16 @@ def _compared(bound: float, _: State, event: d.StrategyCompared) -> Finding:
     return Finding(key, AlertKind.STRATEGY, _WARNING, text, event.instrument, lasts=True, over=over)
 
 
+def _unfit(_: State, event: e.IllegalEventSeen) -> Finding:
+    about = event.client_order_id or event.what.partition(":")[0]
+    text = f"a venue tells what does not fit: {event.what}"
+    return Finding(f"unfit:{about}", AlertKind.DIFFERENCE, _WARNING, text)
+
+
 ALWAYS: dict[type[Message], Describe] = {
     e.TradingStateChanged: _trading_state,
     e.PositionLiquidated: _liquidated,
+    e.IllegalEventSeen: _unfit,
     e.FlattenStarted: _flatten_started,
     e.FlattenEnded: _flatten_ended,
     e.ExitUnjournalled: _unjournalled,

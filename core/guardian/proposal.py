@@ -1,5 +1,7 @@
 """An order seen against the account: computed once, read by every limit. Floats, in the reporting currency."""
 
+from math import isfinite
+
 from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
@@ -52,7 +54,7 @@ class Proposal:
             price = reference_price(order, market)
         self.price = price
         ledger = state.ledger
-        self.equity = ledger.equity
+        self.equity = ledger.equity if isfinite(ledger.equity) else 0.0  # no bound holds against what is no number
         self.quantity = quantity = float(order.quantity)
         if market.instrument.inverse:
             unit = unit_value(state, market, price)

@@ -18,6 +18,7 @@ from core.reconcile.compare import Comparison
 from core.reconcile.meeting import Asker, Meeting, endings
 from core.reconcile.reconcile import doubtful, explained, filled_by, is_unanswered, missing, reported, underway
 from core.state.contact import VenueView
+from core.state.flaws import without_flaws
 from core.state.state import State
 
 OVERLAP_NS: Nanoseconds = 60_000_000_000
@@ -42,6 +43,7 @@ class Looks:
         self._venue, self._runtime, self._meeting, self._release = venue, runtime, meeting, release
         self._every_ns = int(settings.every_s * 1e9)
         self._count = 0
+        self._tried: Nanoseconds = 0
         self._absent: set[ClientOrderId] = set()
         """Orders that the venue did not know when it was last asked, as a request may still travel, or of which it knew
         more than the fills of the snapshot before: they came between the two.
@@ -83,7 +85,9 @@ class Looks:
             link, now = view.since, runtime.clock.now()
             asked = asked or now
             then = underway(state, self._venue.id, runtime.waiting() | leaving)
-            snapshot = await self._venue.snapshot(max(view.last_fill - OVERLAP_NS, 0))
+            snapshot, trouble = without_flaws(await self._venue.snapshot(max(view.last_fill - OVERLAP_NS, 0)))
+            if trouble and self._venue.id not in state.ledger.balances:
+                raise VenueError(trouble)  # what the account begins with must be known whole
             met = await self._meeting.in_snapshot(snapshot)
             answers = await self._answers(missing(state, snapshot, asked, then), snapshot)
             if not view.connected or view.since != link:
@@ -99,15 +103,19 @@ class Looks:
             for event in self.comparison.look(state, snapshot, runtime.clock.now()):
                 runtime.take(event)
             self._count += 1
-            count = len(state.differences.of(self._venue.id))
-            runtime.take(m.VenueCompared(self._venue.id, count, runtime.clock.now()))
+            self._compared(trouble)
             return self.settled
 
     def failed(self, trouble: str) -> None:
         """Tell that our record could not be held against the venue's; a lost link is told already."""
         if self._view.connected:
-            count = len(self._state.differences.of(self._venue.id))
-            self._runtime.take(m.VenueCompared(self._venue.id, count, self._runtime.clock.now(), trouble))
+            self._compared(trouble)
+
+    def _compared(self, trouble: str) -> None:
+        """Tell what came of a look; one in trouble is not repeated at once."""
+        now, venue = self._runtime.clock.now(), self._venue.id
+        self._tried = now
+        self._runtime.take(m.VenueCompared(venue, len(self._state.differences.of(venue)), now, trouble))
 
     async def _answers(
         self, orders: Sequence[ClientOrderId], snapshot: VenueSnapshot
@@ -151,6 +159,9 @@ class Looks:
         view = self._state.venues.get(self._venue.id)
         if view is None or not view.reconciled or self.asking.locked():
             return False
+        now = self._runtime.clock.now()
+        if view.trouble and now - self._tried < LATER_LOOK_S * 1e9:
+            return False
         jitter = zlib.crc32(f"{self._venue.id}{self._count}".encode()) % 200 / 1000 - 0.1
         wait = self._every_ns * (1 + jitter) if self.settled else LATER_LOOK_S * 1e9
-        return self._runtime.clock.now() - view.compared >= wait
+        return now - view.compared >= wait

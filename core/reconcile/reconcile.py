@@ -20,6 +20,7 @@ from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.state.blotter import funding_key, liquidation_key
 from core.state.contact import OPENING
+from core.state.flaws import flaw
 from core.state.state import State
 
 _OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
@@ -194,7 +195,8 @@ def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) 
             if fill.instrument not in state.markets:
                 continue
             yield fill.replace(ts=now)
-            yield foreign_fill(snapshot.venue, fill, now)
+            if not flaw(fill):
+                yield foreign_fill(snapshot.venue, fill, now)
         else:
             yield from _released(state.blotter.orders.get(fill.client_order_id), now)
             yield fill.replace(ts=now)

@@ -1,6 +1,7 @@
 """The account over time: the day's start, the peak that drawdown counts from, and its value for every screen."""
 
 from decimal import Decimal
+from math import isfinite
 
 from core.domain import events as e
 from core.domain import market as m
@@ -15,16 +16,6 @@ PEAK_STEP = 1.0001
 
 _CAPITAL = ("opening", "deposit", "withdrawal")
 """Reasons of a balance that are no profit and no loss."""
-
-
-def flaw(fill: e.OrderFilled) -> str:
-    """Return what is wrong with a fill's numbers, empty where nothing is."""
-    quantity, price = fill.quantity, fill.price
-    if not quantity.is_finite() or quantity <= ZERO:
-        return f"quantity must be a number greater than 0 (got {quantity}); not applied"
-    if not price.is_finite() or price <= ZERO:
-        return f"price must be a number greater than 0 (got {price}); not applied"
-    return "" if fill.fee.is_finite() else f"fee must be a number (got {fill.fee}); not applied"
 
 
 def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
@@ -69,6 +60,8 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     if ledger.unvalued or not ledger.balances:
         return
     equity = ledger.equity
+    if not isfinite(equity):
+        return
     day = now - (now - day_start) % DAY_NS
     exact = Decimal(repr(round(equity, 8)))
     if state.day_started < day:

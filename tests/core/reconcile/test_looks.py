@@ -3,16 +3,17 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
 from core.domain.differences import DifferenceKind
-from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
+from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Message
 from core.domain.order import OrderStatus, Side
-from core.domain.reports import OrderReport, VenueSnapshot
+from core.domain.reports import BalanceReport, OrderReport, VenueSnapshot
 from core.errors import VenueError
 from core.reconcile import looks as looks_module
 from core.session import views
@@ -268,3 +269,36 @@ async def test_what_two_looks_agree_on_is_told_and_taken_back_when_it_is_gone(de
     desk.venue._position = D(0)
     await link_of(desk).looks.look(frozenset())
     assert kinds(desk) == []
+
+
+async def test_a_snapshot_with_what_cannot_be_money_is_taken_without_it_and_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, state, venue = link_of(desk), desk.engine.state, desk.venue
+    snapshot, before = venue.snapshot, desk.engine.state.equity
+    senseless = BalanceReport(Asset("USDT"), D("NaN"), D(0))
+
+    async def odd(since: int) -> VenueSnapshot:
+        return msgspec.structs.replace(await snapshot(since), balances=(senseless,))
+
+    monkeypatch.setattr(venue, "snapshot", odd)
+    venue._position = D("0.3")
+    looks = len(venue.snapshots)
+    await link.compare()
+    what = "it tells what cannot be, left out here: wallet of USDT: total must be a number within 10^18 of 0 (got NaN)"
+    assert views.venue_words(state.venue(PERP)) == f"not comparable: {what}"
+    await link.compare()
+    assert kinds(desk) == [DifferenceKind.POSITION], "the rest is compared"
+    assert state.equity == before
+    assert not link.is_due(), "it is not asked again at once"
+    assert len(venue.snapshots) == looks + 2
+    monkeypatch.setattr(looks_module, "LATER_LOOK_S", 0.0)
+    monkeypatch.setattr(link.looks, "_every_ns", 0)
+    assert link.is_due()
+    monkeypatch.setattr(venue, "snapshot", snapshot)
+    await link.compare()
+    assert views.venue_words(state.venue(PERP)) == "ready"
+    state.ledger.balances.pop(PERP)
+    monkeypatch.setattr(venue, "snapshot", odd)
+    with pytest.raises(VenueError, match="wallet of USDT"):
+        await link.looks.look(frozenset())

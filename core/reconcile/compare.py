@@ -17,6 +17,8 @@ from core.state.state import State
 
 DUST = Decimal("1e-8")
 """A wallet may be off by this: venues round, and so do we."""
+IDLE_NS: Nanoseconds = 30_000_000_000
+"""Looks that compare nothing for this long are told."""
 _NO_ASSET, _NO_ORDER, _NOWHERE = Asset(""), ClientOrderId(""), InstrumentId("")
 _FILL, _ORDER = DifferenceKind.FILL, DifferenceKind.ORDER
 Key = tuple[str, ...]
@@ -29,19 +31,30 @@ class Comparison:
         self._tolerance = Decimal(repr(tolerance_frac))
         self._seen: dict[Key, Decimal] = {}
         self._booked: Nanoseconds = -1
+        self._idle: Nanoseconds = 0
+        """Since when nothing could be compared; 0 while it can."""
         self.settled = True
         """Nothing waits for a second look."""
 
     def forget(self) -> None:
         """Begin anew, as after a lost link."""
-        self._seen, self._booked = {}, -1
+        self._seen, self._booked, self._idle = {}, -1, 0
+
+    def trouble(self, now: Nanoseconds) -> str:
+        """Return that looks have compared nothing for long, empty while they do."""
+        if not self._idle or now - self._idle < IDLE_NS:
+            return ""
+        why = "every answer is older than the newest booking: its clock or a booking's stamp is wrong, or it trades on"
+        return f"nothing was comparable for {(now - self._idle) / 1e9:.0f} s, {why}"
 
     def look(self, state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> list[Event]:
         """Compare, and return what this look and the last one agree on: differences found and gone."""
         booked = state.venue(snapshot.venue).last_booking
         self.settled = booked <= snapshot.ts_exchange
         if not self.settled:
+            self._idle = self._idle or now
             return []  # older than the newest booking: it proves nothing
+        self._idle = 0
         found = {gap_key(one): one for one in differing(state, snapshot, self._tolerance, now)}
         same = booked == self._booked
         told: list[Event] = []

@@ -103,7 +103,7 @@ class Looks:
             for event in self.comparison.look(state, snapshot, runtime.clock.now()):
                 runtime.take(event)
             self._count += 1
-            self._compared(trouble)
+            self._compared(trouble or self.comparison.trouble(runtime.clock.now()))
             return self.settled
 
     def failed(self, trouble: str) -> None:

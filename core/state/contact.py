@@ -14,6 +14,8 @@ from core.state.configs import ConfigBook
 from core.state.ledger import Ledger
 from core.state.markets import Markets
 
+AHEAD_NS: Nanoseconds = 5_000_000_000
+"""A booking's stamp counts as at most this far ahead of our clock: one far in the future would hide all that follow."""
 OPENING = "opening"
 """The reason of the first total of each wallet: what an account begins with."""
 
@@ -67,9 +69,19 @@ class Contact:
             view = self.views[venue] = VenueView()
         return view
 
-    def filled(self, venue: VenueId, ts_exchange: Nanoseconds) -> None:
+    def restore(self, views: dict[VenueId, VenueView], now: Nanoseconds) -> None:
+        """Take the views of an image, whose stamps may be older than the bound on them."""
+        most = now + AHEAD_NS
+        for venue, view in views.items():
+            self.views[venue] = view
+            view.last_fill, view.newest_fill = min(view.last_fill, most), min(view.newest_fill, most)
+            view.last_booking = min(view.last_booking, most)
+
+    def filled(self, venue: VenueId, ts_exchange: Nanoseconds, ts: Nanoseconds) -> None:
         """Note the venue's stamp of a fill."""
         view = self.views.get(venue) or self.view(venue)
+        if ts_exchange > ts + AHEAD_NS:  # noqa: PLR1730  a call of min on every fill
+            ts_exchange = ts + AHEAD_NS
         if ts_exchange > view.newest_fill:
             view.newest_fill = ts_exchange
             if view.reconciled:
@@ -77,10 +89,10 @@ class Contact:
         if ts_exchange > view.last_booking:  # noqa: PLR1730  a call of max on every fill
             view.last_booking = ts_exchange
 
-    def booked(self, venue: VenueId, ts_exchange: Nanoseconds) -> None:
+    def booked(self, venue: VenueId, ts_exchange: Nanoseconds, ts: Nanoseconds) -> None:
         """Note the venue's stamp of a booking."""
         view = self.view(venue)
-        view.last_booking = max(view.last_booking, ts_exchange)
+        view.last_booking = max(view.last_booking, min(ts_exchange, ts + AHEAD_NS))
 
     def _status(self, status: m.VenueStatus) -> None:
         view = self.view(status.venue)
@@ -115,4 +127,4 @@ class Contact:
             seen.add(key)
         self._ledger.liquidated(event)
         self._configs.liquidated(event)
-        self.booked(venue, event.ts_exchange)
+        self.booked(venue, event.ts_exchange, event.ts)

@@ -227,7 +227,7 @@ class State:
         if key in self.blotter.fills:
             return
         self.ledger.fill(event)  # first: money is right even where the order's life objects
-        self.contact.filled(venue, event.ts_exchange)
+        self.contact.filled(venue, event.ts_exchange, event.ts)
         record = self.blotter.filled(event, key)
         if record is not None and (record.order.strategy_id or self.watched.owners):
             position = self.ledger.positions.get(market.holding)
@@ -261,7 +261,7 @@ class State:
             self.blotter.fills.add(key)
             self.ledger.funding(event)
             self.configs.paid(event, self.ledger.position_of(market).quantity)
-            self.contact.booked(market.venue, event.ts_exchange)
+            self.contact.booked(market.venue, event.ts_exchange, event.ts)
 
     def _strategy_saved(self, event: e.StrategyStateSaved) -> None:
         self.strategies[event.strategy_id] = event.payload
@@ -362,7 +362,7 @@ class State:
         state.ledger.bets = {(bet.instrument, bet.selection): bet for bet in image.bets}
         state.blotter.restore(image.orders, image.operations, image.fills)
         state.brackets.restore(image.brackets)
-        state.venues.update(image.venues)
+        state.contact.restore(image.venues, image.now)
         state.exits.restore(image.exits)
         state.alerts.restore(image.alerts)
         state.capital.waiting = dict(image.capital)

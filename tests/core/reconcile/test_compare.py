@@ -9,7 +9,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueOrd
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, OrderStatus, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.reconcile.compare import Comparison, gap_key
+from core.reconcile.compare import IDLE_NS, Comparison, gap_key
 from core.state.state import State
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill
 from tests.core.state.test_blotter import ID, ORDER, at, blank
@@ -212,3 +212,20 @@ def test_a_fill_of_others_waits_for_a_word_whatever_both_report() -> None:
     for _ in range(3):
         assert told(state, comparison, seen(position="2")) == []
     assert only(state).instrument == InstrumentId(BTC_PERP.id)
+
+
+def test_looks_that_compare_nothing_for_long_are_told() -> None:
+    state, comparison = holding(), Comparison(TOLERANCE)
+    state.apply(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", ts=T0 + S + 1))
+    stale, began = seen(position="2"), T0 + 2 * S
+    for now in (began, began + IDLE_NS - 1):
+        assert comparison.look(state, stale, now) == []
+        assert comparison.trouble(now) == ""
+    comparison.look(state, stale, began + IDLE_NS)
+    told_ = comparison.trouble(began + IDLE_NS)
+    assert told_.startswith("nothing was comparable for 30 s, every answer is older than the newest booking")
+    comparison.look(state, seen(position="3", ts=T0 + 2 * S), began + IDLE_NS)
+    assert comparison.trouble(began + 2 * IDLE_NS) == ""
+    comparison.look(state, stale, began + 3 * IDLE_NS)
+    comparison.forget()
+    assert comparison.trouble(began + 5 * IDLE_NS) == ""

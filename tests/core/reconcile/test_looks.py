@@ -296,6 +296,11 @@ async def test_a_snapshot_with_what_cannot_be_money_is_taken_without_it_and_told
     monkeypatch.setattr(link.looks, "_every_ns", 0)
     assert link.is_due()
     monkeypatch.setattr(venue, "snapshot", snapshot)
+    link.looks.comparison._idle = 1
+    state.venue(PERP).last_booking, booked = desk.clock.now() + 10**12, state.venue(PERP).last_booking
+    await link.compare()
+    assert views.venue_words(state.venue(PERP)).startswith("not comparable: nothing was comparable for")
+    state.venue(PERP).last_booking = booked
     await link.compare()
     assert views.venue_words(state.venue(PERP)) == "ready"
     state.ledger.balances.pop(PERP)

@@ -24,6 +24,7 @@ from core.guardian.guardian import Guardian
 from core.outbox import Effect, Outbox
 from core.ports import Abilities
 from core.reconcile.adoption import Adoption
+from core.reconcile.reconcile import first_entries
 from core.session.wire import EVENTS
 from core.state.account import count_capital, mark_account, set_balance
 from core.state.bars import BarBuilder
@@ -241,6 +242,8 @@ class Engine:
 
     def _mark(self, now: Nanoseconds) -> None:
         self.guardian.returns.look(self.state, now)
+        for event in first_entries(self.state, now):
+            self._event(event)
         mark_account(self._outbox, now, self._day_start)
 
     # --- commands ---------------------------------------------------------------------------------------------------

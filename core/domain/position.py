@@ -15,7 +15,8 @@ class Position(msgspec.Struct, gc=False):
 
     Linear: profit = quantity * contract_size * (price - entry).
     Inverse: quantity * contract_size * (1/entry - 1/price), in the base asset; its entry is the harmonic mean.
-    ``realised`` is before fees and funding.
+    ``realised`` is before fees and funding. What was found before it had a price has an entry of 0, until its first
+    price or fill: nothing is realised against it.
     """
 
     instrument: InstrumentId
@@ -62,6 +63,8 @@ class Position(msgspec.Struct, gc=False):
         if not before:
             self.entry_price, self.opened = price, ts
             return ZERO
+        if not self.entry_price:
+            self.entry_price = price
         long = before > ZERO
         if long is (change > ZERO):
             self.entry_price = self._average(before, change, price)

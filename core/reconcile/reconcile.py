@@ -324,6 +324,16 @@ def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterato
         yield from spot_position(state, snapshot.venue, asset, now)
 
 
+def first_entries(state: State, now: Nanoseconds) -> Iterator[Event]:
+    """Set the entry of what was found before anything marked it to its first mark: its loss is judged from there."""
+    for position in state.ledger.positions.values():
+        if position.quantity and not position.entry_price:
+            market = state.ledger.mark_of(position.instrument)
+            if market is not None and market.mark > 0.0:
+                entry, reason = Decimal(repr(market.mark)), "found before it had a price: counted from its first"
+                yield e.PositionSet(position.instrument, position.quantity, entry, reason, now)
+
+
 def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) -> Iterator[Event]:
     """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading."""
     pairs = (

@@ -93,7 +93,7 @@ class VenueLink:
         self._runtime = runtime
         self._meeting = Meeting(venue, runtime)
         self.looks = Looks(venue, runtime, self._meeting, settings or ReconcileSettings(), self._release)
-        self._forced: set[FillId] = set()
+        self._forced: set[tuple[InstrumentId, FillId]] = set()
         """Fills of forced closes that are still to come."""
         self._connecting = False
         self._again = False
@@ -112,7 +112,7 @@ class VenueLink:
         realised profit depend on the order in which fills are applied. Some overtake the word that the link is up.
         """
         if isinstance(message, e.PositionLiquidated):
-            self._forced.add(message.fill_id)
+            self._forced.add((message.instrument, message.fill_id))
         strange = self._meeting.unmet(message, self._state) if isinstance(message, Event) else None
         if strange is not None:
             if self._meeting.first(strange):
@@ -144,14 +144,14 @@ class VenueLink:
     def _with_word(self, fill: e.OrderFilled) -> list[Message]:
         """Return a fill, and behind it the difference where no order of ours explains it: it waits for a word."""
         state, venue = self._state, self.venue.id
-        if fill.fill_id in self._forced:  # the venue told of the forced close just before
-            self._forced.discard(fill.fill_id)
+        if (fill.instrument, fill.fill_id) in self._forced:  # the venue told of the forced close just before
+            self._forced.discard((fill.instrument, fill.fill_id))
             return [fill]
         if is_past(state, fill, self._view.opened):
             return []
         if (
-            state.blotter.knows_fill(venue, fill.fill_id)
-            or not is_foreign(state, venue, fill, self._owns)
+            state.blotter.knows_fill(fill.instrument, fill.fill_id)
+            or not is_foreign(state, fill, self._owns)
             or flaw(fill)
         ):
             return [fill]

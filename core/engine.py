@@ -28,7 +28,6 @@ from core.reconcile.reconcile import first_entries
 from core.session.wire import EVENTS
 from core.state.account import count_capital, mark_account, set_balance
 from core.state.bars import BarBuilder
-from core.state.blotter import fill_key
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
 from core.state.flaws import booking_flaw, contract_flaw, flaw
@@ -269,8 +268,7 @@ class Engine:
         """Take a fill once, and only if its numbers can be money."""
         outbox = self._outbox
         state = outbox.state
-        market = state.markets.get(fill.instrument)
-        if market is not None and fill_key(market.venue, fill.fill_id) in state.blotter.fills:
+        if state.blotter.knows_fill(fill.instrument, fill.fill_id):
             return
         wrong = flaw(fill)
         if wrong:

@@ -50,6 +50,9 @@ class Venue(Protocol):
 
     A venue's "no" is an OrderRejected event. A lost link is never terminal: submit, amend and cancel raise VenueError
     only when the request certainly did not leave; otherwise they emit OrderUnknown.
+
+    Ids of fills and of funding are unique within an instrument, over restarts too: what is told twice is one. Order ids
+    are unique within the venue. Stamps of fills and bookings are the venue's, within seconds of ours.
     """
 
     id: VenueId

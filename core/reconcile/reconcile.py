@@ -76,7 +76,7 @@ def filled_by(state: State, record: OrderRecord, snapshot: VenueSnapshot) -> Dec
     told = (
         fill.quantity
         for fill in snapshot.fills
-        if fill.client_order_id == id_ and not state.blotter.knows_fill(snapshot.venue, fill.fill_id)
+        if fill.client_order_id == id_ and not state.blotter.knows_fill(fill.instrument, fill.fill_id)
     )
     return record.filled + sum(told, ZERO)
 
@@ -173,15 +173,15 @@ def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
 
 def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
     """Yield funding and forced closes that we have not heard of, those before our first look excepted."""
-    opened, known = _opened(state, snapshot), state.blotter.fills
+    opened = _opened(state, snapshot)
     for booking in snapshot.bookings:
         if booking.ts_exchange < opened or booking.instrument not in state.markets:
             continue
         if isinstance(booking, e.FundingPaid):
-            key = funding_key(snapshot.venue, booking.funding_id)
+            key = funding_key(booking.instrument, booking.funding_id)
         else:
-            key = liquidation_key(snapshot.venue, booking.fill_id)
-        if key not in known:
+            key = liquidation_key(booking.instrument, booking.fill_id)
+        if not state.blotter.fills.knows(key):
             yield booking.replace(ts=now)
 
 
@@ -189,9 +189,9 @@ def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) 
     """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
     opened = _opened(state, snapshot)
     for fill in snapshot.fills:
-        if state.blotter.knows_fill(snapshot.venue, fill.fill_id) or is_past(state, fill, opened):
+        if state.blotter.knows_fill(fill.instrument, fill.fill_id) or is_past(state, fill, opened):
             continue
-        if is_foreign(state, snapshot.venue, fill, owns):
+        if is_foreign(state, fill, owns):
             if fill.instrument not in state.markets:
                 continue
             yield fill.replace(ts=now)
@@ -219,12 +219,13 @@ def is_past(state: State, fill: e.OrderFilled, opened: Nanoseconds) -> bool:
     return record is None or record.found
 
 
-def is_foreign(state: State, venue: VenueId, fill: e.OrderFilled, owns: Owns) -> bool:
+def is_foreign(state: State, fill: e.OrderFilled, owns: Owns) -> bool:
     """Tell whether no order of ours and no forced close that the venue has told of explains a fill."""
     record = state.blotter.orders.get(fill.client_order_id)
     if record is not None:
         return record.foreign
-    return not owns(fill.client_order_id) and liquidation_key(venue, fill.fill_id) not in state.blotter.fills
+    key = liquidation_key(fill.instrument, fill.fill_id)
+    return not (owns(fill.client_order_id) or state.blotter.fills.knows(key))
 
 
 def foreign_fill(venue: VenueId, fill: e.OrderFilled, now: Nanoseconds) -> DifferenceFound:

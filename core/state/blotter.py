@@ -1,7 +1,7 @@
 """Orders and their lives: open ones, the recent closed ones, and what has been seen before."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -70,19 +70,31 @@ class Seen(dict[str, None]):
             del self[self._line.popleft()]
 
 
-def fill_key(venue: VenueId, fill: FillId) -> str:
-    """Return what a fill is remembered as: fill ids are the venue's own."""
-    return f"{venue}|{fill}"
+def fill_key(instrument: InstrumentId, fill: FillId) -> str:
+    """Return what a fill is remembered as: fill ids are the venue's own, and some count them for each instrument."""
+    return f"{instrument}|{fill}"
 
 
-def funding_key(venue: VenueId, funding: FillId) -> str:
+def funding_key(instrument: InstrumentId, funding: FillId) -> str:
     """Return what a funding payment is remembered as."""
-    return f"{venue}|funding|{funding}"
+    return f"{instrument}|funding|{funding}"
 
 
-def liquidation_key(venue: VenueId, fill: FillId) -> str:
+def liquidation_key(instrument: InstrumentId, fill: FillId) -> str:
     """Return what a liquidation is remembered as, by the id of its fill."""
-    return f"{venue}|liquidation|{fill}"
+    return f"{instrument}|liquidation|{fill}"
+
+
+class Applied(Seen):
+    """Remember fills, funding and forced closes as ``instrument|id``, as ``venue|id`` from a checkpoint of before."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        super().__init__(keys)
+        self._has_older = bool(keys) and ":" not in keys[0].partition("|")[0]
+
+    def knows(self, key: str) -> bool:
+        """Tell whether one has been applied before."""
+        return key in self or (self._has_older and f"{key.partition(':')[0]}|{key.partition('|')[2]}" in self)
 
 
 class Blotter:
@@ -93,8 +105,8 @@ class Blotter:
         self.open: dict[ClientOrderId, OrderRecord] = {}
         self.operations = Seen()
         """Operation ids already taken: an instruction is never carried out twice."""
-        self.fills = Seen()
-        """Fill ids already applied, as ``venue|fill``."""
+        self.fills = Applied()
+        """Fills, funding and forced closes already applied."""
         self._closed: deque[ClientOrderId] = deque()
         """In the order in which they ended; a late fill does not make one younger."""
 
@@ -147,9 +159,9 @@ class Blotter:
             ZERO,
         )
 
-    def knows_fill(self, venue: VenueId, fill: FillId) -> bool:
+    def knows_fill(self, instrument: InstrumentId, fill: FillId) -> bool:
         """Tell whether a fill has been applied before."""
-        return fill_key(venue, fill) in self.fills
+        return self.fills.knows(fill_key(instrument, fill))
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -326,7 +338,7 @@ class Blotter:
 
     def restore(self, records: "tuple[OrderRecord, ...]", operations: tuple[str, ...], fills: tuple[str, ...]) -> None:
         """Take the orders and memories of an image."""
-        self.operations, self.fills = Seen(operations), Seen(fills)
+        self.operations, self.fills = Seen(operations), Applied(fills)
         for record in records:
             self.orders[record.order.client_order_id] = record
             if record.is_open:

@@ -120,11 +120,11 @@ class Contact:
     def _liquidated(self, event: e.PositionLiquidated) -> None:
         """Take a forced close once; one without the id of its fill is taken as it comes."""
         venue = self._markets[event.instrument].venue
-        key, seen = liquidation_key(venue, event.fill_id), self._blotter.fills
+        key = liquidation_key(event.instrument, event.fill_id)
         if event.fill_id:
-            if key in seen:
+            if self._blotter.fills.knows(key):
                 return
-            seen.add(key)
+            self._blotter.fills.add(key)
         self._ledger.liquidated(event)
         self._configs.liquidated(event)
         self.booked(venue, event.ts_exchange, event.ts)

@@ -223,8 +223,8 @@ class State:
             self.illegal += 1
             return
         venue = market.venue
-        key = fill_key(venue, event.fill_id)
-        if key in self.blotter.fills:
+        key = fill_key(event.instrument, event.fill_id)
+        if self.blotter.fills.knows(key):
             return
         self.ledger.fill(event)  # first: money is right even where the order's life objects
         self.contact.filled(venue, event.ts_exchange, event.ts)
@@ -256,8 +256,8 @@ class State:
         if market is None:
             self.illegal += 1
             return
-        key = funding_key(market.venue, event.funding_id)
-        if key not in self.blotter.fills:
+        key = funding_key(event.instrument, event.funding_id)
+        if not self.blotter.fills.knows(key):
             self.blotter.fills.add(key)
             self.ledger.funding(event)
             self.configs.paid(event, self.ledger.position_of(market).quantity)

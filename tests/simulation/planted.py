@@ -11,7 +11,7 @@ from store.journal import file, writer
 from tests.simulation.planting import Bug
 
 _RECORDING, _LINK, _ORDERS = recording.Recording, connection.VenueLink, orders.Orders
-_NEVER_SEEN = Bug("", Engine, "_fill", "fill_key(market.venue, fill.fill_id) in state.blotter.fills", "False")
+_NEVER_SEEN = Bug("", Engine, "_fill", "state.blotter.knows_fill(fill.instrument, fill.fill_id)", "False")
 _NO_LOSS = Bug(
     "a position's loss is overlooked", position.PositionLoss, "judge", "if loss <= 0.0 or", "if True or", seed=47
 )
@@ -100,7 +100,7 @@ BUGS = (
         "a fill is applied twice",
         state.State,
         "_filled",
-        "if key in self.blotter.fills:",
+        "if self.blotter.fills.knows(key):",
         "if False:",
         also=(_NEVER_SEEN,),
         seed=1,

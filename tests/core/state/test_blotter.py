@@ -5,18 +5,19 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
+from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Event
 from core.domain.order import OrderStatus, Side
 from core.errors import IllegalTransition
 from core.state import blotter as blotter_module
-from core.state.blotter import KEPT_SEEN, Blotter, Seen
+from core.state.blotter import KEPT_SEEN, Blotter, Seen, funding_key, liquidation_key
 from core.state.state import State
-from tests.core.kit import BTC_PERP, PERP, T0, D, fill, order
+from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, T0, D, fill, opened, order
 
 A = OrderStatus
 ID = ClientOrderId("t0r1n1")
@@ -144,7 +145,7 @@ def test_a_fill_is_counted_even_where_the_life_objects() -> None:
     with pytest.raises(IllegalTransition):
         state.apply(EVENTS["part"])
     assert state.ledger.positions[BTC_PERP.id].quantity == D("0.5")
-    assert state.blotter.knows_fill(PERP, FillId("f1"))
+    assert state.blotter.knows_fill(BTC_PERP.id, FillId("f1"))
 
 
 def test_a_late_fill_of_a_cancelled_order_closes_it_as_filled() -> None:
@@ -215,8 +216,35 @@ def test_an_event_for_an_order_nobody_knows_is_an_error(name: str) -> None:
 def test_a_fill_without_an_order_is_remembered() -> None:
     state = blank()
     state.apply(fill(BTC_PERP, Side.SELL, "1", "60000", "liquidation"))
-    assert state.blotter.knows_fill(PERP, FillId("liquidation"))
+    assert state.blotter.knows_fill(BTC_PERP.id, FillId("liquidation"))
     assert state.ledger.positions[BTC_PERP.id].quantity == D(-1)
+
+
+def test_ids_are_counted_for_each_instrument() -> None:
+    """Some venues number the trades of each symbol from 1: the second is no repeat of the first."""
+    state = opened().state
+    for instrument in (BTC_PERP, ETH_PERP):
+        for _ in range(2):
+            state.apply(fill(instrument, Side.BUY, "1", "3000", "1001"))
+            state.apply(e.FundingPaid(instrument.id, Asset("USDT"), D(-1), D(0), D(0), FillId("1001"), T0, T0))
+            state.apply(e.PositionLiquidated(instrument.id, D(1), D(1), D(5), Asset("USDT"), T0, T0, FillId("1001")))
+    assert [state.ledger.positions[one.id].quantity for one in (BTC_PERP, ETH_PERP)] == [D(1), D(1)]
+    assert state.ledger.balances[PERP][Asset("USDT")] == D(50_000) - 2 * D(6)
+
+
+def test_a_checkpoint_of_before_knows_its_ids_under_the_venue() -> None:
+    state = opened().state
+    for instrument in (BTC_PERP, ETH_PERP):
+        state.apply(fill(instrument, Side.BUY, "1", "3000", "1001"))
+    image = msgspec.structs.replace(state.image(), fills=(f"{PERP}|7", f"{PERP}|funding|8", f"{PERP}|liquidation|9"))
+    again = State.from_image(image).blotter
+    assert again.knows_fill(BTC_PERP.id, FillId("7"))
+    assert again.fills.knows(funding_key(ETH_PERP.id, FillId("8")))
+    assert again.fills.knows(liquidation_key(BTC_PERP.id, FillId("9")))
+    assert not again.knows_fill(BTC_PERP.id, FillId("8"))
+    now = State.from_image(state.image()).blotter
+    assert now.knows_fill(ETH_PERP.id, FillId("1001"))
+    assert not now.knows_fill(BTC_SPOT.id, FillId("1001"))
 
 
 def test_a_found_order_is_open_with_what_it_has_filled() -> None:
@@ -274,7 +302,7 @@ def test_an_image_brings_back_open_and_closed() -> None:
     again.restore(tuple(blotter.orders.values()), tuple(blotter.operations), ("x|1",))
     assert before(again) == before(blotter)
     assert "op-1" in again.operations
-    assert again.knows_fill(PERP, FillId("1")) is False
+    assert again.knows_fill(BTC_PERP.id, FillId("1")) is False
     assert "x|1" in again.fills
 
 

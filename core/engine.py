@@ -14,6 +14,7 @@ from core.domain import market as m
 from core.domain import studies as s
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Event, Message, Nanoseconds
+from core.domain.numbers import plain
 from core.errors import IllegalTransition
 from core.execution.brackets import Protection
 from core.execution.exits import Exits
@@ -275,6 +276,10 @@ class Engine:
             outbox.reject(fill, wrong)
             return
         outbox.record(fill)
+        record = state.blotter.orders.get(fill.client_order_id)
+        if record is not None and record.is_overfilled:
+            most = plain(record.order.quantity)
+            outbox.reject(fill, f"{plain(record.filled)} of {most} are filled, the position counts all of it")
         if state.exits.flattened:
             self._exits.late_fill(fill)
         self._follow(fill)

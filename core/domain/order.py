@@ -279,6 +279,13 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
         return max(self.order.quantity - self.filled, ZERO)
 
     @property
+    def is_overfilled(self) -> bool:
+        """Tell whether an order that we sent has filled more than was asked for."""
+        if self.filled <= self.order.quantity:
+            return False
+        return self.filled > (self.asked or ZERO) and not self.foreign and self.status is not OrderStatus.DENIED
+
+    @property
     def is_open(self) -> bool:
         """Tell whether the order can still fill without surprise."""
         return self.status not in CLOSED

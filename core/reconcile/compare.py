@@ -11,6 +11,7 @@ from core.domain.differences import DifferenceFound, DifferenceKind, DifferenceR
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
+from core.domain.numbers import plain
 from core.domain.reports import VenueSnapshot
 from core.reconcile.reconcile import listed_id
 from core.state.state import State
@@ -111,7 +112,7 @@ def _positions(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Itera
         ours = held.quantity if held is not None else ZERO
         if ours == report.quantity:
             continue
-        what = f"no fill explains it: take the venue's {report.quantity:f} at {report.entry_price:f}"
+        what = f"no fill explains it: take the venue's {plain(report.quantity)} at {plain(report.entry_price)}"
         yield DifferenceFound(
             0, DifferenceKind.POSITION, venue, report.instrument, _NO_ASSET, _NO_ORDER, ours, report.quantity,
             report.entry_price, what, now,
@@ -124,7 +125,8 @@ def _balances(state: State, snapshot: VenueSnapshot, tolerance: Decimal, now: Na
         ours, theirs = wallet.get(report.asset, ZERO), report.total
         if abs(theirs - ours) <= max(DUST, tolerance * max(abs(ours), abs(theirs))):
             continue
-        what = f"no booking explains {theirs - ours:+f} {report.asset}: take the venue's {theirs:f}"
+        gap = f"{'+' if theirs > ours else ''}{plain(theirs - ours)}"
+        what = f"no booking explains {gap} {report.asset}: take the venue's {plain(theirs)}"
         yield DifferenceFound(
             0, DifferenceKind.BALANCE, snapshot.venue, _NOWHERE, report.asset, _NO_ORDER, ours, theirs, ZERO, what, now
         )
@@ -146,5 +148,5 @@ def _orders(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator
             continue
         yield DifferenceFound(
             0, _ORDER, snapshot.venue, record.order.instrument, _NO_ASSET, id_, ours, left, report.order.price or ZERO,
-            f"{report.order.side} {left:f} rests there, {what}", now,
+            f"{report.order.side} {plain(left)} rests there, {what}", now,
         )  # fmt: skip

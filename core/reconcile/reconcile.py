@@ -232,7 +232,7 @@ def foreign_fill(venue: VenueId, fill: e.OrderFilled, now: Nanoseconds) -> Diffe
     """Return the difference that a fill of somebody else's order makes; the engine knows what was held before."""
     signed = fill.quantity * fill.side.sign
     who = f"order {fill.client_order_id}, which is not ours" if fill.client_order_id else "an order that is not ours"
-    what = f"{fill.side} {fill.quantity:f} at {fill.price:f} by {who}"
+    what = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)} by {who}"
     kind = DifferenceKind.FILL
     return DifferenceFound(
         0, kind, venue, fill.instrument, Asset(""), ClientOrderId(""), ZERO, signed, fill.price, what, now
@@ -307,7 +307,7 @@ def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseco
         else:
             yield e.OrderCancelled(id_, "the venue took it back as rejected", answer.ts_exchange, now)
     elif answer.status is OrderStatus.FILLED:
-        what = f"the venue reports {answer.filled} filled, its fills explain {record.filled}"
+        what = f"the venue reports {plain(answer.filled)} filled, its fills explain {plain(record.filled)}"
         if record.filled < answer.filled:
             yield e.IllegalEventSeen(id_, what, now)
         yield e.OrderCancelled(id_, what, answer.ts_exchange, now)

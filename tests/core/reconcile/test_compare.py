@@ -214,6 +214,24 @@ def test_a_fill_of_others_waits_for_a_word_whatever_both_report() -> None:
     assert only(state).instrument == InstrumentId(BTC_PERP.id)
 
 
+def test_what_differs_is_told_in_plain_numbers() -> None:
+    state, comparison = holding(), Comparison(TOLERANCE)
+    state.apply(e.BalanceSet(PERP, USDT, D("49975.34153596"), "opening", T0))
+    for total in ("50000.00000000000000000000", "49900.00"):
+        for _ in range(2):
+            told(state, comparison, seen(position="1.500", total=total))
+    whats = [one.what for one in state.differences.standing.values()]
+    assert whats == [
+        "no fill explains it: take the venue's 1.5 at 61000",
+        "no booking explains -75.34153596 USDT: take the venue's 49900",
+    ]
+    state = holding("0")
+    state.apply(e.BalanceSet(PERP, USDT, D("49975.34153596"), "opening", T0))
+    for _ in range(2):
+        told(state, comparison, seen(total="50000.00000000000000000000"))
+    assert only(state).what == "no booking explains +24.65846404 USDT: take the venue's 50000"
+
+
 def test_looks_that_compare_nothing_for_long_are_told() -> None:
     state, comparison = holding(), Comparison(TOLERANCE)
     state.apply(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", ts=T0 + S + 1))

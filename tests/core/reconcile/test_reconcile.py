@@ -327,6 +327,8 @@ def test_a_fill_of_others_is_booked_and_waits_for_a_word() -> None:
     assert quantity(state) == D(-2)
     nameless = fill(BTC_PERP, Side.SELL, "1", "60000", "g", "", ts=T0 + S)
     assert "by an order that is not ours" in told(state, snapshot(fills=(nameless,)))[1].what  # type: ignore[attr-defined]
+    state.markets.pop(BTC_SPOT.id, None)
+    assert told(state, snapshot(fills=(fill(BTC_SPOT, Side.SELL, "1", "60000", "h", "x77", ts=T0 + S),))) == []
 
 
 def test_a_fill_of_a_foreign_order_that_is_shown_is_foreign_until_it_is_adopted() -> None:

@@ -12,7 +12,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.numbers import plain
-from core.domain.reports import VenueSnapshot
+from core.domain.reports import PositionReport, VenueSnapshot
 from core.reconcile.reconcile import listed_id
 from core.state.state import State
 
@@ -104,12 +104,24 @@ def differing(state: State, snapshot: VenueSnapshot, tolerance: Decimal, now: Na
 
 
 def _positions(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[DifferenceFound]:
-    venue = snapshot.venue
+    venue, reports = snapshot.venue, dict[InstrumentId, list[PositionReport]]()
     for report in snapshot.positions:
-        if report.instrument not in state.markets:
+        reports.setdefault(report.instrument, []).append(report)
+    for instrument, legs in reports.items():
+        if instrument not in state.markets:
             continue
-        held = state.ledger.positions.get(report.instrument)
+        held = state.ledger.positions.get(instrument)
         ours = held.quantity if held is not None else ZERO
+        if len(legs) > 1:  # our record is one position of an instrument: it cannot say what an order would do there
+            sizes = " and ".join(plain(leg.quantity) for leg in legs)
+            what = f"two legs, {sizes} (hedge mode), nothing is entered: set the account to one-way mode at the venue"
+            total = sum((leg.quantity for leg in legs), ZERO)
+            yield DifferenceFound(
+                0, DifferenceKind.POSITION, venue, instrument, _NO_ASSET, _NO_ORDER, ours, total,
+                legs[0].entry_price, what, now,
+            )  # fmt: skip
+            continue
+        report = legs[0]
         if ours == report.quantity:
             continue
         what = f"no fill explains it: take the venue's {plain(report.quantity)} at {plain(report.entry_price)}"

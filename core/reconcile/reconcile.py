@@ -159,7 +159,9 @@ def reconcile(
 
 def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
     """Name what the venue said explicitly to be flat, dust aside: not what is missing nor what it holds."""
-    amounts = {report.instrument: report.quantity for report in snapshot.positions}
+    amounts: dict[InstrumentId, Decimal] = {}
+    for report in snapshot.positions:  # of two legs neither is flat while the other is held
+        amounts[report.instrument] = amounts.get(report.instrument, ZERO) + abs(report.quantity)
     wallets = {report.asset: report.total for report in snapshot.balances}
     flat = set()
     for market in state.markets.values():

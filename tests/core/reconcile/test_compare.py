@@ -66,6 +66,20 @@ def test_a_position_is_told_when_seen_twice(theirs: str) -> None:
     assert comparison.settled
 
 
+@pytest.mark.parametrize(("long", "short"), [("2", "0"), ("0", "2"), ("3", "-1"), ("0", "0")])
+def test_two_legs_of_one_instrument_are_a_difference_whatever_they_add_up_to(long: str, short: str) -> None:
+    """In hedge mode our one record of a position would be wrong with the next order."""
+    state, comparison = holding(), Comparison(TOLERANCE)
+    legs = tuple(PositionReport(BTC_PERP.id, D(size), D(61000), None, D(0), T0 + S) for size in (long, short))
+    for _ in range(2):
+        told(state, comparison, VenueSnapshot(PERP, T0 + S, (), (), legs, ()))
+    assert standing(state) == [(DifferenceKind.POSITION, "2", str(D(long) + D(short)))]
+    assert f"two legs, {long} and {short} (hedge mode)" in only(state).what
+    assert state.differences.blocking(state.markets[BTC_PERP.id]) is not None
+    told(state, comparison, seen(position="2"))
+    assert standing(state) == [], "one-way mode"
+
+
 def test_a_difference_that_was_a_race_is_never_told() -> None:
     state, comparison = holding(), Comparison(TOLERANCE)
     assert told(state, comparison, seen(position="1")) == []

@@ -266,6 +266,12 @@ def test_flat_is_what_the_venue_says_to_be_flat_and_nothing_else(theirs: str | N
     assert reported(holding(), snapshot(positions=told)) == ((BTC_PERP.id,) if flat else ())
 
 
+@pytest.mark.parametrize(("legs", "flat"), [(("1", "0"), False), (("0", "-1"), False), (("0", "0"), True)])
+def test_of_two_legs_neither_is_flat_while_the_other_is_held(legs: tuple[str, str], flat: bool) -> None:
+    told = tuple(position(leg) for leg in legs)
+    assert reported(holding(), snapshot(positions=told)) == ((BTC_PERP.id,) if flat else ())
+
+
 @pytest.mark.parametrize(("total", "flat"), [("0", True), ("0.000009", True), ("0.5", False), (None, False)])
 def test_a_spot_holding_is_flat_by_its_wallet(total: str | None, flat: bool) -> None:
     wallets = (BalanceReport(Asset("BTC"), D(total), D(total)),) if total is not None else ()

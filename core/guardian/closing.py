@@ -2,10 +2,11 @@
 
 Pure: snapshots and quotes in, approved orders out. Exits are reduce-only, so that at the venue they can close and never
 flip, whatever else is on its way; the first of an instrument is an IOC limit near the touch, what it leaves goes at the
-market. Orders of others are left alone.
+market. Orders of others are left alone. Flat is what a venue has said explicitly: what was held once in a close and is
+missing from a snapshot, or from the list of what is traded, is not flat.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
@@ -34,7 +35,10 @@ Send = tuple[VenueId, Approved[SubmitOrder] | Approved[CancelOrder]]
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One venue as its own session sees it; None where it has not answered: that is not "flat"."""
+    """One venue as its own session sees it; None where it has not answered: that is not "flat".
+
+    No instruments are no answer either: what is held of one that is not listed could not be seen.
+    """
 
     venue: VenueId
     instruments: Sequence[Instrument] = ()
@@ -53,13 +57,15 @@ class Closer:
         self._tries: dict[InstrumentId, int] = {}
         self._flat: dict[VenueId, tuple[Boottime, Boottime]] = {}
         """When a venue said first and last that nothing is held or open there; silence is no word, either way."""
+        self._held: dict[VenueId, dict[InstrumentId, Instrument]] = {}
+        """What a venue has said to be held since this close began: only its explicit word ends that."""
         self._began = 0
         self.flat = False
         """Nothing is held or open, confirmed."""
 
     def begin(self) -> None:
         """Close anew: what was seen before counts no more, and ids go on."""
-        self._last, self._tries, self._flat, self.flat = {}, {}, {}, False
+        self._last, self._tries, self._flat, self._held, self.flat = {}, {}, {}, {}, False
         self._began = self._sequence
 
     @property
@@ -73,19 +79,20 @@ class Closer:
         """Return what brings the accounts closer to flat; quotes are (bid, ask)."""
         sends: list[Send] = []
         for account in accounts:
-            if account.snapshot is None:
+            if account.snapshot is None or not account.instruments:
                 continue
-            clean = True
-            listed = {item.id: item for item in account.instruments}
+            known = self._held.setdefault(account.venue, {})
+            listed = known | {item.id: item for item in account.instruments}
+            clean = all(is_told(instrument, account.snapshot) for instrument in known.values())
             for report in account.snapshot.open_orders:
                 id_ = report.client_order_id
                 if id_.startswith(self._ours) and report.order.instrument in listed:
                     clean = False
                     if self._may(id_, now):
                         sends.append((account.venue, Approved(CancelOrder(id_, ORIGIN), urgent=True)))
-            for instrument, quantity in held(account.instruments, account.snapshot):
-                clean = False
-                if self._may(instrument.id, now):
+            for instrument, quantity in held(listed.values(), account.snapshot):
+                clean, known[instrument.id] = False, instrument
+                if self._may(f"{instrument.id} {quantity > 0}", now):
                     sends.append((account.venue, self._exit(instrument, quantity, quotes.get(instrument.id))))
             self._judge(account.venue, now, clean=clean)
         if accounts and not self.flat:
@@ -136,9 +143,14 @@ def sentinel_prefix(mark: str) -> str:
     return f"{mark}s"
 
 
-def held(instruments: Sequence[Instrument], snapshot: VenueSnapshot) -> Iterator[tuple[Instrument, Decimal]]:
-    """Yield what can be closed, with its signed quantity on the size step; dust is not held, as in the engine."""
-    positions = {report.instrument: report.quantity for report in snapshot.positions}
+def held(instruments: Iterable[Instrument], snapshot: VenueSnapshot) -> Iterator[tuple[Instrument, Decimal]]:
+    """Yield what can be closed, with its signed quantity on the size step; dust is not held, as in the engine.
+
+    Of a contract that is reported more than once (hedge mode: a long leg and a short one) each leg is closed.
+    """
+    legs: dict[InstrumentId, list[Decimal]] = {}
+    for report in snapshot.positions:
+        legs.setdefault(report.instrument, []).append(report.quantity)
     wallet = {report.asset: report.total for report in snapshot.balances}
     sold = set()
     for instrument in instruments:
@@ -146,15 +158,23 @@ def held(instruments: Sequence[Instrument], snapshot: VenueSnapshot) -> Iterator
             if instrument.base in sold:
                 continue  # one route is enough
             sold.add(instrument.base)
-            quantity = wallet.get(instrument.base, Decimal(0))
+            quantities = [wallet.get(instrument.base, Decimal(0))]
         else:
-            quantity = positions.get(instrument.id, Decimal(0))
-        size = instrument.floor_size(abs(quantity))
-        if size <= 0 or size < instrument.min_size:
-            continue
-        if instrument.max_size is not None:
-            size = min(size, instrument.max_size)
-        yield instrument, size if quantity > 0 else -size
+            quantities = legs.get(instrument.id, [])
+        for quantity in quantities:
+            size = instrument.floor_size(abs(quantity))
+            if size <= 0 or size < instrument.min_size:
+                continue
+            if instrument.max_size is not None:
+                size = min(size, instrument.max_size)
+            yield instrument, size if quantity > 0 else -size
+
+
+def is_told(instrument: Instrument, snapshot: VenueSnapshot) -> bool:
+    """Tell whether a snapshot says how much is held of an instrument, be it nothing: what is missing is not flat."""
+    if instrument.type is InstrumentType.SPOT_PAIR:
+        return any(report.asset == instrument.base for report in snapshot.balances)
+    return any(report.instrument == instrument.id for report in snapshot.positions)
 
 
 def _beyond(instrument: Instrument, side: Side, touch: tuple[float, float]) -> Decimal | None:

@@ -177,7 +177,7 @@ class Sentinel:
         return beat.phase is EnginePhase.RUNNING and beat.reconciled and not self._trouble(seen, now)
 
     def _begin_closing(self, now: Boottime, why: str) -> list[Act]:
-        self._enter(Phase.FLATTENING, now, f"{why}: everything is closed")
+        self._enter(Phase.FLATTENING, now, f"{why}: closing everything")
         self._told = now
         return [Act.ALARM, Act.FLATTEN]
 

@@ -156,7 +156,8 @@ def test_slow_venues_are_flat_when_each_has_said_so_twice(closer: Closer) -> Non
     other = VenueId("OTHER")
 
     def look(now: int, *answered: VenueId) -> bool:
-        accounts = [Account(one, (), snapshot(venue=one) if one in answered else None) for one in (PERP, other)]
+        listed = (BTC_PERP,)  # a venue that lists nothing has not answered
+        accounts = [Account(one, listed, snapshot(venue=one) if one in answered else None) for one in (PERP, other)]
         closer.look(accounts, {}, T0 + now * RETRY_NS)
         return closer.flat
 
@@ -198,3 +199,58 @@ def test_a_cancel_is_not_sent_again_before_its_answer_could_be_seen(closer: Clos
     assert closer.look(resting, {}, T0 + RETRY_NS - 1) == []
     assert cancels(closer.look(resting, {}, T0 + RETRY_NS)) == ["tabcdr1n5"]
     assert not closer.flat
+
+
+def test_a_missing_report_of_what_was_held_is_not_flat(closer: Closer) -> None:
+    """Each close begins anew: of what nothing was held in it, nothing needs to be said."""
+    missing, dust, at = account((ETH_PERP, "0")), account((BTC_PERP, "0.0004"), (ETH_PERP, "0")), 0
+
+    def look(*seen: Account) -> list[bool]:
+        nonlocal at
+        flat = []
+        for one in seen:
+            at += 1
+            closer.look([one], {}, T0 + at * CONFIRM_NS)
+            flat.append(closer.flat)
+        return flat
+
+    assert look(account((BTC_PERP, "1"), (ETH_PERP, "0")), missing, missing, missing) == [False] * 4
+    assert look(dust, dust) == [False, True], "said explicitly"
+    closer.begin()
+    assert look(missing, missing) == [False, True]
+
+
+def test_a_wallet_that_was_held_and_is_missing_is_not_flat(closer: Closer) -> None:
+    def look(wallet: dict[str, str], at: int) -> bool:
+        closer.look([Account(SPOT, (BTC_SPOT,), snapshot(wallet=wallet, venue=SPOT))], {}, T0 + at * CONFIRM_NS)
+        return closer.flat
+
+    assert not any([look({"BTC": "0.1", "USDT": "1"}, 0), look({"USDT": "1"}, 1), look({"USDT": "1"}, 2)])
+    assert [look({"BTC": "0"}, 3), look({"BTC": "0"}, 4)] == [False, True]
+
+
+def test_a_venue_that_lists_nothing_has_not_answered(closer: Closer) -> None:
+    for at in range(3):
+        empty = Account(PERP, (), snapshot((BTC_PERP, "1")))
+        assert closer.look([empty], {}, T0 + at * CONFIRM_NS) == []
+        assert not closer.flat
+
+
+def test_what_is_no_longer_listed_is_still_closed(closer: Closer) -> None:
+    closer.look([account((BTC_PERP, "2"))], {}, T0)
+    unlisted = Account(PERP, (ETH_PERP,), snapshot((BTC_PERP, "1")))
+    (order,) = exits(closer.look([unlisted], {}, T0 + RETRY_NS))
+    assert (order.instrument, order.quantity) == (BTC_PERP.id, D(1))
+
+
+@pytest.mark.parametrize("legs", [("1", "0"), ("0", "1"), ("1", "-1")])
+def test_each_leg_of_an_account_in_hedge_mode_is_closed(closer: Closer, legs: tuple[str, str]) -> None:
+    seen = account(*((BTC_PERP, size) for size in legs))
+    sent = exits(closer.look([seen], {}, T0))
+    assert [order.side.sign * order.quantity for order in sent] == [-D(size) for size in legs if D(size)]
+    flat = [(BTC_PERP, "0")] * 2
+    ends = []
+    for at, one in enumerate((seen, account(*flat), account(*flat)), 1):
+        closer.look([one], {}, T0 + at * CONFIRM_NS)
+        ends.append(closer.flat)
+    assert ends == [False, False, True]

@@ -118,10 +118,11 @@ def closing(watch: Watch) -> None:
 
 def test_closing_goes_on_with_every_look_until_flat_is_confirmed(watch: Watch) -> None:
     closing(watch)
+    assert watch.sentinel.did.endswith(": closing everything"), "nothing is closed yet"
     assert set(watch.looks(5)) == {A.FLATTEN}
     watch.seen = replace(watch.seen, flat=True, sent=True)
     assert watch.look() == [A.ALARM]
-    assert watch.phase is P.FLAT
+    assert (watch.phase, watch.sentinel.did[:18]) == (P.FLAT, "everything is flat")
     assert watch.sentinel.holds, "until an engine has reconciled"
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import structlog
+
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
 from core.config.settings import AlertSettings
@@ -38,12 +40,15 @@ from core.strategy.desk import StrategyDesk
 from core.strategy.memory import keep
 from core.strategy.past import PastBars
 
+log = structlog.get_logger()
 NOTHING: tuple[Effect, ...] = ()
 _TOLD = (
     *(m.VenueStatus, m.VenueCompared, m.StoreStatus, m.SentinelStatus, a.TargetStatus),
     *(s.ResearcherStatus, s.StudyChanged, s.ConfigChanged, s.ConfigsStatus),
 )
 """Data that the state takes, and strategies hear of."""
+_STRATEGIC: tuple[type, ...] = (c.SubmitOrder, c.AmendOrder, c.CancelOrder, c.CancelAll, c.Flatten, c.SaveStrategyState)
+"""What a strategy may ask for: to trade, and to remember. Whatever else is a human's to say, with a word typed."""
 
 
 class Engine:
@@ -110,7 +115,7 @@ class Engine:
             a.AcknowledgeAlert: desk.acknowledge,
             a.MuteAlerts: desk.mute,
         }
-        self._strategic: dict[type, Callable[[Any], None]] = {**self._handlers, c.SubmitOrder: self._orders.want}
+        self._strategic = {one: self._handlers[one] for one in _STRATEGIC} | {c.SubmitOrder: self._orders.want}
         self._orders.hold_waiting()
 
     @property
@@ -342,7 +347,18 @@ class Engine:
         state = self._outbox.state
         for strategy in self._strategies:
             for command in strategy.on_message(message, state):
-                self._strategic[type(command)](command)
+                handler = self._strategic.get(type(command))
+                if handler is not None:
+                    handler(command)
+                else:
+                    self._forbid(strategy, command)
+
+    def _forbid(self, strategy: Strategy, command: Message) -> None:
+        """Refuse what no strategy may ask for."""
+        kind = type(command).__name__
+        log.error("a strategy asked for what only a human may", strategy=strategy.id, command=kind)
+        reason = f"strategy {strategy.id} may not send {kind}: strategies submit, amend, cancel and flatten alone"
+        self._outbox.put(e.CommandRefused("strategy", ClientOrderId(""), reason, self.state.now))
 
 
 def _instrument_of(event: Event, state: State) -> InstrumentId:

@@ -69,7 +69,7 @@ class Exits:
         return self._outbox.state
 
     def flatten(self, command: c.Flatten) -> None:
-        """Begin to close a position, or all, the biggest first."""
+        """Begin to close a position, or all, the biggest first; one that fails holds up no other."""
         instruments: Iterable[InstrumentId] = [command.instrument] if command.instrument else self.at_risk()
         for instrument in instruments:
             if instrument not in self.state.markets:
@@ -77,7 +77,7 @@ class Exits:
                 self._outbox.put(e.CommandRefused("flatten", ClientOrderId(""), reason, self.state.now))
                 continue
             self._begin(instrument, command.origin)
-            self.step(instrument)
+            self._outbox.guarded(self.step, instrument)
 
     def bring(self, instrument: InstrumentId, target: Decimal, origin: str, entry: ClientOrderId = NOBODY) -> None:
         """Bring a position to ``target`` (unsigned) at most; what closes it already gets the nearer of both."""

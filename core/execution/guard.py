@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 
 import structlog
 
@@ -165,25 +166,35 @@ class Guard:
         self._outbox.record(event)
 
     def _halt(self, verdict: Verdict) -> None:
-        """Close everything and halt; done again for what has come in behind it."""
-        state, now, exits = self.state, self.state.now, self._exits
-        open_ = [one for one in exits.at_risk() if not exits.is_flat(one) and not self._is_closing(one)]
+        """Close everything and halt; done again for what has come in behind it.
+
+        One instrument that fails keeps neither the others from being closed nor the halt from being recorded.
+        """
+        state, now, guarded = self.state, self.state.now, self._outbox.guarded
+        open_ = [one for one in self._exits.at_risk() if self._is_open(one)]
         if verdict.step and verdict.step != state.watched.step:
             self._record_step(verdict.step)
         elif state.trading_state is TradingState.HALTED and not open_:
             return
         self._cancel_entries(verdict.rule)
         for instrument in open_:
-            exits.bring(instrument, ZERO, f"{GUARDIAN} {verdict.rule}")
+            guarded(self._exits.bring, instrument, ZERO, f"{GUARDIAN} {verdict.rule}")
         if state.trading_state is not TradingState.HALTED:
             reason = f"{verdict.reason} ({self._guardian.place(verdict.key)})"
             origin = f"{GUARDIAN} {verdict.rule}"
             self._outbox.record(e.TradingStateChanged(TradingState.HALTED, GUARDIAN, origin, reason, now))
         self._tell(verdict)
 
-    def _is_closing(self, instrument: InstrumentId) -> bool:
+    def _is_open(self, instrument: InstrumentId) -> bool:
+        """Tell whether something is to be closed that nothing closes yet; where that cannot be told, it is."""
         closing = self.state.exits.flattening.get(instrument)
-        return closing is not None and not closing.target
+        if closing is not None and not closing.target:
+            return False
+        try:
+            return not self._exits.is_flat(instrument)
+        except Exception:  # task boundary: what cannot be judged is closed, and the others with it
+            log.exception("not known whether it is flat", instrument=instrument)
+            return True
 
     def _step(self, verdict: Verdict) -> None:
         """Enter a step of the drawdown ladder, or leave one."""
@@ -215,21 +226,25 @@ class Guard:
         self._cancel_entries(rule)
         ratio = Decimal(repr(most / gross * (1.0 + ROUNDING)))
         for instrument in self._exits.at_risk():
-            market = state.markets[instrument]
-            position = state.ledger.positions.get(market.holding)
-            if position is None or not position.quantity:
-                continue
-            target = market.instrument.floor_size(abs(position.quantity) * ratio)
-            target = target if target >= market.instrument.min_size else ZERO
-            if not self._exits.is_flat(instrument):
-                self._exits.bring(instrument, target, f"{GUARDIAN} {rule}")
+            self._outbox.guarded(self._shrink, instrument, ratio, rule)
+
+    def _shrink(self, instrument: InstrumentId, ratio: Decimal, rule: str) -> None:
+        """Bring one position to its part of what a step leaves."""
+        market = self.state.markets[instrument]
+        position = self.state.ledger.positions.get(market.holding)
+        if position is None or not position.quantity:
+            return
+        target = market.instrument.floor_size(abs(position.quantity) * ratio)
+        target = target if target >= market.instrument.min_size else ZERO
+        if not self._exits.is_flat(instrument):
+            self._exits.bring(instrument, target, f"{GUARDIAN} {rule}")
 
     def _cancel_entries(self, rule: str) -> None:
         """Cancel what would add risk; what reduces stays until its exit."""
         for record in list(self.state.blotter.open.values()):
             if self._orders.ours(record) and not record.order.reduce_only:
                 command = c.CancelOrder(record.order.client_order_id, f"{GUARDIAN} {rule}", self.state.now)
-                self._orders.cancel(command, urgent=True)
+                self._outbox.guarded(partial(self._orders.cancel, urgent=True), command)
 
     def _place(self, verdict: Verdict) -> None:
         """Protect what nobody protected: as a bracket, so that its stop follows fills and restarts."""

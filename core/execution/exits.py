@@ -159,13 +159,17 @@ class Exits:
             wait = SLOW_NS if closing.escalated else 0 if pace.tries == 1 else wait
         if now - pace.last < wait or not self._budget.has_room(now):
             return
-        if closing.guarded:
-            if pace.tries and not self.state.venue(self.state.markets[instrument].venue).connected:
-                return  # said once; it goes on with the link
-        elif pace.tries >= flatten.MAX_TRIES:
+        venue = self.state.venue(self.state.markets[instrument].venue)
+        if not venue.connected:  # it goes on with the link: nothing leaves, so it is no try
+            if not pace.away:
+                pace.away = True
+                self._orders.submit(command, urgent=True)  # the refusal says why, once
+            return
+        pace.away = False
+        if not closing.guarded and pace.counted >= flatten.MAX_TRIES:
             self._give_up(instrument, pace)
             return
-        pace.last, pace.tries = now, pace.tries + 1
+        pace.last, pace.tries, pace.counted = now, pace.tries + 1, pace.counted + venue.reconciled
         self._budget.take(now)
         self._orders.submit(command, urgent=True)
 

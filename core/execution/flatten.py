@@ -19,7 +19,10 @@ RETRY_NS: Nanoseconds = 1_000_000_000
 ASK_NS: Nanoseconds = 5_000_000_000
 """The least time between two cancels of an order whose outcome is unknown: the venue is asked about it in between."""
 MAX_TRIES = 20
-"""Exits of one instrument before the trader is told that it does not get flat; the guardian's own never give up."""
+"""Exits of one instrument before the trader is told that it does not get flat; the guardian's own never give up.
+
+Only those count that left to a venue that was reconciled: an outage is no answer.
+"""
 _FAR = Decimal("Infinity")
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
 _CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
@@ -40,6 +43,10 @@ class Pace(msgspec.Struct):
     """Since when our record has said that the target is reached; the venue has not confirmed it yet."""
     asked: Nanoseconds = 0
     """When the venue was last asked to confirm it."""
+    counted: int = 0
+    """How many of the tries left to a venue that was reconciled."""
+    away: bool = False
+    """It was said that the venue is not connected."""
 
     def may_cancel(self, record: OrderRecord, now: Nanoseconds) -> bool:
         """Tell whether a cancel may leave (again), and note that it does."""

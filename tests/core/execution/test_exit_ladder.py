@@ -224,6 +224,45 @@ def test_a_venue_that_is_away_is_told_once_and_tried_when_it_is_back() -> None:
     assert exits(tick(engine, T0 + 21 * S))
 
 
+def test_a_flatten_by_hand_outlasts_an_outage() -> None:
+    """Twenty tries are twenty answers of the venue: while it is away, or has not said what it holds, none counts."""
+    engine = desk()
+    engine.process(m.VenueStatus(PERP, False, "link lost", T0))
+    effects = list(engine.process(c.Flatten(BTC_PERP.id, "me", T0)))
+    assert len(of(effects, e.OrderDenied)) == 1, "said once"
+    effects = [one for second in range(1, 60) for one in tick(engine, T0 + second * S)]
+    assert not of(effects, e.OrderDenied)
+    assert [one.ts for one in of(effects, w.ExitEscalated)] == [T0 + 30 * S], "a human is called once"
+    engine.process(m.VenueStatus(PERP, True, "", T0 + 60 * S))
+    tries = 0
+    for second in range(61, 90):
+        for one in exits(tick(engine, T0 + second * S)):
+            tries += 1
+            engine.process(e.OrderRejected(one.client_order_id, "busy", T0 + second * S, T0 + second * S))
+    assert tries > 20
+    assert engine.state.exits.flattening, "not reconciled yet"
+    engine.process(m.VenueStatus(PERP, False, "again", T0 + 90 * S))
+    assert len(of(tick(engine, T0 + 91 * S), e.OrderDenied)) == 1, "another outage"
+    engine.process(m.VenueStatus(PERP, True, "", T0 + 92 * S))
+    engine.process(e.VenueReconciled(PERP, T0, T0 + 92 * S))
+    (last,) = exits(tick(engine, T0 + 93 * S))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "59990", "f1", last.client_order_id, T0 + 93 * S))
+    assert not engine.state.exits.flattening
+
+
+def test_a_flatten_by_hand_that_its_venue_refuses_twenty_times_is_given_up() -> None:
+    engine, ends, tries = desk(), list[Any](), 0
+    effects = list(engine.process(c.Flatten(BTC_PERP.id, "me", T0)))
+    for second in range(1, 40):
+        tries += len(exits(effects))
+        effects = []
+        for one in list(engine.state.blotter.open):
+            effects += engine.process(e.OrderRejected(one, "busy", T0 + second * S - MS, T0 + second * S - MS))
+        effects += tick(engine, T0 + second * S)
+        ends += of(effects, e.FlattenEnded)
+    assert (tries, [end.flat for end in ends]) == (20, [False])
+
+
 # --- targets ----------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from core.domain import watch as w
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
+from core.domain.numbers import plain
 from core.domain.order import OrderType, TimeInForce
 from core.execution import flatten
 from core.execution.flatten import Pace, Way
@@ -187,7 +188,7 @@ class Exits:
         if closing.target:
             self._end(instrument, "reduced", flat=True)
         elif not closing.guarded:
-            self._end(instrument, "flat", flat=True)
+            self._end(instrument, self._flat(instrument), flat=True)
         else:
             now = self.state.now
             pace.reached = pace.reached or now
@@ -207,7 +208,15 @@ class Exits:
                 continue
             told = market.holding in event.reported or market.holding not in positions
             if told and 0 < pace.reached <= event.asked and self.is_flat(instrument):
-                self._end(instrument, "flat, confirmed by the venue", flat=True)
+                self._end(instrument, f"{self._flat(instrument)}, confirmed by the venue", flat=True)
+
+    def _flat(self, instrument: InstrumentId) -> str:
+        """Say that it is flat, and what is left that no order could close."""
+        market = self.state.markets[instrument]
+        left = self.state.ledger.positions.get(market.holding)
+        if left is None or not left.quantity:
+            return "flat"
+        return f"flat but for dust ({plain(left.quantity)}), which is less than the venue's least order"
 
     def _escalate_if_late(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:
         if closing.escalated or self.state.now - closing.since < ESCALATE_NS:

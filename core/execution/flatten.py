@@ -12,6 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
+from core.state.outright import is_unsellable
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -158,7 +159,7 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     if not capped:
         room -= _against(state, instrument.id, side)
     quantity = instrument.floor_size(max(room, ZERO))
-    if quantity < instrument.min_size:
+    if is_unsellable(market, quantity):
         return ZERO
     if instrument.max_size is not None:
         quantity = min(quantity, instrument.max_size)
@@ -226,7 +227,7 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
         return False
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO
-    return market.instrument.floor_size(max(excess, ZERO)) < market.instrument.min_size
+    return is_unsellable(market, max(excess, ZERO))
 
 
 def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:
@@ -234,4 +235,4 @@ def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:
     if any(ours(record) for record in state.blotter.of(instrument)):
         return False
     market = state.markets[instrument]
-    return market.instrument.floor_size(abs(_exitable(state, market))) < market.instrument.min_size
+    return is_unsellable(market, _exitable(state, market))

@@ -28,6 +28,8 @@ FRESH_NS: Boottime = 10_000 * MS
 """How old a venue's second word may be when the last one is heard: slow ones do not answer every look."""
 SLIP = Decimal("0.005")
 """How far beyond the touch the first exit may trade."""
+DUST_TRIES = 2
+"""Exits of coins worth less than a venue's least order before they count as dust: some venues take them."""
 ORIGIN = "sentinel"
 INTENT = "sentinel flatten"
 Send = tuple[VenueId, Approved[SubmitOrder] | Approved[CancelOrder]]
@@ -91,6 +93,8 @@ class Closer:
                     if self._may(id_, now):
                         sends.append((account.venue, Approved(CancelOrder(id_, ORIGIN), urgent=True)))
             for instrument, quantity in held(listed.values(), account.snapshot):
+                if self._is_refused_dust(instrument, quantity, quotes.get(instrument.id)):
+                    continue
                 clean, known[instrument.id] = False, instrument
                 if self._may(f"{instrument.id} {quantity > 0}", now):
                     sends.append((account.venue, self._exit(instrument, quantity, quotes.get(instrument.id))))
@@ -104,6 +108,16 @@ class Closer:
             return False
         self._last[key] = now
         return True
+
+    def _is_refused_dust(self, instrument: Instrument, quantity: Decimal, touch: tuple[float, float] | None) -> bool:
+        """Tell of coins that two exits have not sold and that are worth less than an order: their venue takes none."""
+        if (
+            instrument.type is not InstrumentType.SPOT_PAIR
+            or touch is None
+            or self._tries.get(instrument.id, 0) < DUST_TRIES
+        ):
+            return False
+        return abs(quantity) * Decimal(repr(touch[1])) < instrument.min_notional
 
     def _judge(self, venue: VenueId, now: Boottime, *, clean: bool) -> None:
         if clean:

@@ -21,6 +21,7 @@ from core.domain.reports import OrderReport, VenueSnapshot
 from core.state.blotter import funding_key, liquidation_key
 from core.state.contact import OPENING
 from core.state.flaws import flaw
+from core.state.outright import is_unsellable
 from core.state.state import State
 
 _OVER = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
@@ -168,8 +169,7 @@ def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
         instrument, id_ = market.instrument, market.holding
         amount = wallets.get(instrument.base) if market.kind is InstrumentType.SPOT_PAIR else amounts.get(id_)
         if market.venue == snapshot.venue and amount is not None:
-            size = instrument.floor_size(abs(amount))
-            flat |= {id_} if size < instrument.min_size else set()
+            flat |= {id_} if is_unsellable(market, amount) else set()
     return tuple(sorted(flat))
 
 

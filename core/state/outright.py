@@ -36,6 +36,18 @@ def is_dust(instrument: Instrument, quantity: Decimal, price: float) -> bool:
     return price > 0.0 and lots * Decimal(repr(price)) < instrument.min_notional
 
 
+def is_unsellable(market: "Market", quantity: Decimal) -> bool:
+    """Tell whether no exit could close so much (of either sign): less than a lot, or coins worth less than an order.
+
+    An exit of a contract is reduce-only, which venues take however little it is worth. Coins count at the dearest price
+    known: a false one must not make dust of a holding.
+    """
+    instrument = market.instrument
+    if market.kind is not SPOT_PAIR:
+        return instrument.floor_size(abs(quantity)) < instrument.min_size
+    return is_dust(instrument, quantity, max(market.bid, market.mark, market.last))
+
+
 def there(state: "State", market: "Market") -> Decimal:
     """Return what a market's account has: its position, or where it is owned outright the wallet's coins."""
     if market.kind is SPOT_PAIR:

@@ -15,6 +15,7 @@ from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDi
 from core.guardian.watch.protection import ProtectiveStop, stops_of
 from core.guardian.watch.rule import AccountRule, Held, PositionRule, Scene, Stop, Use, Verdict, Wake
 from core.state.markets import Market
+from core.state.outright import SPOT_PAIR, is_unsellable
 from core.state.state import State
 
 log = structlog.get_logger()
@@ -67,7 +68,7 @@ class Watch:
     def look(self, state: State, market: Market) -> bool:
         """See one position anew, and tell whether it is held."""
         position, instrument = state.ledger.positions.get(market.holding), market.instrument
-        if position is None or abs(position.quantity) < instrument.min_size:
+        if position is None or abs(position.quantity) < instrument.min_size or _is_dust(market, position.quantity):
             self._drop(instrument.id)
             return False
         held = Held(state, market, position, self.settings.price_collar_frac)
@@ -213,3 +214,8 @@ class Watch:
             depth = None if scene.blind or not state.peak else max(0.0, self.drawdown.depth(scene))
             use = None if depth is None else Use(depth, bound, f"{depth:.1%}", f"{bound:.1%}")
             yield f"drawdown_{number}", self.drawdown.key, act, use
+
+
+def _is_dust(market: Market, quantity: Decimal) -> bool:
+    """Tell whether coins are worth less than an order: no exit could close them, so nothing is judged of them."""
+    return market.kind is SPOT_PAIR and is_unsellable(market, quantity)

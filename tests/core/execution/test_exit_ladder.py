@@ -10,12 +10,30 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueOrderId
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueOrderId
 from core.domain.order import Order, OrderType, Side, StopLoss, TimeInForce
+from core.domain.reports import BalanceReport, VenueSnapshot
 from core.engine import Engine
 from core.outbox import Confirm
 from core.ports import Abilities
-from tests.core.kit import BTC_PERP, ETH_PERP, PERP, T0, D, S, accept, fill, held, of, opened, order, sent
+from core.reconcile.reconcile import reported
+from tests.core.kit import (
+    BTC_PERP,
+    BTC_SPOT,
+    ETH_PERP,
+    PERP,
+    SPOT,
+    T0,
+    D,
+    S,
+    accept,
+    fill,
+    held,
+    of,
+    opened,
+    order,
+    sent,
+)
 
 MS = S // 1000
 WIDE = GuardianSettings(
@@ -369,6 +387,58 @@ def test_a_restarted_engine_goes_on_with_a_reduction() -> None:
 def test_dust_is_no_exit(target: str) -> None:
     engine = desk("0.0005" if target == "0" else "0.4005")
     assert not exits(bring(engine, target))
+
+
+def spot_dust(quantity: str = "0.00008") -> Engine:
+    """Hold coins that are worth less than the least order: 4.80 of 5; their venue refuses any order for them."""
+    engine = opened(settings=WIDE, abilities={SPOT: ABLE}, cash="1000000")
+    engine.process(fill(BTC_SPOT, Side.BUY, quantity, "60000", "f0"))
+    return engine
+
+
+def refused(engine: Engine, effects: list[Any], now: int) -> None:
+    for one in exits(effects):
+        engine.process(e.OrderRejected(one.client_order_id, "Filter failure: NOTIONAL", now, now))
+
+
+def test_coins_worth_less_than_an_order_are_flat_and_bar_no_entry() -> None:
+    engine = spot_dust()
+    engine._exits.bring(BTC_SPOT.id, D(0), "guardian test")
+    effects = list(engine.decided())
+    refused(engine, effects, T0)
+    effects += tick(engine, T0 + MS)
+    wallet = BalanceReport(Asset("BTC"), D("0.00008"), D("0.00008"))
+    seen = VenueSnapshot(SPOT, T0 + 2 * MS, (), (), (), (wallet,))
+    told = reported(engine.state, seen)
+    effects += engine.process(e.VenueReconciled(SPOT, T0 + 2 * MS, T0 + 2 * MS, T0 + 2 * MS, told))
+    assert not exits(effects), "no order of so little leaves"
+    (end,) = of(effects, e.FlattenEnded)
+    assert end.flat
+    assert end.reason.startswith("flat but for dust (0.00008), which is less than the venue's least order")
+    assert sent(engine, order(BTC_SPOT, Side.BUY, "0.01", "59990"), T0 + 3 * MS)
+
+
+def test_a_flatten_by_hand_of_dust_says_what_it_leaves() -> None:
+    engine = spot_dust()
+    (end,) = of(list(engine.process(c.Flatten(BTC_SPOT.id, "me", T0))), e.FlattenEnded)
+    assert (end.flat, "dust (0.00008)" in end.reason) == (True, True)
+    assert not of(list(engine.process(c.StopEngine(ts=T0))), e.CommandRefused), "nothing is open"
+
+
+def test_of_coins_no_part_is_reduced_that_is_worth_less_than_an_order() -> None:
+    engine = spot_dust("0.01008")
+    engine._exits.bring(BTC_SPOT.id, D("0.01"), "guardian test")
+    effects = list(engine.decided())
+    assert not exits(effects)
+    assert [end.flat for end in of(effects, e.FlattenEnded)] == [True]
+
+
+def test_dust_of_coins_is_not_watched() -> None:
+    """It could not be closed: a rule that its age breaks would begin an exit with each timer."""
+    engine = spot_dust()
+    assert BTC_SPOT.id not in engine.guardian.watch.held
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.01", "60000", "f1"))
+    assert BTC_SPOT.id in engine.guardian.watch.held
 
 
 # --- what fails beside an exit ----------------------------------------------------------------------------------------

@@ -201,6 +201,22 @@ def test_a_cancel_is_not_sent_again_before_its_answer_could_be_seen(closer: Clos
     assert not closer.flat
 
 
+def test_coins_that_a_venue_refuses_to_sell_for_their_worth_are_dust_in_the_end(closer: Closer) -> None:
+    """0.00008 at 60 000 are 4.80, and 5 the least order: a venue may take it all the same, so it is tried."""
+    seen, quotes = snapshot(wallet={"BTC": "0.00008"}, venue=SPOT), {BTC_SPOT.id: (59_990.0, 60_000.0)}
+
+    def look(at: int, quotes: dict[InstrumentId, tuple[float, float]]) -> tuple[int, bool]:
+        sent = closer.look([Account(SPOT, (BTC_SPOT,), seen)], quotes, T0 + at * CONFIRM_NS)
+        return len(sent), closer.flat
+
+    assert [look(0, quotes), look(1, quotes)] == [(1, False), (1, False)]
+    assert look(2, {}) == (1, False), "of a price nothing is known"
+    assert look(3, {BTC_SPOT.id: (62_500.0, 62_500.1)}) == (1, False), "worth an order now"
+    assert [look(4, quotes), look(5, quotes)] == [(0, False), (0, True)]
+    perp = [account((BTC_PERP, "0.001"))]
+    assert all(closer.look(perp, {BTC_PERP.id: (9.0, 9.1)}, T0 + at * CONFIRM_NS) for at in range(6, 12))
+
+
 def test_a_missing_report_of_what_was_held_is_not_flat(closer: Closer) -> None:
     """Each close begins anew: of what nothing was held in it, nothing needs to be said."""
     missing, dust, at = account((ETH_PERP, "0")), account((BTC_PERP, "0.0004"), (ETH_PERP, "0")), 0

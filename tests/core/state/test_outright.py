@@ -11,7 +11,8 @@ from core.domain import market as m
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, StrategyId
 from core.domain.order import Order, OrderRecord, OrderStatus, Side
 from core.state.configs import Account, ConfigBook
-from core.state.outright import is_dust, moved
+from core.state.markets import Market
+from core.state.outright import is_dust, is_unsellable, moved
 from core.state.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, T0, D, S, fill
 from tests.core.strategy.street import config
@@ -77,6 +78,17 @@ def test_a_sale_of_what_an_account_does_not_have_opens_nothing() -> None:
 )
 def test_dust_is_less_than_a_lot_or_than_the_least_order(quantity: str, price: float, dust: bool) -> None:
     assert is_dust(BTC_SPOT, D(quantity), price) is dust
+
+
+def test_coins_count_at_the_dearest_price_and_contracts_by_their_lots() -> None:
+    spot, perp = Market(BTC_SPOT), Market(BTC_PERP)
+    assert not is_unsellable(spot, D("0.00008")), "no price is known"
+    spot.bid, spot.mark = 60_000.0, 60_001.0
+    assert is_unsellable(spot, D("0.00008"))
+    spot.last = 62_500.0
+    assert not is_unsellable(spot, D("0.00008"))
+    perp.bid = perp.mark = 60_000.0
+    assert [is_unsellable(perp, D(size)) for size in ("-0.001", "0.0009")] == [False, True]
 
 
 def test_left_coins_end_with_the_strategy_and_are_no_runners() -> None:

@@ -1,8 +1,8 @@
 """Exits: an instrument is brought to a target until it is there, over restarts of the engine too.
 
-What a trader closes goes at the market. What the guardian closes goes by a ladder: a limit through the market that ends
-at once, then market orders, and behind its time a human is called while it goes on; it ends when the venue has said
-explicitly that nothing is held.
+What a trader closes goes at the market; where a venue takes no market orders, by limits that end at once. What the
+guardian closes goes by a ladder: such a limit through the market, then market orders, and behind its time a human is
+called while it goes on; it ends when the venue has said explicitly that nothing is held.
 """
 
 from collections import deque
@@ -33,6 +33,8 @@ CONFIRM_NS: Nanoseconds = 2_000_000_000
 """The time between two questions to a venue whether it holds nothing any more."""
 
 
+WIDER = (0.25, 0.5, 1.0)
+"""How much of the collar the first exit uses, the next, and all behind, where the venue takes no market orders."""
 NOBODY = ClientOrderId("")
 
 
@@ -175,10 +177,16 @@ class Exits:
         self._orders.submit(command, urgent=True)
 
     def _way(self, market: Market, closing: Closing, pace: Pace) -> Way:
-        """Choose the step of the ladder: a collared limit first for what the guardian closes, then market orders."""
-        able = self._orders.abilities.get(market.venue)
+        """Choose the step of the ladder: a collared limit first for what the guardian closes, then market orders.
+
+        Where the venue takes no market orders, all are limits, each further through the market, up to the collar.
+        """
+        able, collar = self._orders.abilities.get(market.venue), None
         limits = able is None or (OrderType.LIMIT in able.order_types and TimeInForce.IOC in able.time_in_force)
-        collar = self._collar if closing.guarded and not pace.tries and limits else None
+        if able is not None and OrderType.MARKET not in able.order_types:
+            collar = self._collar * WIDER[min(pace.tries, len(WIDER) - 1)] if limits else None
+        elif closing.guarded and not pace.tries and limits:
+            collar = self._collar
         return Way(collar, able is None or able.reduce_only, able is None or able.amend)
 
     # --- the end ----------------------------------------------------------------------------------------------------

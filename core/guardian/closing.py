@@ -28,6 +28,8 @@ FRESH_NS: Boottime = 10_000 * MS
 """How old a venue's second word may be when the last one is heard: slow ones do not answer every look."""
 SLIP = Decimal("0.005")
 """How far beyond the touch the first exit may trade."""
+WORST_SLIP = Decimal("0.05")
+"""The same for the exits behind it where a venue takes no market orders: each goes twice as far, up to this."""
 DUST_TRIES = 2
 """Exits of coins worth less than a venue's least order before they count as dust: some venues take them."""
 ORIGIN = "sentinel"
@@ -45,6 +47,8 @@ class Account(msgspec.Struct, frozen=True):
     venue: VenueId
     instruments: Sequence[Instrument] = ()
     snapshot: VenueSnapshot | None = None
+    market: bool = True
+    """The venue takes market orders."""
 
 
 class Closer:
@@ -97,7 +101,8 @@ class Closer:
                     continue
                 clean, known[instrument.id] = False, instrument
                 if self._may(f"{instrument.id} {quantity > 0}", now):
-                    sends.append((account.venue, self._exit(instrument, quantity, quotes.get(instrument.id))))
+                    exit_ = self._exit(instrument, quantity, quotes.get(instrument.id), market=account.market)
+                    sends.append((account.venue, exit_))
             self._judge(account.venue, now, clean=clean)
         if accounts and not self.flat:
             self.flat = all(self._is_flat(account.venue, now) for account in accounts)
@@ -131,11 +136,12 @@ class Closer:
         return last - first >= CONFIRM_NS and now - last <= FRESH_NS
 
     def _exit(
-        self, instrument: Instrument, quantity: Decimal, touch: tuple[float, float] | None
+        self, instrument: Instrument, quantity: Decimal, touch: tuple[float, float] | None, *, market: bool
     ) -> Approved[SubmitOrder]:
         side = Side.SELL if quantity > 0 else Side.BUY
         tries = self._tries[instrument.id] = self._tries.get(instrument.id, 0) + 1
-        price = _beyond(instrument, side, touch) if tries == 1 and touch is not None else None
+        slip = min(SLIP * 2 ** min(tries - 1, 9), WORST_SLIP)
+        price = _beyond(instrument, side, touch, slip) if touch is not None and (tries == 1 or not market) else None
         self._sequence += 1
         order = Order(
             instrument.id,
@@ -191,11 +197,11 @@ def is_told(instrument: Instrument, snapshot: VenueSnapshot) -> bool:
     return any(report.instrument == instrument.id for report in snapshot.positions)
 
 
-def _beyond(instrument: Instrument, side: Side, touch: tuple[float, float]) -> Decimal | None:
+def _beyond(instrument: Instrument, side: Side, touch: tuple[float, float], slip: Decimal) -> Decimal | None:
     """Return a limit a little worse than the touch, on the tick; None where there is no touch."""
     bid, ask = touch
     price = bid if side is Side.SELL else ask
     if not price > 0:
         return None
-    worse = Decimal(repr(price)) * (1 - SLIP if side is Side.SELL else 1 + SLIP)
+    worse = Decimal(repr(price)) * (1 - slip if side is Side.SELL else 1 + slip)
     return instrument.quantise_price(worse, ROUND_FLOOR if side is Side.SELL else ROUND_CEILING)

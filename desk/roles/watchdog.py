@@ -14,6 +14,7 @@ from core.domain.commands import SubmitOrder
 from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.market import Feed, Quote, VenueStatus
 from core.domain.message import Message
+from core.domain.order import OrderType
 from core.errors import VenueError
 from core.guardian.closing import Account, Closer, held
 from core.guardian.pulse import Boottime, EnginePhase, Phase, Pulse, boottime
@@ -216,7 +217,8 @@ class Watchdog:
             return Account(id_)
         try:
             async with asyncio.timeout(ANSWER_S):
-                return Account(id_, await venue.instruments(), await venue.snapshot(0))
+                market = OrderType.MARKET in venue.abilities.order_types
+                return Account(id_, await venue.instruments(), await venue.snapshot(0), market)
         except (TimeoutError, VenueError) as error:
             log.warning("venue does not answer", venue=id_, error=str(error))
             return Account(id_)

@@ -118,6 +118,28 @@ def test_a_venue_without_immediate_limits_gets_a_market_order_first() -> None:
     assert [one.type for one in exits(bring(engine))] == [OrderType.MARKET]
 
 
+NO_MARKET = Abilities(
+    order_types=frozenset({OrderType.LIMIT}),
+    time_in_force=frozenset({TimeInForce.GTC, TimeInForce.IOC}),
+    reduce_only=True,
+)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_where_a_venue_takes_no_market_orders_limits_go_further_and_further_up_to_the_collar(guarded: bool) -> None:
+    engine = desk(able=NO_MARKET)
+    effects = bring(engine) if guarded else list(engine.process(c.Flatten(BTC_PERP.id, "me", T0)))
+    prices = []
+    for second in range(1, 5):
+        (one,) = exits(effects)
+        assert (one.type, one.time_in_force, one.reduce_only) == (OrderType.LIMIT, TimeInForce.IOC, True)
+        prices.append(one.price)
+        effects = expired(engine, one.client_order_id, T0 + second * S)
+        effects += [] if exits(effects) else tick(engine, T0 + second * S + MS)
+    assert prices == [D("59249.9"), D("58499.9"), D("56999.9"), D("56999.9")], "1.25, 2.5 and 5 % through the bid"
+    assert not of(effects, e.OrderDenied)
+
+
 def test_a_flatten_by_hand_goes_at_the_market_as_ever() -> None:
     engine = desk()
     assert [one.type for one in exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))] == [OrderType.MARKET]

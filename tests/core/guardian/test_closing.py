@@ -71,6 +71,13 @@ def test_what_the_limit_leaves_goes_at_the_market(closer: Closer) -> None:
     assert (order.type, order.quantity, order.reduce_only) == (OrderType.MARKET, D("0.5"), True)
 
 
+def test_where_a_venue_takes_no_market_orders_each_limit_goes_further(closer: Closer) -> None:
+    seen, quotes = replace(account((BTC_PERP, "2")), market=False), {BTC_PERP.id: (60_000.0, 60_000.5)}
+    sent = [exits(closer.look([seen], quotes, T0 + at * RETRY_NS))[0] for at in range(6)]
+    assert {order.type for order in sent} == {OrderType.LIMIT}
+    assert [order.price for order in sent] == [D(one) for one in ("59700", "59400", "58800", "57600", "57000", "57000")]
+
+
 def test_without_a_touch_the_first_goes_at_the_market(closer: Closer) -> None:
     assert [item.type for item in exits(closer.look([account((BTC_PERP, "2"))], {}, T0))] == [OrderType.MARKET]
     other = Closer(MARK, 4).look([account((BTC_PERP, "2"))], {BTC_PERP.id: (0.0, 0.0)}, T0)

@@ -16,7 +16,7 @@ from core.domain.market import Feed, VenueStatus
 from core.domain.reports import PositionReport, VenueSnapshot
 from core.errors import StoreError, VenueError
 from core.guardian.pulse import EnginePhase, Phase, Pulse, boottime
-from core.ports import Emit
+from core.ports import Abilities, Emit
 from desk.roles.watchdog import Watchdog
 from store.lease import Lease, LeaseFile
 from tests.core.kit import BTC_COINM, BTC_PERP, T0, D
@@ -45,6 +45,8 @@ def test_sentinels_that_the_disk_does_not_remember_have_run_numbers_of_their_own
 
 class Holding:
     """A venue with one position; ``fault`` is what asking for quotes and sending meet with."""
+
+    abilities = Abilities()
 
     def __init__(self, instrument: Instrument, fault: str = "") -> None:
         self.id, self.instrument, self.fault = instrument.venue, instrument, fault

@@ -335,12 +335,15 @@ def test_flatten_of_nothing_known_is_refused() -> None:
 
 
 def test_a_flatten_that_gets_nowhere_says_so() -> None:
+    """Twenty refusals of the venue; what an outage keeps from leaving is no try."""
     engine = opened()
     engine.process(fill(BTC_PERP, Side.BUY, "0.02", "60000", "f0"))
-    engine.process(m.VenueStatus(PERP, False, "cut", T0))
     engine.process(c.Flatten(BTC_PERP.id, ts=T0))
     refusals = []
     for second in range(1, 40):
+        for id_ in list(engine.state.blotter.open):
+            rejected = e.OrderRejected(id_, "busy", T0 + second * S, T0 + second * S)
+            refusals += of(engine.process(rejected), e.CommandRefused)
         refusals += of(engine.process(m.Timer(T0 + second * S)), e.CommandRefused)
     assert len(refusals) == 1
     assert "not flat after 20 exits" in refusals[0].reason

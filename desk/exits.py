@@ -9,8 +9,8 @@ from typing import Any
 from core.domain.approval import TradingState
 from core.domain.commands import Flatten, SetTradingState
 from core.domain.identifiers import InstrumentId
-from core.domain.instrument import Instrument
 from core.session.client import Client
+from core.state.outright import is_unsellable
 from core.state.state import State
 from desk import answers, output
 from desk.output import Refused
@@ -63,18 +63,10 @@ def held(state: State, instrument: InstrumentId | None) -> list[InstrumentId]:
         id_ = market.instrument.id
         if instrument not in (None, id_):
             continue
-        if state.blotter.of(id_) or _sellable(state, market.instrument):
+        position = state.ledger.positions.get(market.holding)
+        if state.blotter.of(id_) or (position is not None and not is_unsellable(market, position.quantity)):
             found[id_] = None
     return list(found)
-
-
-def _sellable(state: State, instrument: Instrument) -> bool:
-    """Tell whether an order can close a position: a fee paid in the asset leaves dust that none can."""
-    position = state.ledger.positions.get(instrument.holding)
-    if position is None or not position.quantity:
-        return False
-    size = instrument.floor_size(abs(position.quantity))
-    return size > 0 and size >= instrument.min_size
 
 
 async def wait_flat(client: Client, instrument: InstrumentId | None, wait: float) -> list[InstrumentId]:

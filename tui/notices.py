@@ -28,7 +28,7 @@ def _state(event: e.TradingStateChanged) -> Words:
 
 
 def _ended(event: e.FlattenEnded) -> Words:
-    return f"{symbol_of(event.instrument)}: {'flat' if event.flat else event.reason}", "ok" if event.flat else "bad"
+    return f"{symbol_of(event.instrument)}: {event.reason}", "ok" if event.flat else "bad"
 
 
 def _venue(status: m.VenueStatus) -> Words:

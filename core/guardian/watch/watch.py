@@ -58,12 +58,20 @@ class Watch:
         gone = set(self.held)
         for position in state.ledger.positions.values():
             market = state.ledger.mark_of(position.instrument) if position.quantity else None
-            if market is not None and self.look(state, market):
+            if market is not None and self._still_held(state, market):
                 gone.discard(market.instrument.id)
         for instrument in gone:
             self._drop(instrument)
         self.revalue(state)
         return sorted(gone)
+
+    def _still_held(self, state: State, market: Market) -> bool:
+        """See one position anew among all; one that cannot be seen stays as it was, and hides no other."""
+        try:
+            return self.look(state, market)
+        except Exception:  # task boundary: the account is judged whatever one instrument does
+            log.exception("position not seen anew", instrument=market.instrument.id)
+            return True
 
     def look(self, state: State, market: Market) -> bool:
         """See one position anew, and tell whether it is held."""

@@ -11,6 +11,8 @@ from core.domain import watch as w
 from core.domain.approval import TradingState
 from core.domain.order import Side
 from core.engine import Engine
+from core.state.markets import Market
+from core.state.state import State
 from tests.core.guardian.watch.kit import acted, exits, long, timer, walk, watched
 from tests.core.kit import BTC_PERP, ETH_PERP, T0, D, S, accept, fill, of, order, sent
 
@@ -72,3 +74,24 @@ def test_a_flatten_by_hand_closes_the_others() -> None:
     effects = list(engine.process(c.Flatten(None, "me", T0)))
     assert [one.instrument for one in exits(effects)] == [BTC_PERP.id]
     assert set(engine.state.exits.flattening) == {BTC_PERP.id, ETH_PERP.id}
+
+
+def test_a_position_that_cannot_be_seen_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = watched(max_daily_loss_frac=0.05)
+    timer(long(engine), T0)
+    engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "eth"))
+    engine._outbox.strict = False
+    watch = engine.guardian.watch
+    look = watch.look
+
+    def fails(state: State, market: Market) -> bool:
+        if market.instrument.id == ETH_PERP.id:
+            raise ZeroDivisionError
+        return look(state, market)
+
+    monkeypatch.setattr(watch, "look", fails)
+    monkeypatch.setattr(engine._guard, "moved", lambda _: None)  # the timer alone judges
+    walk(engine, 54_900.0)
+    assert acted(timer(engine, T0 + S)) == [("max_daily_loss", "halt")]
+    assert engine.state.trading_state is TradingState.HALTED
+    assert set(watch.held) == {BTC_PERP.id, ETH_PERP.id}

@@ -136,6 +136,11 @@ class Journal(Protocol):
         """Return the sequence of the last record queued; 0 when there is none."""
         ...
 
+    @property
+    def put_back(self) -> bool:
+        """Tell whether it was lost, or an old one put in its place, since the last run; until one starts on it."""
+        ...
+
     def start_run(self) -> int:
         """Return a run number never returned before; durable on return."""
         ...

@@ -6,22 +6,23 @@ from collections.abc import Callable
 from logging import ERROR, INFO
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.approval import Approved
+from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import ClientOrderId
-from core.domain.message import Command, Message
+from core.domain.message import Command, Message, Nanoseconds
 from core.engine import Engine
-from core.errors import JournalDamaged, StoreError
-from core.ports import Checkpoint, Clock, Journal
+from core.errors import StoreError
+from core.ports import Clock, Journal
 from core.session import protocol as p
 from core.session import wire
+from core.state.checkpoint import image_of
+from core.state.exiting import GUARDIAN
 from core.state.limits_in_force import LimitsInForce
-from core.state.state import IMAGE_DECODER, State, StateImage
+from core.state.state import State
 
 log = structlog.get_logger()
 STUCK_S = 5.0
@@ -104,7 +105,7 @@ class Recording:
         checkpoint = self.journal.last_checkpoint()
         after = 0
         if checkpoint is not None:
-            engine.restore(_image(checkpoint))
+            engine.restore(image_of(checkpoint))
             after = checkpoint.sequence
         count = unfit = 0
         for record in self.journal.read(after):
@@ -255,15 +256,13 @@ class Recording:
             self._shell.emit(m.StoreStatus(text, self._shell.clock.now()))
 
 
-def _image(checkpoint: Checkpoint) -> StateImage:
-    """Return the state that a checkpoint holds; its seal is proven, so what does not fit is another version's."""
-    try:
-        return IMAGE_DECODER.decode(checkpoint.image)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalDamaged(
-            f"the checkpoint after journal record {checkpoint.sequence} has not the form of this program's: {error}; "
-            "trading refused; start the version that wrote it"
-        ) from error
+def halted_behind_another_journal(now: Nanoseconds) -> e.TradingStateChanged:
+    """Return the halt with which an engine begins on a journal that is not the one it had.
+
+    That one may have stood HALTED, with orders and positions that this one does not know.
+    """
+    reason = "the journal was lost or put back: look at positions and orders, then RESUME"
+    return e.TradingStateChanged(TradingState.HALTED, GUARDIAN, f"{GUARDIAN} journal", reason, now)
 
 
 def settings_before(journal: Journal) -> dict[str, str]:
@@ -274,7 +273,7 @@ def settings_before(journal: Journal) -> dict[str, str]:
     """
     limits, checkpoint, after = LimitsInForce(), journal.last_checkpoint(), 0
     if checkpoint is not None:
-        limits.settings, after = dict(_image(checkpoint).limits), checkpoint.sequence
+        limits.settings, after = dict(image_of(checkpoint).limits), checkpoint.sequence
     for record in journal.read(after):
         if wire.is_kind(record.payload, e.GuardianSettingsChanged):
             changed = wire.recorded(record)

@@ -25,7 +25,7 @@ from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
 from core.outbox import Confirm, Effect, PastWanted, Resync
 from core.ports import Clock, Journal, TickStore, Venue
-from core.recording import Recording, Reply, Turn, order_id
+from core.recording import Recording, Reply, Turn, halted_behind_another_journal, order_id
 from core.session import protocol as p
 from core.session import wire
 from core.session.answers import Answers
@@ -72,8 +72,7 @@ class Runtime:
         self.warming = Warming(self.emit, clock)
         self.recording = Recording(journal, self, checkpoint_every)
         self.waiting = self.recording.waiting
-        self._version = version
-        self._on_event = on_event
+        self._version, self._on_event = version, on_event
         """Told of every event the engine records; returns at once."""
         self._queue: deque[tuple[Message, Reply | None]] = deque()
         self._scheduled = False
@@ -100,6 +99,8 @@ class Runtime:
         self.beating.begin()
         applied = self.recover()
         _keep_time(self.clock, self.engine.state.now)
+        if self.journal.put_back:  # before the run begins: a kill in between must not make it a journal like any other
+            self.take(halted_behind_another_journal(self.clock.now()))
         run = self.journal.start_run()
         now = self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))

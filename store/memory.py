@@ -23,6 +23,7 @@ class MemoryJournal:
     def __init__(self, *, held: bool = False) -> None:
         self.held = held
         self.failure: BaseException | None = None
+        self.put_back = False
         self._records: list[Record] = []
         self._line: deque[tuple[Sequence[bytes], Done | None]] = deque()
         self._checkpoints: list[Checkpoint] = []
@@ -55,6 +56,7 @@ class MemoryJournal:
         if self.failure is not None:
             raise self.failure
         self._run += 1
+        self.put_back = False
         return self._run
 
     def append(self, payloads: Sequence[bytes], done: Done) -> int:

@@ -109,8 +109,17 @@ def restore(
     from desk.paths import home_at
     from store.journal import tools as journal_tools
 
-    aside = journal_tools.restore(source, home_at(home).create().journal, force=force)
-    if as_json:
-        output.write_json({"restored": str(source), "set_aside": str(aside) if aside else None})
-    else:
+    journal = home_at(home).create().journal
+    aside = journal_tools.restore(source, journal, force=force)
+    if not as_json:
         output.write(f"restored from {source}" + (f"; the former journal is at {aside}" if aside else ""))
+    state, reason = journal_tools.trading_state(journal)
+    if as_json:
+        answer = {"restored": str(source), "set_aside": str(aside) if aside else None}
+        output.write_json({**answer, "state": state, "state_reason": reason})
+    else:
+        known = f"{state} ({reason})" if reason else state
+        output.write(
+            f"it ends with trading {known}; the engine starts HALTED whatever it says: look at positions and orders, "
+            "then tradedeck resume"
+        )

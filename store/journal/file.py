@@ -21,6 +21,7 @@ from store.journal.format import (
     put_meta,
     read_base,
     read_checkpoint,
+    read_put_back,
     read_run,
     reading,
     reading_error,
@@ -85,7 +86,7 @@ class JournalFile:
             try:
                 self._prepare()
                 self.sequence, self.chain = head(self._db)
-                self.run = read_run(self._db)
+                self.run, self.put_back = read_run(self._db), read_put_back(self._db)
                 self.torn_bytes = self._torn(frames)
             except BaseException:
                 self._db.close()
@@ -156,7 +157,9 @@ class JournalFile:
         run = max(self.run, last) + 1
         with self._transaction():
             put_meta(self._db, "run", run)
-        self.run = run
+            if self.put_back:
+                put_meta(self._db, "put_back", 0)
+        self.run, self.put_back = run, False
         return run
 
     def put_checkpoint(self, sequence: int, image: bytes) -> None:

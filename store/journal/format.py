@@ -111,6 +111,16 @@ def read_run(db: sqlite3.Connection) -> int:
     return int(_meta(db, "run"))
 
 
+def read_put_back(db: sqlite3.Connection) -> bool:
+    """Tell whether the journal is a backup that was put in another's place, and on which no run has begun yet.
+
+    Raises:
+        JournalDamaged: if it cannot be trusted.
+    """
+    known = db.execute("SELECT 1 FROM meta WHERE key = 'put_back'").fetchone() is not None
+    return known and bool(_meta(db, "put_back"))
+
+
 def read_base(db: sqlite3.Connection) -> Base:
     """Return where the kept records begin.
 

@@ -97,6 +97,11 @@ class SqliteJournal:
         """Return why entries must be denied, in one sentence; empty when all is well. Never waits."""
         return self.health.complaint
 
+    @property
+    def put_back(self) -> bool:
+        """Tell whether it was lost, or an old one put in its place, since the last run; until one starts on it."""
+        return self._file.put_back or (self._runs is not None and self._file.run < read_run_number(self._runs))
+
     def start_run(self) -> int:
         """Return a run number never returned before; durable on return.
 

@@ -13,9 +13,12 @@ from typing import Literal, TextIO
 
 import msgspec
 
+from core.domain.approval import TradingState
+from core.domain.events import TradingStateChanged
 from core.domain.message import Event
 from core.errors import JournalDamaged, StoreError
-from core.session.wire import decode_event, event_time
+from core.session.wire import decode_event, event_time, is_kind, recorded
+from core.state.checkpoint import image_of
 from store.home_lock import HomeLock
 from store.journal.format import (
     chain_at,
@@ -257,7 +260,8 @@ def backup(path: Path, target: Path) -> CheckReport:
 def restore(source: Path, path: Path, *, force: bool = False) -> Path | None:
     """Put a backup in the journal's place; return where the journal that stood there was moved, if there was one.
 
-    Nothing is destroyed. The run number continues above both, with a wide step for runs the backup cannot know of.
+    Nothing is destroyed. The run number continues above both, with a wide step for runs the backup cannot know of. The
+    journal says that it was put back until a run begins on it: the engine starts HALTED.
 
     Raises:
         HomeLocked: if an engine runs on this directory.
@@ -270,13 +274,36 @@ def restore(source: Path, path: Path, *, force: bool = False) -> Path | None:
             raise JournalDamaged(f"backup {source} cannot be restored: {report.damage.what}")
         lost, run = _compared(path, source, report)
         if lost and not force:
-            raise StoreError(f"{path} {lost}; nothing restored: force it to set that journal aside")
+            raise StoreError(f"{path} {lost}; nothing restored; with --force that journal is set aside")
         try:
             return _replace(path, source, report.last_sequence, max(run, report.run) + RUNS_SKIPPED)
         except sqlite3.Error as error:
             raise writing_error(error, path) from error
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def trading_state(path: Path) -> tuple[TradingState, str]:
+    """Return the trading state that a journal ends with, and why it is so.
+
+    Raises:
+        JournalDamaged: if a record cannot be trusted.
+        JournalTooNew: if this program cannot read it.
+    """
+    state, reason, after = TradingState.ACTIVE, "", 0
+    with reading(path) as db:
+        base = read_base(db)
+        found = (read_checkpoint(db, base, at) for at in checkpoint_sequences(db))
+        newest = next((one for one in found if one is not None), None)
+        if newest is not None:
+            image = image_of(newest)
+            state, reason, after = image.trading_state, image.state_reason, newest.sequence
+        for record in read_records(db, path, after):
+            if is_kind(record.payload, TradingStateChanged):
+                changed = recorded(record)
+                assert isinstance(changed, TradingStateChanged)
+                state, reason = changed.state, changed.reason
+    return state, reason
 
 
 def _compared(path: Path, source: Path, backed_up: CheckReport) -> tuple[str, int]:
@@ -304,6 +331,7 @@ def _replace(path: Path, source: Path, last: int, run: int) -> Path | None:
         shutil.copyfile(source, fresh)
         with closing(sqlite3.connect(fresh, isolation_level=None)) as db:
             put_meta(db, "run", run)
+            put_meta(db, "put_back", 1)
         _sync(fresh)
         aside = next(free for number in count(1) if not (free := _named(path, number)).exists())
         if mark_path(path).exists():

@@ -7,8 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.clock import LiveClock
+from core.config.settings import AlertSettings
+from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
+from core.domain.alerts import AlertRaised
+from core.domain.approval import TradingState
 from core.domain.identifiers import ClientOrderId, VenueOrderId
 from core.domain.message import Event
 from core.domain.order import Side
@@ -24,6 +28,7 @@ from core.session.records import records_of
 from store.memory import MemoryJournal, MemoryTickStore
 from tests.core.kit import BTC_PERP, MS, T0, S, fill
 
+PUT_BACK = "the journal was lost or put back: look at positions and orders, then RESUME"
 ACCEPTED = e.OrderAccepted(ClientOrderId("t0r1n1"), VenueOrderId("v1"), T0 - MS, T0)
 
 
@@ -114,6 +119,32 @@ def test_fills_are_read_from_their_time_on_only() -> None:
     assert len(fills_of(journal, 0, 1_000)) == 101
     assert journal.read_after == 0
     assert [view.fill_id for view in fills_of(journal, T0 + 200 * hour, 10)] == []
+
+
+@pytest.mark.parametrize("before", [TradingState.ACTIVE, TradingState.HALTED])
+async def test_behind_a_journal_that_was_put_back_an_engine_begins_halted_and_only_once(before: TradingState) -> None:
+    journal = MemoryJournal()
+    journal.append([wire.encode(e.TradingStateChanged(before, "anna", "t", "yesterday's", T0))], lambda error: None)
+    engine = Engine()
+    for put_back in (False, True, False):
+        journal.put_back = put_back
+        engine = Engine(alerts=AlertSettings())
+        runtime = Runtime(engine, journal, MemoryTickStore(), [], LiveClock())
+        durable = journal.durable
+        await runtime.start()
+        runtime.take(m.Timer(LiveClock().now()))
+        events = [wire.recorded(record) for record in journal.read(durable)]
+        changed = [event for event in events if isinstance(event, e.TradingStateChanged)]
+        assert [event.state for event in changed] == [TradingState.HALTED] * put_back
+        told = [event.text for event in events if isinstance(event, AlertRaised)]
+        assert told == [f"trading is HALTED: {PUT_BACK} (guardian)"] * put_back
+        halt = engine.process(c.SetTradingState(TradingState.ACTIVE, "", "", "anna", "t", LiveClock().now()))
+        refused = any(isinstance(one, e.CommandRefused) for one in halt)
+        assert refused is (engine.state.trading_state is TradingState.HALTED), "out of it leads the typed word alone"
+        runtime._timer.cancel()  # type: ignore[union-attr]
+        runtime.recording.checkpoint()
+        journal = journal.crash()
+    assert engine.state.state_reason == PUT_BACK
 
 
 def test_whoever_reads_the_journal_is_told_which_record_is_too_new() -> None:

@@ -117,6 +117,11 @@ class DrivenJournal:
         """Return the sequence of the last record queued."""
         return self._real.last
 
+    @property
+    def put_back(self) -> bool:
+        """Tell whether the journal is another than the one that ran last."""
+        return self._real.put_back
+
     def start_run(self) -> int:
         """Return a new run number."""
         return self._real.start_run()

@@ -412,6 +412,29 @@ class TestRunNumbers:
         assert [run("one.sqlite"), run("one.sqlite"), run("two.sqlite"), run("one.sqlite")] == [1, 2, 3, 4]
         assert (tmp_path / "runs").read_text() == "4\n"
 
+    def test_a_journal_that_is_lost_or_old_says_so_until_a_run_begins_on_it(self, tmp_path: Path) -> None:
+        def put_back(name: str) -> tuple[bool, bool]:
+            journal = SqliteJournal(tmp_path / name, reserve_bytes=0, runs=tmp_path / "runs")
+            found = journal.put_back
+            journal.start_run()
+            after = journal.put_back
+            journal.close()
+            return found, after
+
+        seen = [put_back(name) for name in ("one.sqlite", "one.sqlite", "two.sqlite", "two.sqlite", "one.sqlite")]
+        assert seen == [(False, False), (False, False), (True, False), (False, False), (True, False)]
+
+    def test_a_start_that_was_cut_short_is_no_loss(self, tmp_path: Path) -> None:
+        """The journal's number is durable before the one beside it; an engine may be killed in between."""
+        journal = SqliteJournal(tmp_path / "one.sqlite", reserve_bytes=0)
+        journal.start_run()
+        journal.start_run()
+        journal.close()
+        write_run_number(tmp_path / "runs", 1)
+        again = SqliteJournal(tmp_path / "one.sqlite", reserve_bytes=0, runs=tmp_path / "runs")
+        assert not again.put_back
+        again.close()
+
     @pytest.mark.parametrize("text", ["", "many", "\udcff"])
     def test_a_number_that_cannot_be_read_is_the_journals(self, tmp_path: Path, text: str) -> None:
         runs = tmp_path / "runs"

@@ -16,10 +16,11 @@ from core.domain.message import Event
 from core.domain.order import Order, OrderType, Side, StopLoss, TakeProfit
 from core.errors import HomeLocked, JournalDamaged, StoreError
 from core.session.wire import encode
+from core.state.state import State
 from store.home_lock import HomeLock
 from store.journal.journal import SqliteJournal
 from store.journal.mark import mark_path, read_mark
-from store.journal.tools import RUNS_SKIPPED, CheckpointReport, backup, check, export, restore
+from store.journal.tools import RUNS_SKIPPED, CheckpointReport, backup, check, export, restore, trading_state
 from tests.contracts.journal import settle, write
 from tests.store.journal.images import NAME, alter, closed_journal, crash_image, everything, flip
 
@@ -234,6 +235,34 @@ class TestBackup:
             backup(path, tmp_path / "copy")
 
 
+class TestTradingState:
+    def test_of_a_journal_that_never_changed_it(self, tmp_path: Path) -> None:
+        assert trading_state(closed_journal(tmp_path, PAYLOADS[:2])) == (TradingState.ACTIVE, "")
+
+    def test_the_last_record_of_it_counts(self, tmp_path: Path) -> None:
+        reducing = encode(TradingStateChanged(TradingState.REDUCING, "anna", "terminal 1", "calmer", 5_000))
+        path = closed_journal(tmp_path, [*PAYLOADS, reducing, PAYLOADS[0]])
+        assert trading_state(path) == (TradingState.REDUCING, "calmer")
+
+    def test_from_a_checkpoint_and_from_what_came_behind_it(self, tmp_path: Path) -> None:
+        state = State()
+        for event in EVENTS[:2]:
+            state.apply(event)
+        state.apply(TradingStateChanged(TradingState.REDUCING, "anna", "terminal 1", "calmer", 2_500))
+        for records, expected in ((3, (TradingState.REDUCING, "calmer")), (4, (TradingState.HALTED, EVENTS[3].reason))):  # type: ignore[attr-defined]
+            folder = tmp_path / str(records)
+            folder.mkdir()
+            journal = SqliteJournal(folder / NAME, reserve_bytes=0)
+            write(journal, *PAYLOADS[:records])
+            journal.checkpoint(3, encode(state.image()))
+            journal.close()
+            assert trading_state(folder / NAME) == expected
+
+    def test_a_checkpoint_of_another_version_is_named(self, path: Path) -> None:
+        with pytest.raises(JournalDamaged, match="the checkpoint after journal record 3 has not the form"):
+            trading_state(path)
+
+
 class TestRestore:
     @pytest.fixture
     def copy(self, path: Path, tmp_path: Path) -> Path:
@@ -246,6 +275,7 @@ class TestRestore:
         assert restore(copy, path) is None
         journal = SqliteJournal(path, reserve_bytes=0)
         assert [record.payload for record in journal.read()] == PAYLOADS
+        assert journal.put_back
         assert journal.start_run() == 1 + RUNS_SKIPPED + 1
         assert write(journal, b"goes on") == 5
         journal.close()
@@ -262,7 +292,7 @@ class TestRestore:
         journal.start_run()
         write(journal, b"newer")
         journal.close()
-        with pytest.raises(StoreError, match=r"goes to record 5, .*copy to 4; nothing restored"):
+        with pytest.raises(StoreError, match=r"goes to record 5, .*copy to 4; nothing restored; with --force"):
             restore(copy, path)
         assert len(everything(path)) == 5
         aside = restore(copy, path, force=True)
@@ -309,6 +339,22 @@ class TestRestore:
         path.write_bytes(b"nothing of use" * 1000)
         with pytest.raises(StoreError, match="goes to record 5"):
             restore(copy, path)
+
+    def test_it_is_known_as_put_back_until_a_run_begins_on_it(self, path: Path, copy: Path) -> None:
+        def put_back(*, runs: bool) -> bool:
+            journal = SqliteJournal(path, reserve_bytes=0)
+            found = journal.put_back
+            if runs:
+                journal.start_run()
+            journal.close()
+            return found
+
+        assert not put_back(runs=False)
+        restore(copy, path)
+        assert [put_back(runs=False), put_back(runs=True), put_back(runs=True)] == [True, True, False]
+        alter(path, "UPDATE meta SET value = 1 WHERE key = 'put_back'")
+        with pytest.raises(JournalDamaged):
+            SqliteJournal(path, reserve_bytes=0)
 
     def test_a_running_engine_is_not_disturbed(self, path: Path, copy: Path) -> None:
         with HomeLock(path.parent), pytest.raises(HomeLocked):

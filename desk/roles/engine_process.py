@@ -24,7 +24,10 @@ class EngineProcess:
         self._fd = -1
 
     def alive(self, pid: int) -> bool:
-        """Tell whether the process that beats lives; a pid from an earlier life is proven by the engine's lock."""
+        """Tell whether the process that beats lives; a pid from an earlier life is proven by the engine's lock.
+
+        Where the lock's file was removed a fresh beat of this pid's proves it: what trades is not closed for that.
+        """
         if pid != self._pid:
             self._forget()
             self._pid = pid

@@ -1,7 +1,8 @@
 """Roles as processes: start one in the background, wait until it is ready, look at it, end it.
 
 A role holds a kernel lock on ``run/<role>.lock`` for as long as it lives, so what a crash leaves behind is never taken
-for a running role. It runs in a process session of its own and survives the terminal and the login that started it.
+for a running role; where that file was removed, the heartbeats of engine and sentinel tell of them. It runs in a
+process session of its own and survives the terminal and the login that started it.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import msgspec
 
 from core.errors import HomeLocked, StoreError
 from desk.paths import Home, Role
+from desk.roles.pulses import beating
 
 READY_VARIABLE = "TRADEDECK_READY_FD"
 START_SECONDS = 30.0
@@ -28,6 +30,7 @@ STOP_SECONDS = 15.0
 IDLE_SECONDS = 5.0
 _IDLE = (Role.RECORDER, Role.RESEARCHER)
 LOG_LINES_SHOWN = 5
+LOCK_GONE = "it beats, its lock file is not there"
 PART_OF_SECOND = 0.02
 GIVEN_UP_S = 0.2
 """How soon a start that is given up is noticed."""
@@ -48,6 +51,8 @@ def holding(home: Home, role: Role, detail: str = "") -> Iterator[None]:
         HomeLocked: if the role runs already, naming its process.
         StoreError: if the data directory cannot be written.
     """
+    if not home.lock(role).exists() and (there := running(home, role)) is not None:
+        raise HomeLocked(f"another {role}{_named(there)} holds this data directory; {there.detail}")
     try:
         fd = os.open(home.lock(role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -66,9 +71,15 @@ def holding(home: Home, role: Role, detail: str = "") -> Iterator[None]:
 
 
 def running(home: Home, role: Role) -> Running | None:
-    """Return the process that holds a role, None if nobody does; its pid is 0 in the moment before it is written."""
+    """Return the process that holds a role, None if nobody does; its pid is 0 in the moment before it is written.
+
+    A lock file that is not there proves nothing: an engine or a sentinel that beats is there all the same.
+    """
     try:
         fd = os.open(home.lock(role), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        pid = beating(home, role)
+        return Running(pid, LOCK_GONE) if pid else None
     except OSError:
         return None
     try:

@@ -35,7 +35,7 @@ def stop(home: Home, *, leave: bool, flatten: bool, keep_market: bool) -> list[s
             _dismiss(home, leave=leave, flatten=flatten)
         except NoEngine as error:
             if not leave:
-                raise NoEngine(f"{error}; --leave ends it without asking what is open") from error
+                raise NoEngine(f"{_found(home) or error}; --leave ends it without asking what is open") from error
     elif set(there) - {Role.RESEARCHER} and not leave:
         _refuse_unknown(home, there)
     # Each is looked for anew: until it ended, the engine may have started a researcher.
@@ -63,6 +63,17 @@ def _dismiss(home: Home, *, leave: bool, flatten: bool) -> None:
             raise Refused(outcome.reason, {"stopped": [], "reason": outcome.reason})
 
     talk(home, work, stream=True)
+
+
+def _found(home: Home) -> str:
+    """Say of an engine that only its heartbeat tells of it: its socket went with its lock."""
+    there = services.running(home, Role.ENGINE)
+    if there is None or there.detail != services.LOCK_GONE:
+        return ""
+    return (
+        f"an engine runs (pid {there.pid}): it beats, but its lock and its socket in {home.engine_socket.parent} were "
+        "removed, so that nobody can ask it; nothing was stopped"
+    )
 
 
 def _refuse_unknown(home: Home, there: list[Role]) -> None:

@@ -1,17 +1,24 @@
 """Roles as processes: locks that die with their holder, starts that report."""
 
+import contextlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.errors import HomeLocked, StoreError
+from core.guardian.pulse import boottime
 from desk.paths import Home, Role
-from desk.roles import services
+from desk.roles import pulses, services
+from desk.roles.engine_process import EngineProcess
+from desk.roles.pulses import open_pulse, page
 
 HOLDER = """
 import sys, time
@@ -29,9 +36,17 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "home").create()
 
 
-def hold(home: Home, role: str = "ENGINE") -> "subprocess.Popen[str]":
+def until(true: Callable[[], bool]) -> bool:
+    """Wait until something does not hold any more; return what it is at last."""
+    deadline = time.monotonic() + 60
+    while (last := true()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return last
+
+
+def hold(home: Home, role: str = "ENGINE", code: str = HOLDER) -> "subprocess.Popen[str]":
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(home.root), role], stdout=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code, str(home.root), role], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
@@ -73,6 +88,70 @@ def test_a_role_is_seen_while_its_process_lives_and_not_after_kill_9(home: Home)
     with services.holding(home, Role.ENGINE):
         assert services.running(home, Role.ENGINE) is not None
     assert services.running(home, Role.ENGINE) is None
+
+
+BEATS = """
+import sys, time
+from pathlib import Path
+from core.domain.approval import TradingState
+from core.guardian.pulse import Phase, boottime
+from desk.roles import services
+from desk.roles.pulses import open_pulse
+from desk.paths import Home, Role
+home, role = Home(Path(sys.argv[1])), Role[sys.argv[2]]
+with services.holding(home, role):
+    pulse = open_pulse(home)
+    while True:
+        if role is Role.ENGINE:
+            pulse.begin(1)
+        else:
+            pulse.watching(Phase.WATCHING, "watches")
+        print("held", flush=True)
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("role", [Role.ENGINE, Role.SENTINEL])
+def test_a_lock_file_that_was_removed_is_no_proof_of_death_and_a_beat_none_of_life(home: Home, role: Role) -> None:
+    """Who lives is neither started again nor, by another sentinel, taken for dead; who was killed is, at once."""
+    holder = hold(home, role.name, BEATS)
+    handle = EngineProcess(home)
+    try:
+        shutil.rmtree(home.lock(role).parent)
+        assert services.running(home, role) == services.Running(holder.pid, services.LOCK_GONE)
+        assert handle.alive(holder.pid) is (role is Role.ENGINE)
+        assert services.running(home, Role.RECORDER) is None
+        home.create()
+        with (
+            pytest.raises(HomeLocked, match=rf"another {role} \(pid {holder.pid}\) .*; it beats, its lock file is not"),
+            services.holding(home, role),
+        ):
+            pass
+        assert not home.lock(role).exists()
+    finally:
+        holder.kill()
+    assert not until(lambda: services.running(home, role) is not None)
+    assert not handle.alive(holder.pid)
+    assert not EngineProcess(home).alive(holder.pid)
+    with services.holding(home, role):
+        pass
+    holder.communicate()
+    page(home).unlink()
+
+
+def test_a_page_of_before_tells_of_nobody(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert services.running(home, Role.ENGINE) is None, "no page"
+    with contextlib.closing(open_pulse(home)) as pulse:
+        assert services.running(home, Role.ENGINE) is None, "nobody beat"
+        pulse.begin(1)
+        assert services.running(home, Role.ENGINE) == services.Running(os.getpid(), services.LOCK_GONE)
+        for other in (boottime() + pulses.FRESH_NS + 1, 0):  # long ago, and of a boot before this one
+            monkeypatch.setattr(pulses, "boottime", lambda other=other: other)
+            assert services.running(home, Role.ENGINE) is None
+        monkeypatch.undo()
+        page(home).chmod(0o644)
+        assert services.running(home, Role.ENGINE) is None, "a page that cannot be used tells of nobody"
+    page(home).unlink()
 
 
 def test_stopping_waits_until_the_role_is_gone(home: Home) -> None:

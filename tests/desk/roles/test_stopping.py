@@ -42,6 +42,7 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def pulse(home: Home) -> Iterator[Pulse]:
     made = open_pulse(home)
+    made.pid = 2**22 + 1  # above every process's: who beat has fallen
     yield made
     made.close()
     page(home).unlink()

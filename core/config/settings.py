@@ -109,10 +109,20 @@ class GuardianSettings(Section, frozen=True):
     ] = 2.0
     max_exits_per_second: Annotated[int, about("exits sent in one second, counted apart from orders", ge=1)] = 20
     engine_silent_after_ms: Annotated[
-        int, about("an engine silent for so long loses the lease and is restarted by the sentinel (ms)", ge=500)
+        int,
+        about(
+            "an engine silent for so long loses the lease and is restarted by the sentinel (ms, at most 30000)",
+            ge=500,
+            le=30_000,
+        ),
     ] = 2000
     sentinel_grace_ms: Annotated[
-        int, about("a restarted engine that has not reconciled by then: the sentinel closes everything (ms)", ge=500)
+        int,
+        about(
+            "a restarted engine that has not reconciled by then: the sentinel closes everything (ms, at most 60000)",
+            ge=500,
+            le=60_000,
+        ),
     ] = 3000
     max_clock_offset_ms: Annotated[
         int, about("entries at a live venue are denied when its clock is further from ours (ms)", ge=1)

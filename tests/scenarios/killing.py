@@ -39,7 +39,7 @@ COUNTS = "SELECT (SELECT count(*) FROM quotes), (SELECT count(*) FROM all_levels
 PATIENT = """
 [guardian]
 engine_silent_after_ms = 20000
-sentinel_grace_ms = 100000
+sentinel_grace_ms = 60000
 """
 """A busy machine is not taken for an engine that hangs: nothing is closed, and the books can be compared."""
 

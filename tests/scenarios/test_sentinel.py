@@ -23,7 +23,7 @@ BOUGHT = Decimal("0.05")
 PATIENT = """
 [guardian]
 engine_silent_after_ms = 5000
-sentinel_grace_ms = 100000
+sentinel_grace_ms = 60000
 """
 """A machine that stands still is not taken for an engine that hangs, nor a slow start for one that failed."""
 
@@ -145,7 +145,7 @@ async def ids(auditor: Auditor) -> list[str]:
 
 async def test_an_engine_stopped_and_continued_in_the_middle_of_the_close_sends_nothing(house: House) -> None:
     text = house.home.config.read_text()
-    house.home.config.write_text(text.replace("sentinel_grace_ms = 100000", "sentinel_grace_ms = 3000"))
+    house.home.config.write_text(text.replace("sentinel_grace_ms = 60000", "sentinel_grace_ms = 3000"))
     house.start(Role.MARKET, Role.ENGINE, Role.SENTINEL)
     pulse = open_pulse(house.home)
     await buy(house)

@@ -152,6 +152,12 @@ def test_other_sections_may_be_left_out() -> None:
     [
         ("max_gross_frac = 2.0", 'max_gross_frac = "2"', '[guardian] max_gross_frac: must be a number (got "2")'),
         ("max_gross_frac = 2.0", "max_gross_frac = -1", "[guardian] max_gross_frac: must be a number >= 0 (got -1)"),
+        (
+            "engine_silent_after_ms = 2000",
+            "engine_silent_after_ms = 999999999999",
+            "[guardian] engine_silent_after_ms: must be a whole number <= 30000 (got 999999999999)",
+        ),
+        ("sentinel_grace_ms = 3000", "sentinel_grace_ms = 60001", "must be a whole number <= 60000 (got 60001)"),
         ("max_gross_frac = 2.0", "max_gross_frac = nan", "[guardian] max_gross_frac: must be a number (got nan)"),
         ("max_net_frac = 1.0", "max_net_frac = inf", "[guardian] max_net_frac: must be a number (got inf)"),
         ("max_open_orders = 200", "max_open_orders = 2.5", "must be a whole number (got 2.5)"),

@@ -8,6 +8,8 @@ from decimal import Decimal
 from desk.output import UsageFault
 
 SECOND_NS = 1_000_000_000
+FURTHEST_NS = 3_653 * 86_400 * SECOND_NS
+"""How far away a time may be: beyond it is a slip, and beyond 2262 no stamp of 64 bits holds it."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smhd])", re.ASCII)
@@ -18,33 +20,38 @@ def future(option: str, text: str) -> int:
     """Return the moment that a length from now or a UTC time names (ns).
 
     Raises:
-        UsageFault: if it is neither, or over already.
+        UsageFault: if it is neither, over already, or further than ten years away.
     """
-    moment = _moment(option, text, 1)
-    if moment <= time.time_ns():
+    moment, now = _moment(option, text, 1), time.time_ns()
+    if moment <= now:
         raise UsageFault(f'{option} must be in the future (got "{text}")')
+    if moment > now + FURTHEST_NS:
+        raise UsageFault(f'{option} must be within ten years (got "{text}")')
     return moment
 
 
 def past(option: str, text: str) -> int:
-    """Return the moment that a length ago or a UTC time names (ns).
+    """Return the moment that a length ago or a UTC time names (ns); what was before 1970 is 0.
 
     Raises:
         UsageFault: if it is neither.
     """
-    return _moment(option, text, -1)
+    return max(0, _moment(option, text, -1))
 
 
 def length(option: str, text: str) -> int:
     """Return a length of time (ns).
 
     Raises:
-        UsageFault: if it is none.
+        UsageFault: if it is none, or longer than ten years.
     """
     found = _LENGTH.fullmatch(text)
     if found is None:
         raise UsageFault(f'{option} must be a length (90s, 15m, 2h, 7d) (got "{text}")')
-    return int(Decimal(found[1]) * _SECONDS[found[2]] * SECOND_NS)
+    long = int(Decimal(found[1]) * _SECONDS[found[2]] * SECOND_NS)
+    if long > FURTHEST_NS:
+        raise UsageFault(f'{option} must be within ten years (got "{text}")')
+    return long
 
 
 def _moment(option: str, text: str, sign: int) -> int:

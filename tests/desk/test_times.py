@@ -48,6 +48,19 @@ def test_anything_else_is_refused_with_the_forms(text: str) -> None:
         times.past("--since", text)
 
 
+@pytest.mark.parametrize("text", ["99999999999h", "2600000h", "3654d", "2999-01-01", "9999-12-31T23:59:59"])
+def test_what_lies_ahead_is_within_ten_years(text: str) -> None:
+    with pytest.raises(UsageFault, match=rf'--expires must be within ten years \(got "{text}"\)'):
+        times.future("--expires", text)
+    assert times.future("--expires", "3650d") < 2**63
+
+
+def test_a_time_of_long_ago_is_the_beginning_and_a_length_of_ages_a_slip() -> None:
+    assert times.past("--since", "0001-01-01") == 0
+    with pytest.raises(UsageFault, match="--since must be within ten years"):
+        times.past("--since", "99999999999h")
+
+
 @pytest.mark.parametrize("text", ["2024-08-09", "0s"])
 def test_what_must_lie_ahead_may_not_be_over(text: str) -> None:
     with pytest.raises(UsageFault, match="--expires must be in the future"):

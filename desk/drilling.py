@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import msgspec
 
@@ -38,6 +40,7 @@ from desk.ticket import wake_by
 
 PATIENCE_S = 30.0
 ROLES = (Role.MARKET, Role.ENGINE, Role.SENTINEL)
+ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 MARGIN = Decimal("1.5")
 """The position is so many times the smallest that the venue takes."""
 
@@ -83,19 +86,41 @@ def _scratch(home: Home) -> Iterator[Home]:
     quiet = change(
         settings, guardian=guardian, ticks=change(settings.ticks, record=False), alerts=AlertSettings(targets={})
     )
-    scratch = Home(Path(tempfile.mkdtemp(prefix="tradedeck-drill-"))).create()
+    with _ended_in_order():
+        scratch = Home(Path(tempfile.mkdtemp(prefix="tradedeck-drill-"))).create()
+        try:
+            scratch.config.write_text(render(quiet), encoding="utf-8")
+            yield scratch
+        finally:
+            for ending in ENDINGS:
+                signal.signal(ending, signal.SIG_IGN)  # a second one would leave the rest behind
+            _remove(scratch)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have who is told to end, or whose terminal goes, leave as by an error: what was started is ended."""
+
+    def leave(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    before = {ending: signal.signal(ending, leave) for ending in ENDINGS}
     try:
-        scratch.config.write_text(render(quiet), encoding="utf-8")
-        yield scratch
+        yield
     finally:
-        for role in reversed(ROLES):
-            there = services.running(scratch, role)
-            if there is not None and there.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(there.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            page(scratch).unlink()
-        shutil.rmtree(scratch.root, ignore_errors=True)
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+
+
+def _remove(scratch: Home) -> None:
+    for role in reversed(ROLES):
+        there = services.running(scratch, role)
+        if there is not None and there.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(there.pid, signal.SIGKILL)
+    with contextlib.suppress(OSError):
+        page(scratch).unlink()
+    shutil.rmtree(scratch.root, ignore_errors=True)
 
 
 async def breach(client: Client) -> None:

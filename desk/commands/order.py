@@ -30,7 +30,8 @@ def order(  # noqa: PLR0913, PLR0917 - one parameter an option
     ] = None,
     tif: Annotated[str, typer.Option("--tif", help="GTC, IOC, FOK, GTD or DAY.")] = "GTC",
     expires: Annotated[
-        str | None, typer.Option("--expires", help="End of a GTD order: 90s, 15m, 2h, or a time in UTC.")
+        str | None,
+        typer.Option("--expires", help="End of a GTD order: 90s, 15m, 2h, or a time in UTC."),
     ] = None,
     reduce_only: Annotated[bool, typer.Option("--reduce-only", help="Only shrink a position.")] = False,
     post_only: Annotated[bool, typer.Option("--post-only", help="Only rest in the book, never take.")] = False,

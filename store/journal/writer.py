@@ -48,10 +48,14 @@ class JournalHealth(msgspec.Struct, frozen=True):
     last_error: str
     torn_bytes: int
     """Bytes of an unfinished last write, dropped when the journal was opened."""
+    gone: str = ""
+    """The path where the journal lay; another file lies there now, or none: what is written is lost with the engine."""
 
     @property
     def complaint(self) -> str:
         """Return why entries must be denied, in one sentence; empty when all is well."""
+        if self.gone:
+            return f"the journal {self.gone} was taken away, restart the engine: entries denied, exits allowed"
         if self.sealed or self.failing:
             return f"{self.last_error}: entries denied, exits allowed"
         if self.free_bytes < self.reserve_bytes:
@@ -101,6 +105,8 @@ class JournalWriter:
         self._last_error = ""
         self._next_look = 0.0
         self._free_bytes = free_bytes(file.path.parent)
+        self._opened = self._lies_there()
+        self._gone = ""
         self.durable = file.sequence
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True) if threaded else None
         if self._thread is not None:
@@ -156,6 +162,7 @@ class JournalWriter:
             sealed=self._sealed is not None,
             last_error=self._last_error,
             torn_bytes=self._file.torn_bytes,
+            gone=self._gone,
         )
 
     def _run(self) -> None:
@@ -284,6 +291,15 @@ class JournalWriter:
         if not self._failing:
             self._reserve.build()
         self._free_bytes = free_bytes(self._file.path.parent)
+        self._gone = "" if self._lies_there() == self._opened else str(self._file.path)
+
+    def _lies_there(self) -> tuple[int, int] | None:
+        """Return which file lies at the journal's path; SQLite goes on with the one it opened, wherever that is."""
+        try:
+            found = self._file.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _close(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -118,6 +119,27 @@ class TestFullDisk:
         fill(disk)
         with pytest.raises(StoreError):
             SqliteJournal(disk / NAME, reserve_bytes=0)
+
+
+class TestTakenAway:
+    @pytest.mark.parametrize("what", ["folder", "file", "replaced"])
+    def test_a_journal_whose_file_is_gone_is_no_full_disk(self, tmp_path: Path, what: str) -> None:
+        folder = tmp_path / "journal"
+        folder.mkdir()
+        journal = SqliteJournal(folder / NAME, reserve_bytes=MB)
+        write(journal, b"before")
+        assert journal.complaint == ""
+        if what == "folder":
+            shutil.rmtree(folder)
+        else:
+            journal.path.unlink()
+        if what == "replaced":
+            journal.path.write_bytes(b"another")
+        health = until(journal, lambda health: bool(health.gone))
+        assert health.complaint == (
+            f"the journal {journal.path} was taken away, restart the engine: entries denied, exits allowed"
+        )
+        journal.close()
 
 
 class TestReserve:

@@ -216,7 +216,7 @@ class AlertWatch:
         """Raise an alert, or count it where the same was told a moment ago and has not become worse."""
         signal.newest = finding
         signal.missed += 1
-        if self._outbox.state.now >= signal.quiet_until or finding.severity > signal.severity:
+        if self._outbox.state.now >= signal.quiet_until or finding.severity > signal.severity or finding.news:
             self._flush(signal)
 
     def _flush(self, signal: Signal) -> None:

@@ -37,21 +37,28 @@ class Finding(msgspec.Struct, frozen=True):
     over: bool = False
     parts: frozenset[str] = frozenset()
     """What a lasting cause is made of; a part that joins is told like a repeat."""
+    news: bool = False
+    """It is told at once, whatever was told of its key a moment ago."""
 
 
 Describe = Callable[[State, Any], Finding | None]
 
 
 def _filled(state: State, event: e.OrderFilled) -> Finding:
+    """Describe what an order has filled so far; that it is filled is told at once, for nothing follows."""
     side = "bought" if event.side.sign > 0 else "sold"
     record = state.blotter.orders.get(event.client_order_id)
-    text = f"{side} {event.quantity.normalize():f} {symbol_of(event.instrument)} at {event.price.normalize():f}"
+    quantity, price = event.quantity, plain(event.price)
+    if record is not None and record.filled > quantity and record.average_price is not None:
+        quantity, price = record.filled, f"{plain(round(record.average_price, 6))} on average"
+    text = f"{side} {plain(quantity)} {symbol_of(event.instrument)} at {price}"
     if record is not None and record.remaining:
-        text += f", {record.remaining.normalize():f} left"
+        text += f", {plain(record.remaining)} left"
     elif record is None:
         text += ", of no order of ours"
     key = f"fill:{event.client_order_id or event.instrument}"
-    return Finding(key, AlertKind.FILL, _INFO, text, event.instrument)
+    done = record is not None and not record.remaining
+    return Finding(key, AlertKind.FILL, _INFO, text, event.instrument, news=done)
 
 
 def _denied(_: State, event: e.OrderDenied) -> Finding:
@@ -134,12 +141,12 @@ def _unjournalled(_: State, event: e.ExitUnjournalled) -> Finding:
 
 
 def _settings(_: State, event: e.GuardianSettingsChanged) -> Finding | None:
-    looser = [change_words(one) for one in event.changes if one.loosens]
+    looser = [one for one in event.changes if one.loosens]
     if not looser:
         return None
-    return Finding(
-        "loosened", AlertKind.STATE, _WARNING, f"limits LOOSENED by {event.who}: {', '.join(looser)} ({event.origin})"
-    )
+    text = f"limits LOOSENED by {event.who}: {', '.join(map(change_words, looser))} ({event.origin})"
+    key = f"loosened:{','.join(one.key for one in looser)}"
+    return Finding(key, AlertKind.STATE, _WARNING, text, news=True)
 
 
 def _held_back(_: State, event: w.LooserLimitsHeldBack) -> Finding:

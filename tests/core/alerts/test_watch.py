@@ -47,15 +47,33 @@ def test_a_fill_is_told_once_an_order(desk: Desk) -> None:
     id_ = of(submit(desk.engine, order(BTC_PERP, Side.BUY, "0.010"), desk.now), e.OrderSubmitted)[0].order
     for number, quantity in enumerate(("0.004", "0.005", "0.001")):
         desk.give(fill(BTC_PERP, Side.BUY, quantity, "60000", f"f{number}", id_.client_order_id, desk.now))
-    assert [event.text for event in desk.of_kind(K.FILL)] == ["bought 0.004 BTC-USDT.P at 60000, 0.006 left"]
-    desk.wait(61)
+    # That it is filled is told at once: the alert may not say "0.006 left" of an order that is done.
     first, later = desk.of_kind(K.FILL)
-    assert (first.number, first.times) == (later.number, 1)
-    assert (later.times, later.text) == (2, "bought 0.001 BTC-USDT.P at 60000")
+    assert (first.text, first.times) == ("bought 0.004 BTC-USDT.P at 60000, 0.006 left", 1)
+    assert (later.number, later.times) == (first.number, 2)
+    assert later.text == "bought 0.01 BTC-USDT.P at 60000 on average"
     alert = desk.state.alerts.alerts[first.number]
     assert (alert.count, alert.severity, alert.cleared) == (3, a.Severity.INFO, 0)
     desk.wait(61)
     assert len(desk.of_kind(K.FILL)) == 2
+
+
+def test_further_fills_of_an_order_are_told_with_what_it_has_filled_by_then(desk: Desk) -> None:
+    id_ = of(submit(desk.engine, order(BTC_PERP, Side.BUY, "0.010"), desk.now), e.OrderSubmitted)[0].order
+    for number, price in enumerate(("60000", "60001", "60003")):
+        desk.give(fill(BTC_PERP, Side.BUY, "0.003", price, f"f{number}", id_.client_order_id, desk.now))
+    assert len(desk.of_kind(K.FILL)) == 1
+    desk.wait(61)
+    assert desk.of_kind(K.FILL)[1].text == "bought 0.009 BTC-USDT.P at 60001.333333 on average, 0.001 left"
+
+
+def test_a_loosening_does_not_hide_the_one_before(desk: Desk) -> None:
+    for key in ("max_gross_frac", "max_net_frac", "max_net_frac"):
+        change = e.SettingChange(key, "1.0", "2.0", loosens=True)
+        desk.give(e.GuardianSettingsChanged((change,), "ann", "typed", desk.now))
+    told = [event for event in desk.of_kind(K.STATE) if "LOOSENED" in event.text]
+    assert ["max_gross_frac" in event.text for event in told] == [True, False, False]
+    assert told[0].number != told[1].number == told[2].number
 
 
 def test_a_fill_told_twice_raises_nothing_new(desk: Desk) -> None:

@@ -6,7 +6,7 @@ import pwd
 import sys
 from typing import Any
 
-from core.domain.approval import TradingState
+from core.domain.approval import TradingState, reason_of
 from core.domain.commands import Flatten, SetTradingState
 from core.domain.identifiers import InstrumentId
 from core.session.client import Client
@@ -50,10 +50,11 @@ def set_state(home: Home, state: TradingState, reason: str, word: str, as_json: 
             raise Refused(outcome.reason, {"state": None, "reason": outcome.reason})
 
     talk(home, work)
+    told = reason_of(reason, "resumed" if state is TradingState.ACTIVE else "asked for")
     if as_json:
-        output.write_json({"state": state, "reason": reason})
+        output.write_json({"state": state, "reason": told})
     else:
-        output.write(f"{state}: {reason}")
+        output.write(f"{state}: {told}")
 
 
 def held(state: State, instrument: InstrumentId | None) -> list[InstrumentId]:

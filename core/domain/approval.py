@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 from core.domain.message import Command
 
 C = TypeVar("C", bound=Command, covariant=True)
+LONGEST = 200
+"""Characters of a reason."""
 
 
 class TradingState(StrEnum):
@@ -16,6 +18,12 @@ class TradingState(StrEnum):
     """Only what shrinks a position."""
     HALTED = "HALTED"
     """Nothing but cancels and exits."""
+
+
+def reason_of(text: str, otherwise: str = "asked for") -> str:
+    """Return why somebody asks for a trading state as it is journalled and shown: one printable line, not a page."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * LONGEST]).split())
+    return (line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…") or otherwise
 
 
 class Approved(Generic[C]):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from core.config.settings import GuardianSettings, Places
-from core.domain.approval import Approved, TradingState
+from core.domain.approval import Approved, TradingState, reason_of
 from core.domain.commands import AmendOrder, CancelOrder, LoosenLimits, SetTradingState, SubmitOrder
 from core.domain.events import ChangeDenied, GuardianSettingsChanged, OrderDenied, SettingChange, TradingStateChanged
 from core.domain.identifiers import ClientOrderId
@@ -244,8 +244,9 @@ class Guardian:
         loosens = self.loosens(state, command)
         if loosens and command.word != RESUME:
             return f"leaving {state.trading_state} takes the typed word {RESUME}"
-        reason = command.reason or ("resumed" if loosens else "asked for")
-        return TradingStateChanged(command.state, command.who, command.origin, reason, now)
+        reason = reason_of(command.reason, "resumed" if loosens else "asked for")
+        who, origin = reason_of(command.who, ""), reason_of(command.origin, "")
+        return TradingStateChanged(command.state, who, origin, reason, now)
 
     def loosen(self, state: State, command: LoosenLimits, now: Nanoseconds) -> GuardianSettingsChanged | str:
         """Let looser settings be in force from the next start, or return why not."""

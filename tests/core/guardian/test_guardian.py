@@ -438,6 +438,25 @@ def test_tightening_takes_none_and_is_recorded_with_who_and_why() -> None:
     assert changed == [e.TradingStateChanged(TradingState.REDUCING, "ann", "tty1", "calm", T0)]
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("", "asked for"),
+        (" \n\t ", "asked for"),
+        ("\x1b[2J\x07fat\r\nfinger\u202e \x00", "[2J fat finger"),
+        ("naïve – 停", "naïve – 停"),
+        ("x" * 200, "x" * 200),
+        ("x" * 100_000, "x" * 199 + "…"),
+        ("\n" * 100_000, "asked for"),
+    ],
+)
+def test_a_reason_is_one_printable_line_whoever_gives_it(given: str, kept: str) -> None:
+    command = c.SetTradingState(TradingState.HALTED, given, "", f"ann{given}", f"t{given}", T0)
+    (changed,) = of(only().process(command), e.TradingStateChanged)
+    assert changed.reason == kept
+    assert all(text.isprintable() and len(text) <= 200 for text in (changed.who, changed.origin))
+
+
 def test_a_venue_that_is_away_or_not_reconciled() -> None:
     engine = with_position()
     engine.process(m.VenueStatus(PERP, True, "", T0))

@@ -60,12 +60,14 @@ class Beating:
         self._judged: Boottime = 0
         self._told: Boottime = 0
         self._restarted: Boottime = 0
-        self._last = (False, "")
+        self._last = (False, "", "")
         self._late = 0
         self.each_tick: Callable[[], None] = lambda: None
         """Called with every beat: whoever else watches this loop hears of it here."""
         self.restart: Callable[[], None] = lambda: None
         """Starts a sentinel in the place of one that fell silent; returns at once."""
+        self.trouble: Callable[[], str] = lambda: ""
+        """Tells why the last one did not start; returns at once."""
         self.drill: Callable[[], str] = lambda: ""
         """Tells of the last drill, in words; called once a second, so it may not wait for anything."""
 
@@ -119,10 +121,12 @@ class Beating:
         silent = not watch.stamp or watch.phase is Phase.ENDED or now - watch.stamp > SILENT_NS
         holds = (watch.did or "it has not said why") if watch.lease else ""
         armed = not silent and watch.phase is not Phase.IDLE
-        if (armed, holds) != self._last or now - self._told >= TELL_NS:
-            self._last, self._told = (armed, holds), now
+        trouble = self.trouble() if silent else ""
+        if (armed, holds, trouble) != self._last or now - self._told >= TELL_NS:
+            self._last, self._told = (armed, holds, trouble), now
             at = self._shell.clock.now()
-            self._shell.emit(m.SentinelStatus(armed, holds, _seen(watch, now, at), watch.did, self.drill(), at))
+            seen = _seen(watch, now, at)
+            self._shell.emit(m.SentinelStatus(armed, holds, seen, watch.did, self.drill(), at, trouble))
         fell = silent and bool(watch.stamp) and watch.phase is not Phase.ENDED
         if (fell or (silent and watch.lease)) and now - self._restarted >= AGAIN_NS:
             self._restarted = now

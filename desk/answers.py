@@ -101,7 +101,8 @@ def sentinel(view: Status) -> Json | None:
     if told is None:
         return None
     age = max(view.now - told.seen, 0) // MS_NS if told.seen else None
-    return {"armed": told.armed, "holds": told.holds, "age_ms": age, "did": told.did, "drill": told.drill}
+    known = {"armed": told.armed, "holds": told.holds, "age_ms": age, "did": told.did, "drill": told.drill}
+    return {**known, "trouble": told.trouble}
 
 
 def position(view: PositionView) -> Json:

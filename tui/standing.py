@@ -3,6 +3,7 @@
 from core.domain.alerts import Severity
 from core.domain.market import Health
 from core.domain.studies import StudyState
+from core.state.exiting import missing_sentinel
 from core.state.state import State
 from tui.feed import Feed
 from tui.format import clock, percent
@@ -77,7 +78,10 @@ def _trouble(feed: Feed) -> str:
     state = feed.state
     if state.guard.holds:
         return f"sentinel holds the lease: {state.guard.holds}"
-    return state.store_trouble or ("" if feed.connected else feed.trouble)
+    trouble = state.store_trouble or ("" if feed.connected else feed.trouble)
+    status = state.guard.status
+    missing = "" if status is None else missing_sentinel(status, status.ts)  # by the engine's clock, not by ours
+    return trouble or (f"NO SENTINEL: {missing}" if missing else "")
 
 
 def _drawdown(state: State, equity: float | None) -> float | None:

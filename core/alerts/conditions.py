@@ -17,8 +17,6 @@ from core.state.state import State
 SECOND_NS: Nanoseconds = 1_000_000_000
 EASE = 0.9
 """A bound that was passed counts as passed until the value is back under this part of it."""
-SENTINEL_NS: Nanoseconds = 2 * SECOND_NS
-"""A sentinel that has not been heard of for so long is missed."""
 PRICE_EASE = 0.001
 """A price rule that stays speaks again only after the price was this fraction back behind its bound."""
 _SOUND = frozenset({Health.LIVE, Health.PARTIAL})
@@ -179,14 +177,20 @@ def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
     status = state.guard.status
     if status is None:
         return
+    missing = state.guard.missing(now)
+    parts = {"silent"} if missing else set()
+    if status.trouble:
+        parts.add("does not start")  # told behind the silence: it is known some seconds later
     if status.holds:
-        text = f"the sentinel holds the lease, nothing is sent: {status.holds}"
-        yield Finding("sentinel:lease", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
-    elif status.seen and now - status.seen > SENTINEL_NS:
-        text = (
-            f"the sentinel has been silent for {(now - status.seen) / SECOND_NS:.0f} s: nobody closes for a dead engine"
+        text = f"the sentinel holds the lease, nothing is sent: {status.holds}" + (f"; {missing}" if missing else "")
+        parts.add("holds")
+        yield Finding(
+            "sentinel:lease", AlertKind.SENTINEL, _CRITICAL, text, lasts=True, parts=frozenset(parts), news=True
         )
-        yield Finding("sentinel:silent", AlertKind.SENTINEL, _CRITICAL, text, lasts=True)
+    elif missing:
+        yield Finding(
+            "sentinel:silent", AlertKind.SENTINEL, _CRITICAL, missing, lasts=True, parts=frozenset(parts), news=True
+        )
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------

@@ -194,6 +194,8 @@ class SentinelStatus(Data, frozen=True):
     drill: str
     """When the drill was last run and what it measured, in words."""
     ts: Nanoseconds
+    trouble: str = ""
+    """Why none could be started in the place of one that fell silent."""
 
 
 class Timer(Data, frozen=True):

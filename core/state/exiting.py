@@ -16,6 +16,8 @@ from core.domain.watch import ExitEscalated
 
 GUARDIAN = "guardian"
 """How the origin of what the guardian does by itself begins."""
+SENTINEL_NS: Nanoseconds = 2_000_000_000
+"""A sentinel that has not been heard of for so long is missed."""
 
 
 class Closing(msgspec.Struct, frozen=True, array_like=True):
@@ -107,3 +109,16 @@ class Guard:
     def holds(self) -> str:
         """Return why it holds the lease; empty while orders may be sent."""
         return self.status.holds if self.status is not None else ""
+
+    def missing(self, now: Nanoseconds) -> str:
+        """Say that it fell silent, and why none could be started; empty while it beats, or where none has to."""
+        return missing_sentinel(self.status, now)
+
+
+def missing_sentinel(status: SentinelStatus | None, now: Nanoseconds) -> str:
+    """Say that the sentinel fell silent, and why none could be started; empty while it beats, or where none has to."""
+    if status is None or not status.seen or now - status.seen <= SENTINEL_NS:
+        return ""
+    why = f"; none starts: {status.trouble}" if status.trouble else ""
+    seconds = (now - status.seen) / 1e9
+    return f"the sentinel has been silent for {seconds:.0f} s: nobody closes for a dead engine{why}"

@@ -9,6 +9,7 @@ from core.domain.order import OrderRecord
 from core.session.protocol import FillView
 from core.session.status import FeedView, PositionView, Status
 from core.session.strategies import strategy_words
+from core.state.exiting import missing_sentinel
 from desk.output import grouped, plain, signed, table, write
 
 SECOND_NS = 1_000_000_000
@@ -67,6 +68,10 @@ def sentinel_words(view: Status) -> str:
     if told is None or not told.seen:
         held = f" and the lease is held: {told.holds}" if told is not None and told.holds else ""
         return f"sentinel: none runs{held}; nobody closes positions if the engine dies{drill}"
+    missing = missing_sentinel(told, view.now)
+    if missing:
+        held = f"; the lease is held: {told.holds}" if told.holds else ""
+        return f"NO SENTINEL: {missing}{held}{drill}"
     how = f"HOLDS THE LEASE, nothing is sent: {told.holds}" if told.holds else "armed" if told.armed else "not armed"
     return f"sentinel ♥{max(view.now - told.seen, 0) / SECOND_NS:.1f}s {how}{drill}"
 

@@ -16,6 +16,8 @@ from desk.roles import services
 from desk.roles.systemd import Notify
 
 log = structlog.get_logger()
+TROUBLE = 300
+"""Characters of why a sentinel did not start."""
 DRILL_S = 5.0
 """How often the last drill's file is looked at."""
 
@@ -52,6 +54,8 @@ class Sitter:
         self._home, self._notify = home, notify
         self._pid = 0
         self._drill = ""
+        self._trouble = ""
+        """Why no sentinel started; what the operating system or the last line of its log says."""
 
     def sit(self, beating: Beating) -> None:
         """Begin."""
@@ -59,6 +63,7 @@ class Sitter:
         beating.each_tick = self._notify.alive
         beating.restart = self._restart
         beating.drill = lambda: self._drill
+        beating.trouble = lambda: self._trouble
 
     def _read(self) -> None:
         while True:  # a thread of its own: the engine's loop never waits for this file
@@ -82,5 +87,7 @@ class Sitter:
                     os.waitpid(self._pid, 0)
             services.wait_gone(home, Role.SENTINEL, timeout=1.0)
             self._pid = services.start(home, Role.SENTINEL)
+            self._trouble = ""
         except (TradedeckError, OSError) as error:
             log.warning("sentinel not restarted", error=str(error))
+            self._trouble = str(error).splitlines()[-1].strip()[:TROUBLE]

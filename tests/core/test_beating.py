@@ -275,5 +275,10 @@ async def test_a_silent_sentinel_is_told_with_its_age(desk: Desk, page: Pulse) -
     status = desk.engine.state.guard.status
     assert status is not None
     assert 0 <= desk.clock.now() - status.seen < 60 * 10**9
+    desk.runtime.beating.trouble = lambda: "config.toml:3 is wrong"
+    assert status.trouble == "", "while one beats nothing is wrong"
     page.watching(Phase.ENDED, "watches")
     await until(lambda: desk.engine.state.guard.status is not None and desk.engine.state.guard.status.seen == 0)
+    ended = desk.engine.state.guard.status
+    assert ended is not None
+    assert ended.trouble == "config.toml:3 is wrong"

@@ -33,6 +33,7 @@ def test_the_sentinel_says_when_it_is_gone_or_holds_the_lease() -> None:
     assert sentinel_words(told, 10_400_000_000) == "sentinel ♥0.4s"
     assert sentinel_words(told.replace(seen=0, armed=False), 0) == "no sentinel"
     assert sentinel_words(told.replace(armed=False), 10 * 10**9).endswith("not armed")
+    assert sentinel_words(told.replace(ts=14 * 10**9), 14 * 10**9) == "NO SENTINEL ♥4.0s"
     held = sentinel_words(told.replace(holds="the engine is dead"), 10 * 10**9)
     assert held.endswith("HOLDS THE LEASE: the engine is dead")
 

@@ -3,9 +3,10 @@
 import time
 
 from core.domain.identifiers import Asset
+from core.domain.market import SentinelStatus
 from core.state.state import State
-from tests.tui.pictures import NOW, StillFeed, moment
-from tui.standing import leaving_lines
+from tests.tui.pictures import NOW, SECOND, StillFeed, moment
+from tui.standing import leaving_lines, standing_of
 
 
 class Lost(StillFeed):
@@ -15,6 +16,19 @@ class Lost(StillFeed):
     def connected(self) -> bool:
         """Say that nobody is there."""
         return False
+
+
+def test_a_sentinel_that_fell_silent_stands_in_the_header_with_why_none_starts() -> None:
+    feed = moment()
+    feed.state.guard.take(SentinelStatus(True, "", NOW - 2 * SECOND, "watches", "", NOW))
+    assert standing_of(feed, True, NOW + 60 * SECOND, local=False).trouble == "", "the engine's clock counts, not ours"
+    feed.state.guard.take(SentinelStatus(False, "", NOW - 9 * SECOND, "watches", "", NOW, "config.toml:3 [nonsense]"))
+    assert standing_of(feed, True, NOW, local=False).trouble == (
+        "NO SENTINEL: the sentinel has been silent for 9 s: nobody closes for a dead engine; none starts: "
+        "config.toml:3 [nonsense]"
+    )
+    feed.state.guard.take(SentinelStatus(False, "", 0, "", "", NOW))
+    assert standing_of(feed, True, NOW, local=False).trouble == "", "it ended in order, or nobody wants one"
 
 
 def test_while_the_link_is_up_the_engine_keeps_running() -> None:

@@ -16,6 +16,7 @@ from core.domain.risk import RiskView
 from core.errors import ClientError
 from core.session.frames import AskEquity, AskRisk
 from core.session.protocol import LimitView
+from core.state.exiting import missing_sentinel
 from core.state.markets import Market
 from core.state.state import State
 from tui import views
@@ -103,7 +104,8 @@ def sentinel_words(status: SentinelStatus | None, now: int, room: int = 200) -> 
     if status is None:
         return "no sentinel"
     seconds = max(now - status.seen, 0) / 1e9 if status.seen else None
-    heart = "no sentinel" if seconds is None else f"sentinel ♥{age(seconds)}"
+    silent = bool(missing_sentinel(status, status.ts))
+    heart = "no sentinel" if seconds is None else f"{'NO SENTINEL' if silent else 'sentinel'} ♥{age(seconds)}"
     how = "" if status.armed or seconds is None else " not armed"
     if status.holds:
         how = f" HOLDS THE LEASE: {status.holds}"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.alerts.conditions import SECOND_NS
 from core.alerts.watch import BURST, MOST_LATER
 from core.config.settings import AlertSettings, GuardianSettings
 from core.domain import alerts as a
@@ -308,6 +309,22 @@ def test_a_sentinel_that_is_silent_or_holds_the_lease_is_critical_and_clears(des
     desk.wait(4)
     (silent,) = desk.of_kind(K.SENTINEL)
     assert (silent.severity, "silent for" in silent.text) == (a.Severity.CRITICAL, True)
+    why = "config.toml:64 [guardian] stale_after_ms: must be a whole number (got soon)"
+    desk.give(m.SentinelStatus(False, "", desk.now - 5 * SECOND_NS, "watches", "", desk.now, why))
+    desk.wait(2)
+    known = desk.of_kind(K.SENTINEL)[-1]
+    assert (known.number, known.text.endswith(f"nobody closes for a dead engine; none starts: {why}")) == (
+        silent.number,
+        True,
+    )
+    told = len(desk.of_kind(K.SENTINEL))
+    for second in range(3):  # a line of a log may bear its time: that is no news
+        desk.give(m.SentinelStatus(False, "", desk.now - 8 * SECOND_NS, "watches", "", desk.now, f"{second} {why}"))
+        desk.wait(2)
+    assert len(desk.of_kind(K.SENTINEL)) == told
+    desk.give(m.SentinelStatus(False, "the engine is dead", desk.now - 9 * SECOND_NS, "", "", desk.now, why))
+    desk.wait(1.5)
+    assert desk.of_kind(K.SENTINEL)[-1].text.endswith(f"none starts: {why}")
     desk.give(m.SentinelStatus(True, "the engine is dead", desk.now, "", "", desk.now))
     desk.wait(2)
     assert desk.state.alerts.alerts[silent.number].cleared == 0

@@ -216,8 +216,19 @@ class Feed(Asking):
             self.alarms.append(message)
         if isinstance(message, e.FlattenEnded):
             self.ended.append(message)
-        self.events.append(message)
+        self._remember(message)
         self.dirty.topics |= {ORDERS, ACCOUNT, NOTICES}
+
+    def _remember(self, message: Message) -> None:
+        """Keep an event; a change that is refused again for the same reason takes the place of the time before.
+
+        Behind a venue that is away a close asks for the same cancels again and again: nothing else would be seen.
+        """
+        if isinstance(message, e.CancelRejected | e.AmendRejected):
+            same = [old for old in self.events if type(old) is type(message) and _refusal(old) == _refusal(message)]
+            for old in same:
+                self.events.remove(old)
+        self.events.append(message)
 
     # -- what the screen asks --------------------------------------------------------------------------------
 
@@ -266,3 +277,7 @@ class Feed(Asking):
             for bar in await client.ask(question):
                 client.state.apply(bar)
             self.dirty.bars.add(instrument)
+
+
+def _refusal(event: Any) -> tuple[str, str]:
+    return event.client_order_id, event.reason

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from core.domain import events as e
+from core.domain.approval import TradingState
+from core.domain.identifiers import Asset, ClientOrderId
+from core.state.state import State
 from tests.tui.engine import House
+from tests.tui.pictures import StillFeed
 from tui.feed import Feed
 
 
@@ -15,6 +20,25 @@ async def until(true: Callable[[], object]) -> None:
     async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 -- what is waited for has no event of its own
             await asyncio.sleep(0.02)
+
+
+def test_a_cancel_that_is_refused_again_and_again_is_one_event_with_the_newest_time() -> None:
+    """A venue that is away refuses the same cancels each second: what comes between must still be seen."""
+    feed = StillFeed(State(Asset("USDT")))
+    halt = e.TradingStateChanged(TradingState.HALTED, "ann", "t", "lunch", 1)
+    for ts in range(1, 500):
+        for id_ in ("n1", "n2"):
+            feed._event(e.CancelRejected(ClientOrderId(id_), "not sent: away", ts, ts))
+        if ts == 3:
+            feed._event(halt)
+    feed._event(e.AmendRejected(ClientOrderId("n1"), "not sent: away", 500, 500))
+    feed._event(e.CancelRejected(ClientOrderId("n1"), "another reason", 501, 501))
+    assert list(feed.events) == [
+        halt,
+        *(e.CancelRejected(ClientOrderId(id_), "not sent: away", 499, 499) for id_ in ("n1", "n2")),
+        e.AmendRejected(ClientOrderId("n1"), "not sent: away", 500, 500),
+        e.CancelRejected(ClientOrderId("n1"), "another reason", 501, 501),
+    ]
 
 
 @pytest.mark.parametrize("where", ["on_up", "_message"])

@@ -112,8 +112,11 @@ with services.holding(home, role):
 
 
 @pytest.mark.parametrize("role", [Role.ENGINE, Role.SENTINEL])
-def test_a_lock_file_that_was_removed_is_no_proof_of_death_and_a_beat_none_of_life(home: Home, role: Role) -> None:
+def test_a_lock_file_that_was_removed_is_no_proof_of_death_and_a_beat_none_of_life(
+    home: Home, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who lives is neither started again nor, by another sentinel, taken for dead; who was killed is, at once."""
+    monkeypatch.setattr(pulses, "FRESH_NS", 10**15)  # the process counts, however fresh its last beat is
     holder = hold(home, role.name, BEATS)
     handle = EngineProcess(home)
     try:

@@ -183,6 +183,10 @@ class Engine:
 
     def _price(self, message: m.Quote | m.MarkPrice) -> None:
         self._outbox.state.handlers[type(message)](message)
+        self._moved(message)
+
+    def _moved(self, message: m.Quote | m.MarkPrice | m.BookDelta | m.BookSnapshot) -> None:
+        """Wake what waits for a price, however it came, then ask strategies."""
         if message.instrument in self._guard.held:  # the guardian first
             self._outbox.guarded(self._guard.moved, message.instrument)
         if self._protection.watched and message.instrument in self._protection.watched:
@@ -214,18 +218,12 @@ class Engine:
         market = state.markets.get(delta.instrument)
         if market is not None and market.book.sync is Sync.GAP and delta.instrument not in self._feeds.resyncing:
             self._feeds.resync(market, delta.ts)
-        if delta.instrument in self._guard.held:
-            self._outbox.guarded(self._guard.moved, delta.instrument)
-        if self._protection.watched and delta.instrument in self._protection.watched:
-            self._protection.moved(delta.instrument)
-        if self._orders.held and delta.instrument in self._orders.held:
-            self._orders.release(delta.instrument)
-        if self._strategies:
-            self._ask(delta)
+        self._moved(delta)
 
     def _snapshot(self, snapshot: m.BookSnapshot) -> None:
         self._feeds.resyncing.pop(snapshot.instrument, None)
-        self._data(snapshot)
+        self._outbox.state.apply(snapshot)
+        self._moved(snapshot)
 
     def _timer(self, timer: m.Timer) -> None:
         """Watch, go on with exits and keep stops, each whatever happens to the others; the rest comes behind."""

@@ -61,8 +61,6 @@ class Guard:
         if held.is_calm() and state.ledger.equity > self.watch.floor:
             return
         verdicts = self.watch.price(state, instrument)
-        if verdicts is None:
-            return
         if verdicts:
             self._carry_out(verdicts)
         if state.ledger.equity <= self.watch.floor:

@@ -8,6 +8,7 @@ from core.domain import market as m
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.outbox import Outbox
+from core.state.mark import MARK_TTL_NS
 
 DAY_NS: Nanoseconds = 86_400_000_000_000
 PEAK_STEP = 1.0001
@@ -66,11 +67,17 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     exact = Decimal(repr(round(equity, 8)))
     if state.day_started < day:
         outbox.record(e.DayStarted(exact, day))
-        if equity > float(state.peak):
+        if equity > float(state.peak) and not _is_overruled(outbox, now):
             outbox.record(e.PeakRaised(exact, now))
-    elif equity > float(state.peak) * PEAK_STEP:
+    elif equity > float(state.peak) * PEAK_STEP and not _is_overruled(outbox, now):
         outbox.record(e.PeakRaised(exact, now))
     gross, net = ledger.exposure()
     outbox.publish(m.AccountMarked(equity, ledger.open_profit(), gross, net, now))
     if state.curve.hour_is_over(now):
         outbox.record(e.EquityNoted(exact, round(state.curve.worst, 8), now))
+
+
+def _is_overruled(outbox: Outbox, now: Nanoseconds) -> bool:
+    """Tell whether a book is believed against its venue's mark just now: a loss by it counts, a peak has to last."""
+    markets = outbox.state.markets.values()
+    return any(market.overruled and now - market.overruled <= MARK_TTL_NS for market in markets)

@@ -5,7 +5,8 @@ from core.domain.market import FeedReport, Health
 from core.domain.message import Nanoseconds
 from core.outbox import Outbox, Resync
 from core.state.contact import VenueView
-from core.state.markets import FUTURE_NS, STUCK, Market
+from core.state.mark import FUTURE_NS, STUCK, UNMARKED
+from core.state.markets import Market
 
 SECOND_NS: Nanoseconds = 1_000_000_000
 RESYNC_NS: Nanoseconds = 5 * SECOND_NS
@@ -30,7 +31,7 @@ class Feeds:
         """Return the report of a feed where it differs from the last one: the worst of data, claim and connection."""
         health, reason = market.judge(now)
         if health in _SOUND:
-            health, reason = self._doubts(market) or (health, reason)
+            health, reason = self._doubts(market, now) or (health, reason)
         gaps, offset = market.gaps, market.clock_offset_ns
         claim = self._claims.get(market.instrument.id)
         if claim is not None:
@@ -49,14 +50,16 @@ class Feeds:
             return None
         return FeedReport(market.instrument.id, health, gaps, offset, reason, now)
 
-    def _doubts(self, market: Market) -> tuple[Health, str] | None:
-        """Return what is wrong with data that keep coming: a stamp that stands still, or updates dropped just now."""
+    def _doubts(self, market: Market, now: Nanoseconds) -> tuple[Health, str] | None:
+        """Return what is wrong with data that keep coming: a stamp that stands still, updates dropped, no mark."""
         id_ = market.instrument.id
         if market.stuck:
             return Health.DOWN, STUCK
         dropped = market.bad - self._bad.get(id_, 0)
         self._bad[id_] = market.bad
-        return (Health.PARTIAL, "senseless updates were dropped") if dropped else None
+        if dropped:
+            return Health.PARTIAL, "senseless updates were dropped"
+        return (Health.PARTIAL, UNMARKED) if market.is_unmarked(now) else None
 
 
 class FeedDesk:

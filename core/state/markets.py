@@ -14,37 +14,26 @@ from core.domain.market import (
     Health,
     Interval,
     LastPrice,
-    MarkPrice,
     Quote,
     Trade,
 )
 from core.domain.message import Nanoseconds
 from core.state.book import Book, Sync
+from core.state.mark import FUTURE_NS, JUMP, MARK_TTL_NS, STALE_NS, Mark
 
 KEPT_TRADES = 200
 KEPT_BARS = {Interval.M1: 1500, Interval.M15: 700, Interval.H1: 750}
-_INFINITY = float("inf")
-FUTURE_NS: Nanoseconds = 60_000_000_000
-"""An exchange stamp this far ahead of our clock is senseless."""
-STALE_NS: Nanoseconds = 2_000_000_000
-STUCK = "updates come, but their exchange stamp stands still"
-"""A feed without an update for this long is called stale on every screen."""
 DAY_NS: Nanoseconds = 86_400_000_000_000
-MARK_TTL_NS: Nanoseconds = 10_000_000_000
-"""A venue's mark older than this gives way to the mid."""
+_INFINITY = float("inf")
 
 
-class Market:
+class Market(Mark):
     """The live view of one instrument; changed by ``State.apply`` alone. Floats as parsed; 0.0 means not seen yet."""
 
     __slots__ = (
         "_mixed",
-        "ahead",
-        "ask",
         "ask_size",
-        "bad",
         "bars",
-        "bid",
         "bid_size",
         "book",
         "clock_offset_ns",
@@ -52,50 +41,32 @@ class Market:
         "day_open",
         "exposure",
         "feed_gaps",
-        "funding_rate",
         "health",
         "holding",
-        "index",
         "instrument",
         "kind",
         "last",
-        "mark",
-        "marked",
         "min_notional",
-        "moved",
-        "next_funding",
         "nonlinear",
         "printed",
         "quoted",
         "reason",
         "trades",
-        "ts",
-        "ts_exchange",
         "venue",
     )
 
     def __init__(self, instrument: Instrument) -> None:
+        super().__init__()
         self.define(instrument)
         self.book = Book()
-        self.bid = self.bid_size = self.ask = self.ask_size = 0.0
+        self.bid_size = self.ask_size = 0.0
         self.quoted: Quote | None = None
         self.printed: Nanoseconds = 0
         """The newest exchange stamp of a print."""
         self.last = 0.0
-        self.mark = 0.0
-        self.marked: Nanoseconds = 0
-        self.index = self.funding_rate = 0.0
-        self.next_funding: Nanoseconds = 0
-        self.ts: Nanoseconds = 0
-        self.ts_exchange: Nanoseconds = 0
-        self.moved: Nanoseconds = 0
-        """When the exchange's stamp last went on, in our time."""
         self.health = Health.STALE
         self.reason = "no data yet"
         self.feed_gaps = 0
-        self.bad = 0
-        self.ahead: Nanoseconds = 0
-        """How far the exchange's stamps are ahead of our clock, where that is senseless; 0 once they are sane."""
         self.clock_offset_ns = 0
         self.day_open = 0.0
         """The price 24 hours ago or the oldest known since, for the day's change."""
@@ -131,11 +102,11 @@ class Market:
         if stamp > self.ts_exchange:
             self.moved = ts
         self.ts, self.ts_exchange = ts, stamp
-        if ts - self.marked > MARK_TTL_NS:
-            mid = (bid + ask) * 0.5
-            if mid != self.mark:
-                return mid
-        return None
+        mark, mid = self.mark, (bid + ask) * 0.5
+        if abs(mid - mark) <= JUMP * mark and not self.doubted:
+            return mid if ts - self.marked > MARK_TTL_NS and mid != mark else None
+        again = before is not None and 0 < stamp == before.ts_exchange and NO_ID != quote.update_id == before.update_id
+        return None if again else self._touch(mid, ts)
 
     def trade(self, trade: Trade) -> float | None:
         """Take a print and return the new mark where nothing better marks this market."""
@@ -154,14 +125,11 @@ class Market:
             self.moved = trade.ts
         self.last, self.printed, self.ts_exchange = price, stamp, stamp
         if self.bid == 0.0 and self.marked == 0 and price != self.mark:
+            if abs(price - self.mark) > JUMP * self.mark:
+                return self._far(price, trade.ts)
+            self.doubted = 0.0
             return price
         return None
-
-    def _drop(self, ahead: Nanoseconds) -> None:
-        """Count an update that is not taken, and remember a stamp that comes from far ahead of our clock."""
-        self.bad += 1
-        if ahead > FUTURE_NS:
-            self.ahead = ahead
 
     def _told(self, trade: Trade) -> bool:
         return trade.trade_id != NO_ID and any(trade.trade_id == known.trade_id for known in self.trades)
@@ -204,23 +172,11 @@ class Market:
         bid, ask = book.bid_prices[-1], book.ask_prices[0]
         if bid >= ask:
             return None
-        if bid == self.bid and ask == self.ask:
+        if bid == self.bid and ask == self.ask and not (self.doubted and self.moved == self.ts):
             return None
         self.bid, self.ask = bid, ask
         self.bid_size, self.ask_size = book.bids[bid], book.asks[ask]
-        if self.ts - self.marked > MARK_TTL_NS:
-            mid = (bid + ask) * 0.5
-            return mid if mid != self.mark else None
-        return None
-
-    def mark_price(self, message: MarkPrice) -> float | None:
-        """Take the venue's own mark."""
-        if not 0.0 < message.mark < _INFINITY or message.ts_exchange > message.ts + FUTURE_NS:
-            self._drop(message.ts_exchange - message.ts)
-            return None
-        self.marked = message.ts
-        self.index, self.funding_rate, self.next_funding = message.index, message.funding_rate, message.next_funding
-        return message.mark if message.mark != self.mark else None
+        return self._touch((bid + ask) * 0.5, self.ts)
 
     def bar(self, bar: Bar) -> None:
         """Keep a bar, newest last; a revision replaces."""
@@ -261,11 +217,6 @@ class Market:
         if book.sync is Sync.PARTIAL:
             return Health.PARTIAL, "no snapshot: levels seen so far"
         return Health.LIVE, ""
-
-    @property
-    def stuck(self) -> bool:
-        """Tell whether updates come under an exchange stamp that stands still."""
-        return self.ts_exchange > 0 and self.ts - self.moved > STALE_NS
 
     def report(self, report: FeedReport) -> None:
         """Take how far the feed can be trusted, its gaps and its clock offset."""

@@ -15,6 +15,8 @@ from tests.simulation.ladder import SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
 """The bounds of the day's loss and of one position's, as they are in a new ``config.toml``."""
+FAR = 0.05
+"""A price further than this from the last is believed of two."""
 DERIVATIVES = {one.id: float(one.min_size) for one in (BTC_PERP, ETH_PERP)}
 USDT = Asset("USDT")
 
@@ -46,6 +48,8 @@ class Losses:
         self._touch: dict[InstrumentId, tuple[float, float]] = {}
         self._newest: dict[InstrumentId, tuple[int, Nanoseconds]] = {}
         """Number and stamp of the price that counts."""
+        self._doubt: dict[InstrumentId, tuple[float, float]] = {}
+        """Touches far from the last, which one more has to agree with."""
         self._base = 0.0
         """What the day's loss counts from."""
         self._accepted, self._day_began = 0.0, 0
@@ -57,6 +61,8 @@ class Losses:
         """Take a record; return what is wrong with it, or nothing."""
         if isinstance(event, e.OrderFilled):
             self._fill(event)
+        elif isinstance(event, e.EngineStarted):
+            self._touch, self._doubt = {}, {}  # what comes first is believed
         elif isinstance(event, e.BalanceSet):
             self._cash += float(event.total)
         elif isinstance(event, e.DayStarted):
@@ -83,7 +89,19 @@ class Losses:
         if quote.update_id < number and quote.ts_exchange < stamp:
             return
         self._newest[quote.instrument] = (quote.update_id, quote.ts_exchange)
-        self._touch[quote.instrument] = (quote.bid, quote.ask)
+        self._believe(quote.instrument, (quote.bid, quote.ask), number < quote.update_id or stamp < quote.ts_exchange)
+
+    def _believe(self, key: InstrumentId, touch: tuple[float, float], is_news: bool) -> None:
+        """Take a touch near the last one; one more than 5 % away when a second has gone the same way: the nearer."""
+        if key not in self._touch or abs(sum(touch) / 2 / self._mid(key) - 1.0) <= FAR:
+            self._touch[key] = touch
+            self._doubt.pop(key, None)
+        elif is_news:
+            before, up = self._doubt.pop(key, None), touch > self._touch[key]
+            if before is None or (before > self._touch[key]) is not up:
+                self._doubt[key] = touch
+            else:
+                self._touch[key] = min(before, touch) if up else max(before, touch)
 
     # --- what it is worth -------------------------------------------------------------------------------------------
 

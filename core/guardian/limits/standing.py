@@ -6,7 +6,7 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
 from core.guardian.proposal import Proposal
-from core.state.markets import FUTURE_NS
+from core.state.mark import FUTURE_NS
 
 LIVE = "live"
 """The mode in which orders meet a real venue, whose clock is not ours."""

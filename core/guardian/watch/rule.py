@@ -10,6 +10,7 @@ from core.config.settings import GuardianSettings
 from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
+from core.state.mark import JUMP
 from core.state.markets import Market
 from core.state.state import State
 
@@ -89,10 +90,7 @@ class Held:
     """See one position as the rules need it: floats, made anew when fills, orders or balances change it."""
 
     __slots__ = (
-        "believed",
-        "collar",
         "cost",
-        "doubted",
         "entry_price",
         "fee",
         "high",
@@ -111,8 +109,8 @@ class Held:
         "units",
     )
 
-    def __init__(self, state: State, market: Market, position: Position, collar: float) -> None:
-        self.market, self.collar = market, collar
+    def __init__(self, state: State, market: Market, position: Position) -> None:
+        self.market = market
         self.instrument = market.instrument.id
         self.quantity = abs(position.quantity)
         self.sign = 1 if position.quantity > 0 else -1
@@ -126,7 +124,6 @@ class Held:
         self.nearest = 0.0
         """The nearest price from which an exit does not wait; 0.0 is none."""
         self.liquidation = 0.0
-        self.believed, self.doubted = self.price(), False
         self.cost = 0.0
         """What closing it would have cost when it was seen anew."""
         self.low = self.high = 0.0
@@ -137,8 +134,8 @@ class Held:
 
         Nearer than the rules' own bounds by a tenth, for equity moves with other prices too until this is done again.
         """
-        long, believed = self.sign > 0, self.believed
-        low, high = believed * (1.0 - 0.5 * self.collar), believed * (1.0 + 0.5 * self.collar)
+        long, price = self.sign > 0, self.price()
+        low, high = price * (1.0 - 0.5 * JUMP), price * (1.0 + 0.5 * JUMP)
         near = self.nearest or (0.0 if long else _INFINITY)
         if self.units > 0.0 and self.entry_price > 0.0:
             losing = self.price_losing(0.9 * loss_frac * max(equity, 0.0))
@@ -163,23 +160,15 @@ class Held:
         reciprocal = 1.0 / self.entry_price + self.sign * amount / self.units
         return 1.0 / reciprocal if reciprocal > 0.0 else _INFINITY
 
-    def is_odd(self) -> bool:
-        """Tell whether one update has moved the price beyond the collar: the next one, or the timer, confirms it."""
-        price, believed = self.price(), self.believed
-        if believed and abs(price - believed) > self.collar * believed and not self.doubted:
-            self.doubted = True
-            return True
-        self.believed, self.doubted = price, False
-        return False
-
     def price(self) -> float:
         """Return what can be had for it now: a long the bid, a short the ask; 0.0 is unknown.
 
-        A touch beyond the collar from the mark is a book that has emptied or a bad tick: then the mark counts.
+        A touch further than ``JUMP`` from the mark is a book that has emptied or a bad tick: then the mark counts. The
+        market's mark follows where a second message agrees (``Market``), and the touch counts again.
         """
         market = self.market
         touch, mark = market.bid if self.sign > 0 else market.ask, market.mark
-        if touch <= 0.0 or (mark > 0.0 and abs(touch - mark) > self.collar * mark):
+        if touch <= 0.0 or (mark > 0.0 and abs(touch - mark) > JUMP * mark):
             return mark
         return touch
 

@@ -79,7 +79,7 @@ class Watch:
         if position is None or abs(position.quantity) < instrument.min_size or _is_dust(market, position.quantity):
             self._drop(instrument.id)
             return False
-        held = Held(state, market, position, self.settings.price_collar_frac)
+        held = Held(state, market, position)
         if state.brackets.by_instrument or state.blotter.open:
             held.stops = tuple(self._stops(state, held))
         if held.stops and self.settings.forced_stop_frac:
@@ -155,12 +155,9 @@ class Watch:
             scene.equity = state.ledger.equity
         return scene
 
-    def price(self, state: State, instrument: InstrumentId) -> list[Verdict] | None:
-        """Judge one position after its price has moved; None for a price that nothing is judged by yet."""
+    def price(self, state: State, instrument: InstrumentId) -> list[Verdict]:
+        """Judge one position after its price has moved."""
         held = self.held[instrument]
-        if held.is_odd():
-            held.low = held.high = 0.0  # the next one is looked at, whatever it is
-            return None
         verdicts = self._ask(self._priced, held, self._now(state))
         self._calm(held, state)
         return verdicts

@@ -32,6 +32,7 @@ from core.guardian.watch.rule import Held, Scene
 from core.guardian.watch.watch import Watch
 from core.margin import Backing
 from core.state.exiting import Closing, Exiting
+from core.state.mark import JUMP
 from core.state.markets import Market
 from core.strategy.rule import Terms
 from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
@@ -68,7 +69,8 @@ def test_a_verdict_that_cannot_be_carried_out_holds_up_no_other(monkeypatch: pyt
 
     monkeypatch.setattr(Exits, "bring", failing)
     price(engine, 57_000)
-    engine.process(quote(ETH_PERP, 2800, 2800.1))
+    for _ in range(2):  # so far is believed of two quotes alone
+        engine.process(quote(ETH_PERP, 2800, 2800.1))
     timer(engine, T0 + S)
     assert set(engine.state.exits.flattening) == {ETH_PERP.id}
 
@@ -260,11 +262,13 @@ def test_the_use_of_a_stop_is_how_much_of_the_way_to_it_is_gone() -> None:
     )
     held = engine.guardian.watch.held[BTC_PERP.id]
     scene = engine.guardian.watch.revalue(engine.state)
-    price(engine, 55_025.0)
+    for _ in range(2):  # so far is believed of two quotes alone
+        price(engine, 55_025.0)
     use = ForcedStop(engine.guardian.settings).use(held, scene)
     assert use is not None
     assert (use.value, use.bound, use.bound_text) == (0.5, 1.0, "50,050"), "its exit does not wait for the last 50"
-    price(engine, 61_000.0)
+    for _ in range(2):
+        price(engine, 61_000.0)
     use = ForcedStop(engine.guardian.settings).use(held, scene)
     assert use is not None
     assert use.value == 0.0
@@ -278,8 +282,7 @@ def test_a_position_without_an_entry_price_is_denied_more_and_given_no_stop() ->
     assert acted(effects) == [("protective_stop", "deny")]
     assert not of(effects, e.OrderSubmitted)
     held = engine.guardian.watch.held[BTC_PERP.id]
-    collar = engine.guardian.settings.price_collar_frac
-    assert (held.low, held.high) == (held.believed * (1 - collar / 2), held.believed * (1 + collar / 2)), "by no loss"
+    assert (held.low, held.high) == (held.price() * (1 - JUMP / 2), held.price() * (1 + JUMP / 2)), "by no loss"
 
 
 def test_an_inverse_contract_without_an_entry_price_is_divided_by_nothing() -> None:

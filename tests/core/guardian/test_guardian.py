@@ -595,5 +595,6 @@ def test_the_use_of_each_limit_is_shown() -> None:
 
 def test_quotes_move_the_bounds() -> None:
     engine = only(max_position_frac=0.06)
-    engine.process(quote(BTC_PERP, 30_000.0, 30_000.1))
+    for _ in range(2):  # half the price is believed of two quotes alone
+        engine.process(quote(BTC_PERP, 30_000.0, 30_000.1))
     sent(engine, order(BTC_PERP, Side.BUY, "0.19", "29000"))

@@ -10,7 +10,8 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Side
 from core.state.contact import VenueView
 from core.state.feeds import Feeds
-from core.state.markets import DAY_NS, FUTURE_NS, KEPT_BARS, MARK_TTL_NS, STALE_NS, Market, Markets
+from core.state.mark import FUTURE_NS, MARK_TTL_NS, STALE_NS
+from core.state.markets import DAY_NS, KEPT_BARS, Market, Markets
 from tests.core.kit import BTC_PERP, BTC_SPOT, T0, S, denied, of, opened, order, quote, sent
 
 NAN, INF = float("nan"), float("inf")
@@ -121,8 +122,8 @@ def test_the_venues_mark_wins_until_it_is_old() -> None:
     assert market.mark_price(m.MarkPrice(BTC_PERP.id, 55.0, 54.0, 0.0001, T0 + S, T0, T0)) == 55.0
     market.mark = 55.0
     assert market.mark_price(m.MarkPrice(BTC_PERP.id, 55.0, 54.0, 0.0001, T0 + S, T0, T0)) is None
-    assert market.quote(quote(BTC_PERP, 10.0, 12.0, T0 + MARK_TTL_NS)) is None
-    assert market.quote(quote(BTC_PERP, 10.0, 12.0, T0 + MARK_TTL_NS + 1)) == 11.0
+    assert market.quote(quote(BTC_PERP, 53.0, 54.0, T0 + MARK_TTL_NS)) is None
+    assert market.quote(quote(BTC_PERP, 53.0, 54.0, T0 + MARK_TTL_NS + 1)) == 53.5
     for bad in (NAN, INF, 0.0, -1.0):
         assert market.mark_price(m.MarkPrice(BTC_PERP.id, bad, 54.0, 0.0001, 0, T0, T0)) is None
     assert market.bad == 4
@@ -136,10 +137,10 @@ def test_the_top_comes_from_the_book_only_when_it_is_whole() -> None:
     assert market.snapshot(book(((1.0, 3.0),), ((2.0, 4.0),))) == 1.5
     market.mark = 1.5
     assert (market.bid, market.bid_size, market.ask, market.ask_size) == (1.0, 3.0, 2.0, 4.0)
-    assert market.delta(delta(((1.5, 1.0),), (), 101, 102)) == 1.75
+    assert market.delta(delta(((1.1, 1.0),), (), 101, 102)) == 1.55
     assert market.delta(delta(((1.0, 0.0),), (), 103, 103)) is None  # the top did not move
     assert market.delta(delta(((3.0, 1.0),), (), 104, 104)) is None  # crossed
-    assert market.bid == 1.5
+    assert market.bid == 1.1
     assert market.snapshot(book((), ((2.0, 1.0),))) is None
     market.marked = T0
     assert market.snapshot(book(((1.9, 1.0),), ((2.0, 1.0),))) is None  # the venue's own mark stands

@@ -140,9 +140,6 @@ def test_one_odd_price_is_looked_at_twice() -> None:
     assert not acted(price(engine, 60_000.0)), "it was one"
     assert not acted(price(engine, 54_000.0))
     assert acted(price(engine, 53_999.0)), "it was none"
-    other = long(watched(max_position_loss_frac=0.02))
-    assert not acted(price(other, 54_000.0))
-    assert acted(timer(other, T0 + 100 * MS)), "a price that stands when the timer comes is one"
 
 
 def test_a_loss_with_no_equity_left_is_a_breach() -> None:

@@ -2,7 +2,7 @@
 
 from math import isfinite
 
-from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderType
@@ -10,8 +10,17 @@ from core.state.markets import Market
 from core.state.state import State
 
 NOTHING = ClientOrderId("")
-NONE_OPEN = (0.0, 0.0)
-SPOT, LIMIT = InstrumentType.SPOT_PAIR, OrderType.LIMIT
+LIMIT = OrderType.LIMIT
+
+
+class Pending:
+    """What open entry orders may still buy and sell of one holding: in units, and each at the price that is dearest."""
+
+    __slots__ = ("base", "bought", "buys", "sells", "sold")
+
+    def __init__(self, base: Asset) -> None:
+        self.base = base
+        self.buys = self.sells = self.bought = self.sold = 0.0
 
 
 class Proposal:
@@ -19,10 +28,11 @@ class Proposal:
 
     ``reduces`` is true when the order can only shrink the position. ``worst`` is the largest position (signed units) it
     can lead to; its value is ``position_worst``. The order it ``replaces`` is left out. ``unit`` is the value of
-    one unit at the dearer of its price and the mark, so that a cheap limit does not make a position look small.
+    one unit at the ``dearest`` of its price, its trigger and the mark, so that no price makes a position look small.
     """
 
     __slots__ = (
+        "dearest",
         "equity",
         "gross",
         "market",
@@ -56,29 +66,31 @@ class Proposal:
         ledger = state.ledger
         self.equity = ledger.equity if isfinite(ledger.equity) else 0.0  # no bound holds against what is no number
         self.quantity = quantity = float(order.quantity)
-        if market.instrument.inverse:
-            unit = unit_value(state, market, price)
-            dearer = unit_value(state, market, market.mark) if price < market.mark else unit
+        if market.instrument.inverse or order.trigger is not None:
+            self.dearest = dearest(order, market, price)
+            unit = unit_value(state, market, self.dearest)
         else:  # the common case, as unit_value has it
-            size, rate, mark = market.contract_size, ledger.rate(market.instrument.quote), market.mark
-            unit = size * price * rate
-            dearer = size * mark * rate if price < mark else unit
-        self.notional, self.unit = quantity * unit, dearer
+            self.dearest = top = price if price > market.mark else market.mark
+            unit = market.contract_size * top * ledger.rate(market.instrument.quote)
+        self.notional, self.unit = quantity * unit, unit
         held = ledger.positions.get(market.holding)
         self.position = held.quantity if held is not None else ZERO
-        self._weigh(quantity, dearer)
+        self._weigh(quantity, unit)
 
     def _weigh(self, quantity: float, unit: float) -> None:
         """Find the worst case: positions, every open entry order, and this order."""
         state, market, order = self.state, self.market, self.order
-        buys = sells = before = 0.0
-        pending: dict[InstrumentId, tuple[float, float]] = {}
+        buys = sells = before = more_bought = more_sold = 0.0
+        pending: dict[InstrumentId, Pending] = {}
         if state.blotter.open:
             pending = pending_orders(state, self.replaces)
-            buys, sells = pending.pop(order.instrument, NONE_OPEN)
+            own = pending.pop(market.holding, None)
+            if own is not None:
+                buys, sells = own.buys, own.sells
+                more_bought, more_sold = max(own.bought - buys * unit, 0.0), max(own.sold - sells * unit, 0.0)
         if self.position:
             before = float(self.position)
-        worst, up = before, order.side.sign > 0
+        worst, up, more = before, order.side.sign > 0, 0.0
         same = (buys if up else sells) + quantity
         if before or order.reduce_only:
             same = self._judge_reduction(before, same, up)
@@ -86,35 +98,35 @@ class Proposal:
             self.reduces = False
         if not self.reduces:
             if up:
-                buys, worst = same, before + same
+                buys, worst, more = same, before + same, more_bought
             else:
-                sells, worst = same, before - same
+                sells, worst, more = same, before - same, more_sold
         self.worst = worst
-        self.position_worst = abs(worst) * unit
-        self.net_high, self.net_low = high, low = (before + buys) * unit, (before - sells) * unit
+        self.position_worst = abs(worst) * unit + more
+        self.net_high = high = (before + buys) * unit + more_bought
+        self.net_low = low = (before - sells) * unit - more_sold
         self.gross = self.sector = max(high, -low)
         positions = state.ledger.positions
         if pending or len(positions) > (market.holding in positions):
             self._add_others(pending)
 
-    def _add_others(self, pending: dict[InstrumentId, tuple[float, float]]) -> None:
-        """Add what is held of other instruments, and what ``pending`` orders may (buy, sell) of them."""
-        state, ledger = self.state, self.state.ledger
+    def _add_others(self, pending: dict[InstrumentId, Pending]) -> None:
+        """Add what is held of other instruments, and what ``pending`` orders may buy or sell of them."""
+        ledger = self.state.ledger
         base, own = self.market.instrument.base, self.market.holding
         gross, sector, high, low = self.gross, self.sector, self.net_high, self.net_low
         values = {}
         for position in ledger.positions.values():
             if position.quantity and position.instrument != own:
                 values[position.instrument] = ledger.notional(position)
-        for instrument, (more, less) in pending.items():
-            other = state.markets[instrument]
-            worth = unit_value(state, other, other.mark)
-            value = values.pop(other.holding, 0.0)
-            size = max(abs(value + more * worth), abs(value - less * worth))
+        for holding, resting in pending.items():
+            value = values.pop(holding, 0.0)
+            most, least = value + resting.bought, value - resting.sold
+            size = max(abs(most), abs(least))
             gross += size
-            sector += size if other.instrument.base == base else 0.0
-            high += value + more * worth
-            low += value - less * worth
+            sector += size if resting.base == base else 0.0
+            high += most
+            low += least
         for instrument, value in values.items():
             held = ledger.mark_of(instrument)
             gross += abs(value)
@@ -136,19 +148,39 @@ class Proposal:
         return same
 
 
-def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, tuple[float, float]]:
-    """Return what open entry orders may still (buy, sell) of each instrument, in units."""
-    found: dict[InstrumentId, tuple[float, float]] = {}
+def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, Pending]:
+    """Return what open entry orders may still buy and sell, by what is held after it: two pairs may buy one coin."""
+    found: dict[InstrumentId, Pending] = {}
     for record in state.blotter.open.values():
         order = record.order
         if order.reduce_only or order.client_order_id == but:
             continue
-        if order.instrument not in state.markets:
+        market = state.markets.get(order.instrument)
+        if market is None:
             continue  # of others, where we trade and value nothing: it may hold up no order, an exit least of all
-        buys, sells = found.get(order.instrument, NONE_OPEN)
+        resting = found.get(market.holding)
+        if resting is None:
+            resting = found[market.holding] = Pending(market.instrument.base)
         left = float(record.remaining)
-        found[order.instrument] = (buys + left, sells) if order.side.sign > 0 else (buys, sells + left)
+        value = left * unit_value(state, market, dearest(order, market, reference_price(order, market)))
+        if order.side.sign > 0:
+            resting.buys += left
+            resting.bought += value
+        else:
+            resting.sells += left
+            resting.sold += value
     return found
+
+
+def dearest(order: Order, market: Market, price: float) -> float:
+    """Return the price at which an order's units are worth most: its own, its trigger or the mark; 0 if none is known.
+
+    An inverse contract is worth the more coins the lower its price.
+    """
+    known = [price, market.mark] if order.trigger is None else [price, market.mark, float(order.trigger)]
+    if not market.instrument.inverse:
+        return max(known)
+    return min((one for one in known if one > 0.0), default=0.0)
 
 
 def unit_value(state: State, market: Market, price: float) -> float:

@@ -36,10 +36,11 @@ def preview(state: State, guardian: Guardian, order: Order, now: Nanoseconds) ->
     after = proposal.position + (quantity if order.side.sign > 0 else -quantity)
     frac = abs(float(after)) * proposal.unit / equity if equity > 0 else None
     risk = _risk(state, order, market, proposal.price)
+    cost = proposal.quantity * unit_value(state, market, proposal.price)
     return PreviewView(
-        money(proposal.notional),
-        money(proposal.notional * float(rate)),
-        money(proposal.notional / _leverage(instrument)),
+        money(cost),
+        money(cost * float(rate)),
+        money(cost / _leverage(instrument)),
         after,
         frac,
         proposal.gross / equity if equity > 0 else None,

@@ -4,7 +4,7 @@ from core.config.settings import GuardianSettings
 from core.domain.identifiers import Asset
 from core.domain.numbers import exact
 from core.guardian.limits.base import Breach, Rule
-from core.guardian.proposal import NONE_OPEN, Proposal, pending_orders, unit_value
+from core.guardian.proposal import Pending, Proposal, pending_orders
 from core.risk.concentration import book_variance, effective_bets
 from core.risk.returns import Returns
 
@@ -57,24 +57,22 @@ def _weights(proposal: Proposal) -> tuple[dict[Asset, float], dict[Asset, float]
         position.instrument: ledger.notional(position) for position in ledger.positions.values() if position.quantity
     }
     pending = pending_orders(state, proposal.replaces) if state.blotter.open else {}
-    pending.setdefault(proposal.order.instrument, NONE_OPEN)
+    base = own.instrument.base
+    pending.setdefault(own.holding, Pending(base))
     before: dict[Asset, float] = {}
     change = 0.0
-    for instrument, (buys, sells) in pending.items():
-        market = state.markets[instrument]
-        held = values.pop(market.holding, 0.0)
-        worth = unit_value(state, market, market.mark)
-        value = _worst(held, buys * worth, sells * worth)
-        if market is own:
+    for holding, resting in pending.items():
+        held, bought, sold = values.pop(holding, 0.0), resting.bought, resting.sold
+        value = _worst(held, bought, sold)
+        if holding == own.holding:
             more = proposal.quantity * proposal.unit
             up = proposal.order.side.sign > 0
-            change = _worst(held, buys * worth + more * up, sells * worth + more * (not up)) - value
-        before[market.instrument.base] = before.get(market.instrument.base, 0.0) + value
+            change = _worst(held, bought + more * up, sold + more * (not up)) - value
+        before[resting.base] = before.get(resting.base, 0.0) + value
     for instrument, value in values.items():
         marked = ledger.mark_of(instrument)
         if marked is not None:
             before[marked.instrument.base] = before.get(marked.instrument.base, 0.0) + value
-    base = own.instrument.base
     return before, {**before, base: before.get(base, 0.0) + change}
 
 

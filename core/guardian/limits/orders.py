@@ -68,7 +68,7 @@ def _stop_follows(proposal: Proposal) -> bool:
 
 
 class PriceCollar(Rule):
-    """A limit that would trade at once may not be far from the mark."""
+    """A limit that would trade at once may not be far from the mark, one that waits not far beyond its trigger."""
 
     name = "price_collar"
     key = "price_collar_frac"
@@ -76,15 +76,20 @@ class PriceCollar(Rule):
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
         order, market = proposal.order, proposal.market
-        if order.price is None or not market.mark or not marketable(order, market):
+        if order.price is None:
             return None
-        away = abs(proposal.price / market.mark - 1.0)
+        if order.trigger is not None:  # at its trigger it trades as far as its limit, wherever the mark stands now
+            away = (proposal.price / float(order.trigger) - 1.0) * order.side.sign
+        elif market.mark and marketable(order, market):
+            away = abs(proposal.price / market.mark - 1.0)
+        else:
+            return None
         bound = self.settings.price_collar_frac
         return self.over(away, bound) if away > bound + _ROUNDING else None
 
 
 class OrderNotional(Rule):
-    """One order is at most this fraction of equity."""
+    """One order, at the dearest of its price, its trigger and the mark, is at most this fraction of equity."""
 
     name = "max_order_notional"
     key = "max_order_notional_frac"
@@ -98,7 +103,8 @@ class OrderNotional(Rule):
         bound = self._frac * proposal.equity
         if proposal.notional <= bound:
             return None
-        text = f"notional {number(proposal.notional)} > max_order_notional {number(bound)}"
+        at = f" at {number(proposal.dearest)}" if proposal.dearest != proposal.price else ""
+        text = f"notional {number(proposal.notional)}{at} > max_order_notional {number(bound)}"
         return Breach(self.name, exact(proposal.notional), exact(bound), text, self.key)
 
     def use(self, proposal: Proposal) -> tuple[float, float] | None:

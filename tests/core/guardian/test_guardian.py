@@ -140,12 +140,12 @@ def test_over_a_limit_names_the_line() -> None:
     settings = GuardianSettings()
     engine = opened()
     engine.guardian._places = Places("config.toml", {"guardian.max_order_notional_frac": 12})
-    refusal = denied(engine, order(BTC_PERP, Side.BUY, "0.5", "50000"))
+    refusal = denied(engine, order(BTC_PERP, Side.BUY, "0.5", "60000"))
     assert settings.max_order_notional_frac == 0.10
-    assert refusal.reason == "refused: notional 25 000 > max_order_notional 10 000 (config.toml:12)"
+    assert refusal.reason == "refused: notional 30 000 > max_order_notional 10 000 (config.toml:12)"
     assert (refusal.limit, refusal.value, refusal.bound, refusal.setting) == (
         "max_order_notional",
-        "25000",
+        "30000",
         "10000",
         "config.toml:12",
     )
@@ -258,7 +258,7 @@ def test_a_marketable_limit_stays_near_the_mark(price: str, passes: bool) -> Non
     engine = only()
     wanted = order(BTC_PERP, Side.BUY, "0.01", price)
     assert bool(of(submit(engine, wanted), Approved)) is passes
-    sent(engine, order(BTC_PERP, Side.BUY, "0.01", "100000", type=OrderType.STOP_LIMIT, trigger=D(90000)))
+    sent(engine, order(BTC_PERP, Side.BUY, "0.01", "94500", type=OrderType.STOP_LIMIT, trigger=D(90000)))
     sent(engine, order(BTC_PERP, Side.BUY, "0.01", "40000"))
 
 

@@ -8,6 +8,8 @@ nothing: what is missing is placed, what is too much is taken away, one change o
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+from msgspec.structs import replace
+
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId
@@ -30,6 +32,7 @@ _IDLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStat
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
 _STOPS = frozenset({OrderType.STOP, OrderType.TRAILING_STOP})
 _ENDINGS = (e.OrderRejected, e.OrderDenied, e.OrderExpired, e.OrderCancelled, e.AmendRejected, e.CancelRejected)
+_ANSWERS = (*_ENDINGS, e.OrderAccepted, e.OrderAmended)
 
 
 class Protection:
@@ -49,6 +52,8 @@ class Protection:
         """Exits that are cancelled to be placed anew."""
         self._hit: set[ClientOrderId] = set()
         """Entries whose stop the price has met, as their venue says: it cannot wait any more."""
+        self._asked: set[ClientOrderId] = set()
+        """Stops with a change on its way that their bracket has asked for, nobody else."""
 
     # --- what sets it off -------------------------------------------------------------------------------------------
 
@@ -62,8 +67,11 @@ class Protection:
             return
         self.watched |= state.brackets.by_instrument.keys()
         record = state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
-        if record is not None and isinstance(event, _ENDINGS) and is_exit(record):
-            self._ended(event, record.order)
+        if record is not None and isinstance(event, _ANSWERS) and is_exit(record):
+            if isinstance(event, e.OrderAccepted | e.OrderAmended):
+                self._stands(event, record.order)
+            elif not isinstance(event, e.AmendRejected) or self._concerns(event, record.order):
+                self._ended(event, record.order)
         instrument = record.order.instrument if record is not None else getattr(event, "instrument", None)
         if instrument in self.watched:
             self.step(instrument)
@@ -92,7 +100,7 @@ class Protection:
         if not brackets and not any(is_exit(record) for record in state.blotter.of(instrument)):
             self.watched.discard(instrument)
         if not self.watched:
-            for memory in (self._later, self._sent, self._stiff, self._taken_away, self._hit):
+            for memory in (self._later, self._sent, self._stiff, self._taken_away, self._hit, self._asked):
                 memory.clear()
 
     # --- one bracket ------------------------------------------------------------------------------------------------
@@ -204,6 +212,8 @@ class Protection:
 
     def _amend(self, record: OrderRecord, quantity: Decimal | None, trigger: Decimal | None) -> None:
         self._orders.amend(c.AmendOrder(record.order.client_order_id, quantity, None, trigger, BRACKET))
+        if record.status is OrderStatus.PENDING_AMEND:
+            self._asked.add(record.order.client_order_id)
 
     # --- exits ------------------------------------------------------------------------------------------------------
 
@@ -264,6 +274,24 @@ class Protection:
 
     def _waits(self, bracket: Bracket, intent: str) -> bool:
         return self._later.get((bracket.entry, intent), 0) > self._outbox.state.now
+
+    def _stands(self, event: Event, order: Order) -> None:
+        """Believe a stop that its venue holds: whatever was said before, it can wait."""
+        if isinstance(event, e.OrderAmended):
+            self._asked.discard(order.client_order_id)
+        if order.type in _STOPS:
+            self._hit.discard(order.parent)
+
+    def _concerns(self, event: e.AmendRejected, order: Order) -> bool:
+        """Tell whether a refused change says something of the stop: one that somebody else had asked for leaves it."""
+        id_ = order.client_order_id
+        if id_ in self._asked:
+            self._asked.discard(id_)
+            return True
+        bracket = self._outbox.state.brackets.find(order.parent)
+        if bracket is None or bracket.stop is None or not event.reason.startswith(WOULD_TRIGGER):
+            return False
+        return triggers.met(replace(order, trigger=bracket.stop.price), self._outbox.state.markets[order.instrument])
 
     def _ended(self, event: Event, order: Order) -> None:
         """Wait a moment before the next try; a venue that would not amend a stop is not asked to again.

@@ -161,7 +161,7 @@ def pending_orders(state: State, but: ClientOrderId) -> dict[InstrumentId, Pendi
         resting = found.get(market.holding)
         if resting is None:
             resting = found[market.holding] = Pending(market.instrument.base)
-        left = float(record.remaining)
+        left = float(record.may_fill)
         value = left * unit_value(state, market, dearest(order, market, reference_price(order, market)))
         if order.side.sign > 0:
             resting.buys += left

@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config.settings import GuardianSettings
+from core.domain import commands as c
 from core.domain import events as e
+from core.domain.approval import TradingState
 from core.domain.identifiers import Asset
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderType, Side
 from core.engine import Engine
+from core.guardian.limits.concentration import _weights
 from core.guardian.proposal import Proposal, marketable
 from core.session.preview import preview
 from tests.core.guardian.test_guardian import WIDE
@@ -22,9 +25,11 @@ from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,
     COINM,
+    ETH_PERP,
     PRICES,
     T0,
     D,
+    accept,
     denied,
     fill,
     of,
@@ -129,6 +134,37 @@ def test_what_rests_of_another_counts_at_its_own_dearest_price(setting: str) -> 
     sent(engine, order(BTC_SPOT, Side.BUY, "0.1", type=OrderType.STOP, trigger=D(90000)))
     denied(engine, order(BTC_PERP, Side.BUY, "0.051", "60000"))
     sent(engine, order(BTC_PERP, Side.BUY, "0.049", "60000"))
+
+
+def test_a_change_on_its_way_counts_with_what_it_may_become() -> None:
+    engine = venue(msgspec.structs.replace(WIDE, max_position_frac=0.12))
+    resting = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "50000"))
+    accept(engine, resting)
+    engine.process(c.AmendOrder(resting, D("0.16"), None, None, "test", T0))
+    denied(engine, order(BTC_PERP, Side.BUY, "0.05", "60000"))
+    engine.process(e.AmendRejected(resting, "no", T0, T0))
+    sent(engine, order(BTC_PERP, Side.BUY, "0.05", "60000"))
+
+
+def test_two_exits_of_which_one_grows_turn_nothing_while_reducing() -> None:
+    engine = venue()
+    engine.process(fill(BTC_PERP, Side.BUY, "0.08", "60000", "f1"))
+    engine.process(c.SetTradingState(TradingState.REDUCING, "test", "", "somebody", "test", T0))
+    first = sent(engine, order(BTC_PERP, Side.SELL, "0.04", "61000"))
+    accept(engine, first)
+    engine.process(c.AmendOrder(first, D("0.08"), None, None, "test", T0))
+    assert denied(engine, order(BTC_PERP, Side.SELL, "0.04", "61500")).limit == "trading_state"
+
+
+@pytest.mark.parametrize("asked", ["0.05", "0.2"])
+def test_bets_are_counted_with_what_a_change_may_become(asked: str) -> None:
+    engine = opened(instruments=(BTC_PERP, ETH_PERP), settings=WIDE)
+    market = engine.state.markets[ETH_PERP.id]
+    resting = sent(engine, order(BTC_PERP, Side.BUY, "0.1", "50000"))
+    accept(engine, resting)
+    engine.process(c.AmendOrder(resting, D(asked), None, None, "test", T0))
+    before, _ = _weights(Proposal(engine.state, order(ETH_PERP, Side.BUY, "1"), market, T0))
+    assert before[BTC_PERP.base] == pytest.approx(60_000 * max(0.1, float(asked)))
 
 
 def test_what_is_shown_is_what_is_judged() -> None:

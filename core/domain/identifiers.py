@@ -174,6 +174,15 @@ def venue_of(instrument: InstrumentId) -> VenueId:
     return parse_id(instrument).venue
 
 
+@lru_cache(maxsize=65536)
+def holding_of(instrument: InstrumentId) -> InstrumentId:
+    """Return the id of what is held after a trade: the SPOT_ASSET for a pair, itself for the rest."""
+    if f":{InstrumentType.SPOT_PAIR.value}:" not in instrument:
+        return instrument
+    key = parse_id(instrument)
+    return InstrumentId(f"{key.venue}:{InstrumentType.SPOT_ASSET.value}:{key.payload.partition('-')[0]}")
+
+
 def symbol_of(instrument: InstrumentId) -> str:
     """Return the short name a screen shows."""
     return parse_id(instrument).symbol

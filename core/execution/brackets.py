@@ -107,7 +107,7 @@ class Protection:
 
     def _step(self, bracket: Bracket, market: Market) -> None:
         state = self._outbox.state
-        if bracket.instrument in state.exits.flattening or not state.venue(market.venue).reconciled:
+        if state.exits.closing(market.holding) is not None or not state.venue(market.venue).reconciled:
             return
         leaving = _total(exits(state, bracket, TARGET))
         due = ZERO if leaving else self._due(bracket, market)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import watch as w
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.numbers import plain
@@ -23,6 +23,7 @@ from core.execution.orders import GRACE_NS, Orders
 from core.outbox import Confirm, Outbox
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
+from core.state.outright import orders_of
 from core.state.state import State
 
 ESCALATE_NS: Nanoseconds = 30_000_000_000
@@ -98,8 +99,10 @@ class Exits:
         self._paces[instrument] = Pace(resumed=guarded and not venue.reconciled)
         self._outbox.record(e.FlattenStarted(instrument, origin, self.state.now, target, entry))
         if not target:
-            for bracket in tuple(self.state.brackets.of(instrument)):
-                self._orders.unprotect(bracket.entry, "its position is flattened")
+            holding = self.state.markets[instrument].holding
+            for bracket in self.state.brackets.all():
+                if holding_of(bracket.instrument) == holding:
+                    self._orders.unprotect(bracket.entry, "its position is flattened")
 
     def at_risk(self) -> list[InstrumentId]:
         """Return the instruments with something open or held, the biggest position first."""
@@ -135,7 +138,7 @@ class Exits:
         pace.reached = 0
         way = self._way(market, closing, pace)
         commands = list(flatten.steps(state, market, closing, self._orders.ours, way))
-        if not commands and not closing.guarded and not any(map(self._orders.ours, state.blotter.of(instrument))):
+        if not commands and not closing.guarded and not any(map(self._orders.ours, orders_of(state, market))):
             self._give_up(instrument, pace, "orders of others stand in the way")
         for command in commands:
             if isinstance(command, c.SubmitOrder):

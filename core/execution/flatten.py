@@ -12,7 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import is_unsellable
+from core.state.outright import is_unsellable, orders_of
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -83,9 +83,9 @@ def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way =
     """Yield what brings an instrument closer to its target now: cancels first, then an exit of what no other closes.
 
     Resting exits count until their cancel is confirmed, so two exits never exceed the position. Where a part is to be
-    left, what rests to reduce it stays, as far as it leaves room for the exit.
+    left, what rests to reduce it stays, as far as it leaves room for the exit. Orders of every pair of a coin count.
     """
-    resting = state.blotter.of(market.instrument.id)
+    resting = orders_of(state, market)
     if closing.target:
         yield from _make_room(state, market, closing, ours, way)
         resting = [record for record in resting if not record.order.reduce_only]
@@ -100,7 +100,7 @@ def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way =
 def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: Way) -> Iterator[Step]:
     """Yield changes of what rests to reduce the position, where it stands in the way of an exit of a part."""
     blocked = _blocked(state, market, closing.target)
-    for record in _nearest_first(state.blotter.of(market.instrument.id)):
+    for record in _nearest_first(orders_of(state, market)):
         if blocked <= ZERO:
             return
         if not record.order.reduce_only or _is_immediate(record.order) or not ours(record):
@@ -155,9 +155,9 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     held, side = abs(signed), Side.SELL if signed > 0 else Side.BUY
     room = held - state.blotter.resting_reduction(instrument.id, side)
     if target:
-        room = min(room, held - target - _on_their_way(state, instrument.id, side))
+        room = min(room, held - target - _on_their_way(state, market, side))
     if not capped:
-        room -= _against(state, instrument.id, side)
+        room -= _against(state, market, side)
     quantity = instrument.floor_size(max(room, ZERO))
     if is_unsellable(market, quantity):
         return ZERO
@@ -181,15 +181,15 @@ def _is_immediate(order: Order) -> bool:
     return order.type is OrderType.MARKET or (order.type is OrderType.LIMIT and order.time_in_force is TimeInForce.IOC)
 
 
-def _on_their_way(state: State, instrument: InstrumentId, side: Side) -> Decimal:
+def _on_their_way(state: State, market: Market, side: Side) -> Decimal:
     """Return what exits that end by themselves may still close."""
-    found = (one for one in state.blotter.of(instrument) if one.order.reduce_only and one.order.side is side)
+    found = (one for one in orders_of(state, market) if one.order.reduce_only and one.order.side is side)
     return sum((one.may_fill for one in found if _is_immediate(one.order)), ZERO)
 
 
-def _against(state: State, instrument: InstrumentId, side: Side) -> Decimal:
+def _against(state: State, market: Market, side: Side) -> Decimal:
     """Return what resting entries of the exit's side may fill before it."""
-    found = (one for one in state.blotter.of(instrument) if one.order.side is side and not one.order.reduce_only)
+    found = (one for one in orders_of(state, market) if one.order.side is side and not one.order.reduce_only)
     return sum((one.may_fill for one in found), ZERO)
 
 
@@ -199,7 +199,7 @@ def _blocked(state: State, market: Market, target: Decimal) -> Decimal:
     if position is None or not position.quantity:
         return ZERO
     held, side = abs(position.quantity), Side.SELL if position.quantity > 0 else Side.BUY
-    wanted = held - target - _on_their_way(state, market.instrument.id, side)
+    wanted = held - target - _on_their_way(state, market, side)
     return wanted - (held - state.blotter.resting_reduction(market.instrument.id, side)) if wanted > ZERO else ZERO
 
 
@@ -223,7 +223,7 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
     """Tell whether our record says that an instrument is where it is to be brought."""
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
-    if any(one.order.reduce_only and _is_immediate(one.order) for one in state.blotter.of(market.instrument.id)):
+    if any(one.order.reduce_only and _is_immediate(one.order) for one in orders_of(state, market)):
         return False
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO
@@ -232,7 +232,7 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
 
 def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:
     """Tell whether nothing is held that could be sold and nothing of ours is open."""
-    if any(ours(record) for record in state.blotter.of(instrument)):
-        return False
     market = state.markets[instrument]
+    if any(ours(record) for record in orders_of(state, market)):
+        return False
     return is_unsellable(market, _exitable(state, market))

@@ -26,7 +26,7 @@ from core.domain.events import (
     OrderTriggered,
     OrderUnknown,
 )
-from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueId
+from core.domain.identifiers import ClientOrderId, FillId, InstrumentId, VenueId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CLOSED, TRANSITIONS, Order, OrderRecord, OrderStatus, Side, check_transition
@@ -141,18 +141,20 @@ class Blotter:
     ) -> Decimal:
         """Return what open reduce-only orders of one side would still close, one of them left out.
 
+        Those of every instrument with the same holding count: two pairs of one coin sell the same coins.
         Those of ``others`` count only where they could leave an order less to close: they must not hold up an exit of
         ours, and a venue lets no reduce-only order exceed the position.
         """
         if not self.open:
             return ZERO
+        holding = holding_of(instrument)
         return sum(
             (
                 record.may_fill
                 for record in self.open.values()
-                if record.order.instrument == instrument
+                if record.order.reduce_only
                 and record.order.side is side
-                and record.order.reduce_only
+                and holding_of(record.order.instrument) == holding
                 and record.order.client_order_id != but
                 and (others or not record.foreign)
             ),

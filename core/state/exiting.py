@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from core.domain.events import ExitUnjournalled, FlattenEnded, FlattenStarted
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.market import SentinelStatus
 from core.domain.message import Nanoseconds
@@ -58,6 +58,12 @@ class Exiting(msgspec.Struct):
             ExitEscalated: self.escalated,
             ExitUnjournalled: self.unrecorded,
         }
+
+    def closing(self, holding: InstrumentId) -> Closing | None:
+        """Return what closes a holding, through whichever of its instruments."""
+        if not self.flattening:
+            return None
+        return next((one for id_, one in self.flattening.items() if holding_of(id_) == holding), None)
 
     def started(self, event: FlattenStarted) -> None:
         """An instrument is being closed; what closes it already gets a nearer target, never a further one."""

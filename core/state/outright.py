@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from core.domain.configs import DustLeft
 from core.domain.events import OrderFilled
-from core.domain.identifiers import Asset, InstrumentType, VenueId
+from core.domain.identifiers import Asset, InstrumentType, VenueId, holding_of
 from core.domain.instrument import ZERO, Instrument
 from core.domain.order import OrderRecord, Side
 
@@ -53,6 +53,13 @@ def there(state: "State", market: "Market") -> Decimal:
     if market.kind is SPOT_PAIR:
         return state.ledger.balances.get(market.venue, {}).get(market.instrument.base, ZERO)
     return state.ledger.position_of(market).quantity
+
+
+def orders_of(state: "State", market: "Market") -> list[OrderRecord]:
+    """Return the open orders of a market's holding, oldest first: where it is owned outright, of every pair of it."""
+    if market.kind is not SPOT_PAIR:
+        return state.blotter.of(market.instrument.id)
+    return [one for one in state.blotter.open.values() if holding_of(one.order.instrument) == market.holding]
 
 
 def book(state: "State", market: "Market", fill: OrderFilled, record: OrderRecord | None) -> None:

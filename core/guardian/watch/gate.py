@@ -32,10 +32,10 @@ class Closing(Rule):
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        flattening = proposal.state.exits.flattening
-        if not flattening or proposal.order.instrument not in flattening:
+        closing = proposal.state.exits.closing(proposal.market.holding)
+        if closing is None:
             return None
-        origin = flattening[proposal.order.instrument].origin or "asked for"
+        origin = closing.origin or "asked for"
         text = f"{proposal.order.instrument} is being closed ({origin}): entries denied until it is"
         return Breach(self.name, "closing", "open", text)
 

@@ -1,0 +1,218 @@
+"""Two pairs of one coin are two routes into one holding: limits, exits and flattens count by what is held."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import Approved, TradingState
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, holding_of
+from core.domain.instrument import Instrument
+from core.domain.order import OrderStatus, OrderType, Side, StopLoss
+from core.engine import Engine
+from core.guardian.limits.concentration import _weights
+from core.guardian.proposal import Proposal
+from core.ports import Abilities
+from tests.core.guardian.test_guardian import WIDE
+from tests.core.kit import (
+    ALL,
+    BTC_PERP,
+    BTC_SPOT,
+    PRICES,
+    SPOT,
+    T0,
+    D,
+    S,
+    accept,
+    denied,
+    fill,
+    held,
+    of,
+    opened,
+    order,
+    quote,
+    record_of,
+    sent,
+    submit,
+)
+
+BTC_USDC = msgspec.structs.replace(
+    BTC_SPOT,
+    id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:BTC-USDC"),
+    raw_symbol="BTCUSDC",
+    quote=Asset("USDC"),
+    settle=Asset("USDC"),
+)
+PAIRS = (BTC_SPOT, BTC_USDC)
+WHOLE = {SPOT: Abilities(order_types=frozenset(OrderType), amend=True)}
+
+
+@pytest.fixture(autouse=True)
+def _prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRICES, BTC_USDC.id, 60_000.0)
+
+
+def venue(bought: str = "", **changes: Any) -> Engine:
+    """Return an engine with two pairs of one coin, ``bought`` coins held."""
+    engine = opened(instruments=PAIRS, settings=changes.pop("settings", WIDE), cash="100000", **changes)
+    if bought:
+        engine.process(fill(BTC_SPOT, Side.BUY, bought, "60000", "f0"))
+    return engine
+
+
+def exits(effects: Any) -> list[Any]:
+    return [one.command.order for one in of(effects, Approved) if isinstance(one.command, c.SubmitOrder)]
+
+
+@pytest.mark.parametrize("instrument", [*ALL, BTC_USDC])
+def test_an_id_names_what_is_held(instrument: Instrument) -> None:
+    assert holding_of(instrument.id) == instrument.holding == holding_of(instrument.holding)
+
+
+# --- the gate -------------------------------------------------------------------------------------------------------
+
+
+def test_two_reduce_only_orders_never_sell_the_same_coins() -> None:
+    engine = venue("0.05")
+    sent(engine, order(BTC_SPOT, Side.SELL, "0.03", "61000", reduce_only=True))
+    assert denied(engine, order(BTC_USDC, Side.SELL, "0.03", "61000", reduce_only=True)).bound == "0.02"
+    sent(engine, order(BTC_USDC, Side.SELL, "0.02", "61000", reduce_only=True))
+
+
+def test_a_plain_sale_over_another_pair_finds_what_exits_leave() -> None:
+    engine = venue("0.05")
+    engine.process(c.SetTradingState(TradingState.REDUCING, "test", "", "somebody", "test", T0))
+    sent(engine, order(BTC_SPOT, Side.SELL, "0.03", "61000"))
+    assert denied(engine, order(BTC_USDC, Side.SELL, "0.03", "61000")).limit == "trading_state"
+    sent(engine, order(BTC_USDC, Side.SELL, "0.02", "61000"))
+
+
+@pytest.mark.parametrize(
+    "setting", ["max_position_frac", "max_leverage", "max_sector_frac", "max_gross_frac", "max_net_frac"]
+)
+def test_entries_over_both_pairs_add_up(setting: str) -> None:
+    engine = venue(settings=msgspec.structs.replace(WIDE, **{setting: 0.06}))
+    sent(engine, order(BTC_SPOT, Side.BUY, "0.06", "59000"))
+    denied(engine, order(BTC_USDC, Side.BUY, "0.05", "59000"))
+    sent(engine, order(BTC_USDC, Side.BUY, "0.03", "59000"))
+
+
+def test_they_are_one_bet() -> None:
+    engine = venue("0.05")
+    sent(engine, order(BTC_SPOT, Side.BUY, "0.02", "60000"))
+    market = engine.state.markets[BTC_USDC.id]
+    before, after = _weights(Proposal(engine.state, order(BTC_USDC, Side.BUY, "0.01", "60000"), market, T0))
+    assert before == {BTC_SPOT.base: pytest.approx(4200)}
+    assert after == {BTC_SPOT.base: pytest.approx(4800)}
+
+
+def test_what_is_being_closed_is_not_bought_over_another_pair() -> None:
+    engine = venue("0.05")
+    engine.process(c.Flatten(BTC_SPOT.id, "test", T0))
+    assert denied(engine, order(BTC_USDC, Side.BUY, "0.01", "59000")).limit == "closing"
+
+
+# --- flattening -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", PAIRS)
+def test_a_flatten_of_both_sends_one_exit_of_the_coins(first: Instrument) -> None:
+    engine = venue("0.05")
+    second = BTC_USDC if first is BTC_SPOT else BTC_SPOT
+    out = exits(engine.process(c.Flatten(first.id, "test", T0)))
+    assert [(one.instrument, one.quantity) for one in out] == [(first.id, D("0.05"))]
+    assert not exits(engine.process(c.Flatten(second.id, "test", T0)))
+    assert not exits(engine.process(m.Timer(T0 + 2 * S)))
+    assert engine.state.exits.flattening.keys() == {BTC_SPOT.id, BTC_USDC.id}  # neither was given up
+    engine.process(fill(first, Side.SELL, "0.05", "60000", "out", out[0].client_order_id, T0 + 2 * S))
+    engine.process(m.Timer(T0 + 3 * S))
+    assert (held(engine, BTC_SPOT), engine.state.exits.flattening) == (D(0), {})
+
+
+def test_a_flatten_of_all_with_an_order_on_the_other_pair_sends_one_exit() -> None:
+    engine = venue("0.05")
+    resting = sent(engine, order(BTC_USDC, Side.BUY, "0.01", "50000"))
+    accept(engine, resting)
+    out = exits(engine.process(c.Flatten(None, "test", T0)))
+    assert [one.quantity for one in out] == [D("0.05")]
+    assert record_of(engine, resting).status is OrderStatus.PENDING_CANCEL
+
+
+def test_a_flatten_takes_away_what_holds_the_coins_on_another_pair() -> None:
+    engine = venue("0.05")
+    resting = sent(engine, order(BTC_USDC, Side.SELL, "0.05", "61000", reduce_only=True))
+    accept(engine, resting)
+    assert not exits(engine.process(c.Flatten(BTC_SPOT.id, "test", T0)))
+    assert record_of(engine, resting).status is OrderStatus.PENDING_CANCEL
+    effects = [*engine.process(e.OrderCancelled(resting, "asked", T0, T0)), *engine.process(m.Timer(T0 + S))]
+    assert [one.quantity for one in exits(effects)] == [D("0.05")]
+
+
+def bracketed(engine: Engine) -> tuple[ClientOrderId, ClientOrderId]:
+    """Buy 0.05 over the second pair with a stop; return (entry, stop)."""
+    wanted = order(BTC_USDC, Side.BUY, "0.05", "60000", stop_loss=StopLoss(D(59_000)))
+    entry = sent(engine, wanted)
+    accept(engine, entry)
+    effects = engine.process(fill(BTC_USDC, Side.BUY, "0.05", "60000", "f1", entry))
+    (stop,) = exits(effects)
+    accept(engine, stop.client_order_id)
+    return entry, stop.client_order_id
+
+
+def test_a_flatten_ends_the_brackets_of_every_pair() -> None:
+    engine = venue(abilities=WHOLE)
+    entry, stop = bracketed(engine)
+    engine.process(c.Flatten(BTC_SPOT.id, "test", T0))
+    assert engine.state.brackets.find(entry) is None
+    effects = [*engine.process(e.OrderCancelled(stop, "asked", T0, T0)), *engine.process(m.Timer(T0 + S))]
+    assert [(one.type, one.quantity) for one in exits(effects)] == [(OrderType.MARKET, D("0.05"))]
+
+
+def test_a_stop_of_another_pair_does_not_come_back_while_a_part_is_closed() -> None:
+    engine = venue(abilities=WHOLE)
+    _, stop = bracketed(engine)
+    engine._exits.bring(BTC_SPOT.id, D("0.02"), "guardian test")
+    assert record_of(engine, stop).status is OrderStatus.PENDING_AMEND
+    engine.process(e.OrderAmended(stop, D("0.02"), None, None, T0, T0))
+    assert record_of(engine, stop).order.quantity == D("0.02")
+    engine.process(quote(BTC_SPOT, 59_999.9, 60_000.1, T0 + S))
+    effects = list(engine.process(m.Timer(T0 + S)))
+    (out,) = exits(effects)
+    assert (out.instrument, out.quantity) == (BTC_SPOT.id, D("0.03"))
+    engine._exits.bring(BTC_USDC.id, D("0.02"), "guardian test")  # what is on its way over one pair does for both
+    assert len([one for one in engine.state.blotter.open.values() if one.order.type is not OrderType.STOP]) == 1
+    assert engine.state.exits.flattening.keys() == {BTC_SPOT.id, BTC_USDC.id}
+
+
+def test_a_flatten_ends_only_when_no_pair_can_buy_the_coin_again() -> None:
+    engine = venue()
+    resting = sent(engine, order(BTC_USDC, Side.BUY, "0.01", "50000"))
+    accept(engine, resting)
+    engine.process(c.Flatten(BTC_SPOT.id, "test", T0))
+    assert BTC_SPOT.id in engine.state.exits.flattening
+    engine.process(e.OrderCancelled(resting, "asked", T0, T0))
+    engine.process(m.Timer(T0 + S))
+    assert engine.state.exits.flattening == {}
+
+
+def test_where_nothing_caps_an_exit_a_sale_over_another_pair_counts() -> None:
+    engine = venue("0.05", abilities={SPOT: Abilities(reduce_only=False)})
+    resting = sent(engine, order(BTC_USDC, Side.SELL, "0.02", "61000"))
+    accept(engine, resting)
+    assert [one.quantity for one in exits(engine.process(c.Flatten(BTC_SPOT.id, "test", T0)))] == [D("0.03")]
+
+
+def test_contracts_of_one_coin_stay_apart() -> None:
+    engine = opened(instruments=(BTC_SPOT, BTC_PERP), settings=WIDE)
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.05", "60000", "f0"))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.05", "60000", "f1"))
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "60000", stop_loss=StopLoss(D(59_000))))
+    accept(engine, entry)
+    engine.process(fill(BTC_PERP, Side.BUY, "0.01", "60000", "f2", entry))
+    engine.process(c.Flatten(BTC_SPOT.id, "test", T0))
+    assert engine.state.brackets.find(entry) is not None
+    sent(engine, order(BTC_PERP, Side.SELL, "0.05", "61000", reduce_only=True))
+    assert of(submit(engine, order(BTC_PERP, Side.BUY, "0.01", "59000")), Approved)

@@ -14,6 +14,7 @@ from core.domain.instrument import ONE
 from core.domain.message import Message
 from core.domain.numbers import LONGEST, cited, plain_decimal
 from core.domain.order import (
+    CLOSED,
     Order,
     OrderRecord,
     OrderStatus,
@@ -33,6 +34,8 @@ from desk.paths import Home
 from desk.session import ORIGIN, require, resolve, talk
 
 LONGEST_OPERATION_ID = 64
+_ANSWERED = CLOSED | {OrderStatus.APPROVED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
+"""Where an order stands once a change of it is answered; an outcome that is not known is none."""
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,19 +198,50 @@ def _taken_before(client: Client, operation_id: str) -> Outcome | None:
 def change(
     home: Home, command: AmendOrder | CancelOrder, settled: Callable[[OrderRecord], bool], wait: float, as_json: bool
 ) -> None:
-    """Amend or cancel one order, wait until that is settled, and say what came of it."""
+    """Amend or cancel one order, wait until that is settled, and say what came of it.
+
+    Raises:
+        Refused: the guardian said no.
+        ClientError: the venue said no, or the change came too late.
+    """
 
     async def work(client: Client) -> tuple[Outcome, OrderRecord | None]:
         before = client.state.blotter.orders.get(command.client_order_id)
+        stamp = before.updated if before is not None else 0
         outcome = await client.send(command)
         if not outcome.ok and (before is None or not before.is_open):
             raise ClientError(outcome.reason)
         require(outcome)
-        return outcome, await settle(client, command.client_order_id, settled, wait)
+        return outcome, await settle(
+            client, command.client_order_id, lambda record: record.updated != stamp and settled(record), wait
+        )
 
     outcome, record = talk(home, work, stream=True)
     id_ = command.client_order_id
+    if record is not None and isinstance(command, AmendOrder):
+        refusal = unchanged(command, record)
+        if refusal:
+            raise ClientError(refusal)
     _tell(outcome if outcome.orders else Outcome(True, (id_,), outcome.status), record, as_json)
+
+
+def unchanged(command: AmendOrder, record: OrderRecord) -> str:
+    """Return in words that an order did not take a change that has been answered; empty where it did, or may yet."""
+    order = record.order
+    asked = {
+        "quantity": (command.quantity, order.quantity),
+        "limit": (command.price, order.price),
+        "stop": (command.trigger, order.trigger),
+    }
+    kept = {name: now for name, (wanted, now) in asked.items() if wanted is not None and wanted != now}
+    if not kept or record.status not in _ANSWERED:
+        return ""
+    if not record.is_open:
+        return f"the change came too late: {_sentence(record)}"
+    stays = ", ".join(
+        f"its {name} stays {output.plain(now) if now is not None else 'none'}" for name, now in kept.items()
+    )
+    return f"{record.venue} refused the change: {record.reason or 'no reason given'}; {stays}"
 
 
 def cancel_all(home: Home, instrument: str | None, wait: float, as_json: bool) -> None:

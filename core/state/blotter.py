@@ -290,8 +290,9 @@ class Blotter:
         record.order = msgspec.structs.replace(record.order, **changes)
         record.asked = None
         if record.status is OrderStatus.APPROVED:
-            record.updated = event.ts
+            record.updated, record.reason = event.ts, ""
         elif record.is_open:
+            record.reason = ""  # what was said of a change before is over
             full = record.filled >= record.order.quantity  # made smaller, down to what a fill has told before
             self._enter(record, _FILLED if full else self._working(record), event.ts)
         return True

@@ -83,6 +83,21 @@ def test_a_resting_order_is_listed_amended_and_cancelled(running: Desk) -> None:
     assert order["client_order_id"] in [item["client_order_id"] for item in running.json("orders", "--all")]
 
 
+def test_a_change_that_the_venue_refuses_is_an_error_and_is_forgotten_with_the_next(running: Desk) -> None:
+    bid = running.bid()
+    far, nearer, beyond = (f"{bid * factor:.0f}" for factor in (0.8, 0.81, 1.2))
+    stop = running.json("order", "sell", "BTC-USDT.P", "0.01", "--stop", far, "--wait", "0")["client_order_id"]
+    running.wait(lambda: [one["status"] for one in running.json("orders")] == ["ACCEPTED"], "the stop rests")
+    refused = running.answered("amend", stop, "--stop", beyond, code=1)
+    assert "refused the change: would trigger at once" in refused.stderr
+    assert f"its stop stays {far}" in refused.stderr
+    assert refused.stdout == ""
+    assert "refused the change" in running.json("amend", stop, "--stop", beyond, code=1)["error"]
+    amended = running.json("amend", stop, "--stop", nearer)
+    assert (amended["trigger"], amended["status"], amended["reason"]) == (nearer, "ACCEPTED", "")
+    running.ok("cancel", stop)
+
+
 def test_cancel_all_ends_every_order(running: Desk) -> None:
     sent = {running.rest()["client_order_id"]}
     time.sleep(0.4)  # the same order at once would be taken for a double click

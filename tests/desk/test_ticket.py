@@ -5,15 +5,69 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from core.domain.order import OrderType, Side, StopLoss, TakeProfit, TimeInForce
+from core.domain.commands import AmendOrder
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.order import (
+    Order,
+    OrderRecord,
+    OrderStatus,
+    OrderType,
+    Side,
+    StopLoss,
+    TakeProfit,
+    TimeInForce,
+)
 from desk.output import UsageFault
-from desk.ticket import Ticket, build
+from desk.ticket import Ticket, build, unchanged
 
 PLAIN = Ticket(side="buy", instrument="BTC-USDT.P", quantity="0.01")
 
 
 def ticket(**changes: object) -> Ticket:
     return msgspec.structs.replace(PLAIN, **changes)
+
+
+RESTS = OrderRecord(
+    Order(InstrumentId("X"), Side.SELL, Decimal(60), OrderType.STOP_LIMIT, Decimal(98), Decimal(99)),
+    OrderStatus.ACCEPTED,
+    VenueId("V"),
+    1,
+    1,
+    reason="would trigger at once",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stands", "words"),
+    [
+        ({"trigger": Decimal(110)}, {}, "V refused the change: would trigger at once; its stop stays 99"),
+        (
+            {"quantity": Decimal(70), "price": Decimal(97), "trigger": Decimal("99.0")},
+            {"reason": ""},
+            "V refused the change: no reason given; its quantity stays 60, its limit stays 98",
+        ),
+        ({"price": Decimal(98)}, {}, ""),
+        ({"price": Decimal(97)}, {"status": OrderStatus.PENDING_AMEND}, ""),
+        ({"price": Decimal(97)}, {"status": OrderStatus.UNKNOWN}, ""),
+        (
+            {"trigger": Decimal(110)},
+            {"status": OrderStatus.APPROVED, "reason": "no"},
+            "V refused the change: no; its stop",
+        ),
+        (
+            {"price": Decimal(97)},
+            {"status": OrderStatus.FILLED, "reason": "", "filled": Decimal(60)},
+            "the change came too late:  FILLED: SELL 60 X, filled 60",
+        ),
+    ],
+)
+def test_a_change_that_an_order_did_not_take_is_said(
+    changes: dict[str, Decimal], stands: dict[str, object], words: str
+) -> None:
+    said = unchanged(
+        msgspec.structs.replace(AmendOrder(ClientOrderId("o")), **changes), msgspec.structs.replace(RESTS, **stands)
+    )
+    assert said.startswith(words) if words else said == ""
 
 
 @pytest.mark.parametrize(

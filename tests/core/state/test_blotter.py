@@ -200,6 +200,14 @@ def test_an_amend_changes_what_it_names() -> None:
     assert (changed.quantity, changed.price, changed.trigger) == (D(3), D(60000), D(58000))
 
 
+@pytest.mark.parametrize(("status", "reason"), [(A.PENDING_AMEND, ""), (A.APPROVED, ""), (A.CANCELLED, "too late")])
+def test_a_change_that_was_taken_ends_what_was_said_of_one_before(status: A, reason: str) -> None:
+    state = at(status)
+    state.blotter.orders[ID].reason = "too late"
+    state.apply(e.OrderAmended(ID, D(3), None, D(58000), T0, T0))
+    assert state.blotter.orders[ID].reason == reason
+
+
 def test_a_second_submission_record_does_not_open_a_closed_order() -> None:
     state = at(A.FILLED)
     with pytest.raises(IllegalTransition):

@@ -54,7 +54,10 @@ class ReduceOnly(Rule):
         if resting:
             text += f" less resting exits {plain(resting)}"
         room = max(room, Decimal(0))
-        text = f"{text}; nothing sent; use {plain(room)}"
+        if resting and room < proposal.market.instrument.min_size:
+            text += "; nothing sent; they cover all of it: amend or cancel them, or flatten"
+        else:
+            text += f"; nothing sent; use {plain(room)}"
         if resting and order.quantity <= abs(position) and _stop_follows(proposal):
             text += ", or send it without reduce-only: the stop that covers the position follows what is left of it"
         return Breach(self.name, plain(order.quantity), plain(room), text)

@@ -498,6 +498,17 @@ def test_resting_exits_use_up_the_position() -> None:
     sent(engine, order(BTC_PERP, Side.SELL, "0.04", reduce_only=True))
 
 
+@pytest.mark.parametrize("resting", ["0.1", "0.0995"])
+def test_where_resting_exits_leave_nothing_no_size_is_named(resting: str) -> None:
+    engine = only()
+    engine.process(fill(BTC_PERP, Side.BUY, resting, "60000", "f1"))
+    sent(engine, order(BTC_PERP, Side.SELL, "0.099", "70000", reduce_only=True))
+    if resting == "0.1":
+        sent(engine, order(BTC_PERP, Side.SELL, "0.001", "70000", reduce_only=True))
+    refusal = denied(engine, order(BTC_PERP, Side.SELL, "0.05", reduce_only=True))
+    assert refusal.reason.endswith("nothing sent; they cover all of it: amend or cancel them, or flatten")
+
+
 def test_a_plain_order_behind_a_resting_exit_may_open_and_is_judged_so() -> None:
     engine = with_position()
     sent(engine, order(BTC_PERP, Side.SELL, "0.1", "70000", reduce_only=True))

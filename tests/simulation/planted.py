@@ -244,7 +244,7 @@ BUGS = (
         "called flat with orders open",
         flatten,
         "is_flat",
-        "if any(ours(record) for record in state.blotter.of(instrument)):",
+        "if any(ours(record) for record in orders_of(state, market)):",
         "if False:",
     ),
     Bug(

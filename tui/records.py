@@ -142,7 +142,7 @@ _TEXTS: dict[type, Callable[[Any], str]] = {
     w.ProtectionChanged: lambda event: event.missing or "its venue confirms a stop again",
     w.BracketBegun: _bracket_text,
     e.DayStarted: lambda event: f"equity {number(event.equity)}",
-    e.PeakRaised: lambda event: f"equity {number(event.equity)}",
+    e.PeakRaised: lambda event: f"equity {number(event.equity)}{f': {event.reason}' if event.reason else ''}",
     e.EquityNoted: lambda event: f"equity {number(event.equity)}, deepest drawdown of the hour {event.drawdown:.2%}",
     e.VenueReconciled: lambda event: f"our record and the venue's were compared, back to {clock(event.since)} UTC",
     a.AlertRuleSet: lambda event: f"{event.rule.id}  {rule_words(event.rule)}",

@@ -4,6 +4,7 @@ from core.domain.alerts import Severity
 from core.domain.market import Health
 from core.domain.studies import StudyState
 from core.state.exiting import missing_sentinel
+from core.state.account import day_return
 from core.state.state import State
 from tui.feed import Feed
 from tui.format import clock, percent
@@ -16,8 +17,8 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
     state = feed.state
     account, status = feed.account, feed.status
     equity = account.equity if account is not None else (state.equity or None)
-    base = float(state.day_start)
-    day = equity - base if equity is not None and base else None
+    start = float(state.day_start)
+    day = equity - start if equity is not None and start else None
     live, oldest = _feeds(state, now)
     return Standing(
         mode=state.mode,
@@ -25,7 +26,7 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         armed=armed,
         equity=equity,
         day=day,
-        day_frac=day / base if day is not None and base else None,
+        day_frac=None if day is None or equity is None else day_return(state, equity),
         drawdown=_drawdown(state, equity),
         risk_frac=open_risk(state) / equity if equity is not None and equity > 0 else None,
         heartbeat=feed.heartbeat_age,

@@ -11,6 +11,7 @@ from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.guardian import Guardian
 from core.session import views
+from core.state.account import day_return
 from core.state.markets import Market
 from core.state.state import State
 
@@ -114,7 +115,7 @@ class Conditions:
             yield Finding("bounds", AlertKind.LIMIT, _WARNING, f"{text}; {hint}", lasts=True)
 
     def _losses(self, state: State, settings: AlertSettings, is_on: IsOn) -> Iterator[Finding]:
-        equity, day_start = state.equity, float(state.day_start)
+        equity = state.equity
         if blind(state):
             return
         bound = settings.drawdown_frac
@@ -122,9 +123,9 @@ class Conditions:
             text = f"drawdown {state.drawdown:.2%} from the peak {float(state.peak):,.2f} (alert at {bound:.2%})"
             yield Finding("drawdown", AlertKind.DRAWDOWN, _CRITICAL, text, lasts=True)
         bound = settings.day_loss_frac
-        lost = -state.day_profit
-        if bound and day_start > 0 and lost / day_start >= _bound(bound, is_on("day")):
-            text = f"the day's loss is {lost:,.2f}, {lost / day_start:.2%} of its start (alert at {bound:.2%})"
+        lost = -day_return(state, equity)
+        if bound and lost >= _bound(bound, is_on("day")):
+            text = f"the day's loss is {-state.day_profit:,.2f}, {lost:.2%} of its start (alert at {bound:.2%})"
             yield Finding("day", AlertKind.PROFIT, _CRITICAL, text, lasts=True)
         bound = settings.position_loss_frac
         if bound and equity > 0:

@@ -325,17 +325,19 @@ class TradingStateChanged(Event, frozen=True):
 
 
 class DayStarted(Event, frozen=True):
-    """The account's day began with this equity (reporting currency)."""
+    """The account's day began with this equity, capital since counted in; losses count from ``base`` (0: the same)."""
 
     equity: Decimal
     ts: Nanoseconds
+    base: Decimal = Decimal(0)
 
 
 class PeakRaised(Event, frozen=True):
-    """The account's equity peak, from which drawdown counts (reporting currency)."""
+    """The equity peak that drawdown counts from (reporting currency); why, where capital could only be added to it."""
 
     equity: Decimal
     ts: Nanoseconds
+    reason: str = ""
 
 
 class EquityNoted(Event, frozen=True):

@@ -1,6 +1,6 @@
 """The account over time: the day's start, the peak that drawdown counts from, and its value for every screen."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from math import isfinite
 
 from core.domain import events as e
@@ -9,6 +9,7 @@ from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.outbox import Outbox
 from core.state.mark import MARK_TTL_NS
+from core.state.state import State
 
 DAY_NS: Nanoseconds = 86_400_000_000_000
 PEAK_STEP = 1.0001
@@ -17,6 +18,16 @@ PEAK_STEP = 1.0001
 
 _CAPITAL = ("opening", "deposit", "withdrawal")
 """Reasons of a balance that are no profit and no loss."""
+
+
+_EXACT = Context(prec=17)
+"""As many digits as a float has."""
+
+
+def day_return(state: State, equity: float) -> float:
+    """Return the fraction made since the day's start at an equity; capital that came or went does not move it."""
+    base = float(state.watched.base_of(state.day_start))
+    return equity / base - 1.0 if base > 0.0 else 0.0
 
 
 def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
@@ -32,24 +43,42 @@ def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
         return
     moved = ledger.equity - equity
     if moved:
-        _raise_base(outbox, Decimal(repr(round(moved, 8))), event.ts)
+        _move_base(outbox, equity, Decimal(repr(round(moved, 8))), event.ts)
 
 
 def count_capital(outbox: Outbox, now: Nanoseconds) -> None:
     """Count capital that waited for its first price, where that has come."""
-    for asset, amount in tuple(outbox.state.capital.waiting.items()):
-        rate = outbox.state.ledger.rate(asset)
+    state, ledger = outbox.state, outbox.state.ledger
+    for asset, amount in tuple(state.capital.waiting.items()):
+        rate = ledger.rate(asset)
         if rate:
             value = Decimal(repr(round(float(amount) * rate, 8)))
+            before = ledger.equity - float(ledger.held(asset)) * rate
             outbox.record(e.CapitalCounted(asset, amount, value, now))
-            _raise_base(outbox, value, now)
+            if value and state.day_started:
+                _move_base(outbox, before, value, now)
 
 
-def _raise_base(outbox: Outbox, change: Decimal, now: Nanoseconds) -> None:
-    """Move what profit and drawdown count from."""
-    state = outbox.state
-    outbox.record(e.DayStarted(state.day_start + change, state.day_started))
-    outbox.record(e.PeakRaised(state.peak + change, now))
+def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds) -> None:
+    """Move what profit and drawdown count from where ``change`` has come to an equity of ``before``, or has gone.
+
+    As for a fund's units: what losses count from goes with the equity, so that no fraction lost moves. Where the equity
+    was not known or one of both is not above zero there is no such factor, and the change is added.
+    """
+    state, after = outbox.state, before + float(change)
+    why = ""
+    if state.capital.unpriced(state.ledger.unvalued):
+        why = "not everything has a price"
+    elif before <= 0.0 or after <= 0.0:
+        why = f"the equity was {before:,.2f} and is {after:,.2f}"
+    start, day = state.day_start + change, state.day_started
+    if why:
+        outbox.record(e.DayStarted(start, day))
+        outbox.record(e.PeakRaised(state.peak + change, now, f"capital of {change:,.2f} is added: {why}"))
+        return
+    factor = Decimal(repr(after)) / Decimal(repr(before))
+    outbox.record(e.DayStarted(start, day, _EXACT.plus(state.watched.base_of(state.day_start) * factor)))
+    outbox.record(e.PeakRaised(_EXACT.plus(state.peak * factor), now))
 
 
 def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:

@@ -141,6 +141,10 @@ class Ledger:
             wallet = self.balances[venue] = {}
         wallet[asset] = wallet.get(asset, ZERO) + amount
 
+    def held(self, asset: Asset) -> Decimal:
+        """Return what all wallets hold of an asset."""
+        return sum((wallet.get(asset, ZERO) for wallet in self.balances.values()), ZERO)
+
     # --- value ------------------------------------------------------------------------------------------------------
 
     def rate(self, asset: Asset) -> float:

@@ -271,6 +271,7 @@ class State:
 
     def _day_started(self, event: e.DayStarted) -> None:
         self.forecasts.started(event, self.day_started, float(self.day_start))
+        self.watched.day_begun(event, self.day_started, self.day_start)
         self.day_start, self.day_started = event.equity, event.ts
 
     def _peak_raised(self, event: e.PeakRaised | w.LossAccepted) -> None:
@@ -291,7 +292,7 @@ class State:
 
     @property
     def day_profit(self) -> float:
-        """Return what the account made since the day's start."""
+        """Return what the account made since the day's start, in money: capital that came or went is none of it."""
         return self.ledger.equity - float(self.day_start) if self.day_start else 0.0
 
     @property

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from core.domain.events import DayStarted
 from core.domain.identifiers import InstrumentId, StrategyId
 from core.domain.instrument import ONE, ZERO
 from core.domain.message import Nanoseconds
@@ -22,7 +23,7 @@ class Watched(msgspec.Struct):
     """What was held, gross, when the first step was entered (reporting currency)."""
     since: Nanoseconds = 0
     accepted: Decimal = ZERO
-    """What the account had lost since the day's start when a human let it go on."""
+    """What the account had lost since the day's start when a human let it go on; it goes with capital."""
     accepted_day: Nanoseconds = 0
     """The day that was."""
     unprotected: dict[InstrumentId, str] = {}
@@ -31,6 +32,8 @@ class Watched(msgspec.Struct):
     """The strategies whose orders opened or enlarged what is held."""
     halted: bool = False
     """A loss of the account has halted, and no human has accepted it yet. Closed in time, it is within its bound."""
+    day_base: Decimal = ZERO
+    """What the day's loss counts from: the day's start, capital that came or went since as a factor; 0 is as it was."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns the watch alone."""
@@ -55,9 +58,24 @@ class Watched(msgspec.Struct):
 
     def accept(self, event: LossAccepted, day_start: Decimal, day: Nanoseconds) -> None:
         """A human lets trading go on: what was lost so far counts no more."""
-        self.accepted, self.accepted_day = day_start - event.equity, day
+        self.accepted, self.accepted_day = self.base_of(day_start) - event.equity, day
         self.step, self.factor, self.base, self.since = 0, ONE, ZERO, event.ts
         self.halted = False
+
+    def base_of(self, day_start: Decimal) -> Decimal:
+        """Return what the day's loss counts from, before what a human has accepted of it."""
+        return self.day_base or day_start
+
+    def day_begun(self, event: DayStarted, day: Nanoseconds, day_start: Decimal) -> None:
+        """Another day begins, or capital has come or gone in this one: what was accepted stays the fraction it was."""
+        before = self.base_of(day_start)
+        if event.ts != day:
+            self.day_base = event.equity
+        elif event.base and before:
+            self.accepted *= event.base / before
+            self.day_base = event.base
+        else:
+            self.day_base = before + event.equity - day_start
 
     def protection_changed(self, event: ProtectionChanged) -> None:
         """A position has lost its stop, or has one again."""

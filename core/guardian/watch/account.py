@@ -11,7 +11,7 @@ def day_base(state: State) -> float:
     """Return the equity that the day's loss counts from: the day's start, less what a human has accepted of it."""
     watched = state.watched
     accepted = watched.accepted if watched.accepted_day == state.day_started else 0
-    return float(state.day_start - accepted)
+    return float(watched.base_of(state.day_start) - accepted)
 
 
 class DailyLoss(AccountRule):

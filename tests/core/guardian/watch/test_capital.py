@@ -1,0 +1,135 @@
+"""Capital that comes or goes, priced or not yet: it moves no fraction lost, no step, and no profit in money."""
+
+import msgspec
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.approval import TradingState
+from core.domain.identifiers import Asset
+from core.domain.order import Side
+from core.engine import Engine
+from core.guardian.watch.account import day_base
+from core.state.account import day_return
+from core.state.state import IMAGE_DECODER, State
+from tests.core.guardian.watch.kit import acted, long, timer, walk, watched
+from tests.core.kit import BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, fill, of, quote
+
+STEPS = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
+USDT = Asset("USDT")
+
+
+def lost(engine: Engine, frac: float) -> Engine:
+    """Lose a fraction of 100 000 by one trade that is over."""
+    long(engine)
+    exit_ = f"{60_000 - 100_000 * frac:.2f}"
+    engine.process(fill(BTC_PERP, Side.SELL, "1", exit_, "out"))
+    timer(engine, T0 + S)
+    return engine
+
+
+def flow(engine: Engine, amount: str, ts: int = T0 + 2 * S) -> None:
+    """Move money into the perpetuals' wallet, or out of it."""
+    total = engine.state.ledger.balances[PERP][USDT] + D(amount)
+    engine.process(e.BalanceSet(PERP, USDT, total, "deposit" if D(amount) > 0 else "withdrawal", ts))
+
+
+def fractions(engine: Engine) -> tuple[float, float, float]:
+    state = engine.state
+    return state.drawdown, day_return(state, state.equity), 1.0 - state.equity / day_base(state)
+
+
+@given(st.floats(0.0, 0.6), st.lists(st.integers(-100_000, 300_000).filter(bool), min_size=1, max_size=4))
+def test_no_flow_moves_a_fraction_lost_or_makes_the_guardian_act(frac: float, flows: list[int]) -> None:
+    engine = lost(watched(max_daily_loss_frac=0.05, drawdown_steps=STEPS), frac)
+    step, trading = engine.state.watched.step, engine.state.trading_state
+    before, profit = fractions(engine), engine.state.day_profit
+    for number, amount in enumerate(flows):
+        assume(engine.state.equity + amount > 0.0)
+        flow(engine, str(amount), T0 + (2 + number) * S)
+        effects = timer(engine, T0 + (2 + number) * S)
+        assert fractions(engine) == pytest.approx(before, abs=1e-9)
+        assert engine.state.day_profit == pytest.approx(profit, abs=1e-6), "no money of the day's profit"
+        assert not acted(effects)
+        assert (engine.state.watched.step, engine.state.trading_state) == (step, trading)
+    assert engine.state.curve.worst == pytest.approx(before[0], abs=1e-9)
+
+
+def test_a_withdrawal_does_not_halt() -> None:
+    engine = lost(watched(drawdown_steps=STEPS), 0.04)
+    flow(engine, "-40000")
+    engine.process(e.BalanceSet(SPOT, USDT, D(30_000), "withdrawal", T0 + 2 * S))
+    assert not acted(timer(engine, T0 + 3 * S))
+    assert (engine.state.equity, engine.state.trading_state) == (36_000.0, TradingState.ACTIVE)
+    assert engine.state.peak == D(37_500)
+
+
+def test_what_was_accepted_stays_the_fraction_that_it_was_over_a_restart_too() -> None:
+    engine = lost(watched(max_daily_loss_frac=0.05), 0.06)
+    engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + S))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "in2"))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "58120", "out2"))
+    before = fractions(engine)
+    assert before[2] == pytest.approx(0.02)
+    flow(engine, "-30000")
+    assert fractions(engine) == pytest.approx(before)
+    image = IMAGE_DECODER.decode(msgspec.msgpack.encode(engine.state.image()))
+    again = State.from_image(image)
+    assert day_base(again) == pytest.approx(day_base(engine.state))
+    assert again.watched.base_of(again.day_start) == engine.state.watched.day_base
+
+
+def test_where_there_is_no_factor_capital_is_added_and_says_why() -> None:
+    engine = lost(watched(), 0.04)
+    before = engine.state.peak
+    effects = list(
+        engine.process(e.BalanceSet(PERP, USDT, D(-60_000), "withdrawal", T0 + S))
+    )  # the equity is below zero
+    (raised,) = of(effects, e.PeakRaised)
+    assert raised.equity == before - D(106_000)
+    assert raised.reason == "capital of -106,000.00 is added: the equity was 96,000.00 and is -10,000.00"
+    effects = list(engine.process(e.BalanceSet(PERP, USDT, D(46_000), "deposit", T0 + S)))
+    assert of(effects, e.PeakRaised)[0].reason.endswith("the equity was -10,000.00 and is 96,000.00")
+    assert engine.state.peak == before
+    assert engine.state.watched.day_base == engine.state.day_start == D(100_000)
+
+
+def test_capital_that_comes_while_the_equity_is_not_known_is_added() -> None:
+    engine = long(watched(drawdown_steps=STEPS))
+    walk(engine, 57_000.0)
+    timer(engine, T0 + S)
+    again = Engine(engine.guardian, State.from_image(engine.state.image()), strict=True)  # no price yet
+    peak = again.state.peak
+    total = again.state.ledger.balances[PERP][USDT] + 1000
+    effects = list(again.process(e.BalanceSet(PERP, USDT, total, "deposit", T0 + 2 * S)))
+    (raised,) = of(effects, e.PeakRaised)
+    assert (raised.equity - peak, raised.reason) == (1000, "capital of 1,000.00 is added: not everything has a price")
+
+
+def test_a_day_of_an_older_journal_goes_on_as_it_was() -> None:
+    """There a flow was added to the day's start by an event without a base."""
+    state = State()
+    day = T0
+    state.apply(e.DayStarted(D(1000), day))
+    state.apply(e.DayStarted(D(1500), day))
+    assert (state.day_start, state.watched.base_of(state.day_start)) == (D(1500), D(1500))
+    state.watched.day_base = D(0)  # an older checkpoint knows none
+    assert day_base(state) == 1500.0
+    state.apply(e.DayStarted(D(3000), day, D(2500)))
+    assert day_base(state) == 2500.0
+
+
+def test_capital_that_waited_for_its_price_moves_no_fraction() -> None:
+    engine = lost(watched(), 0.04)
+    fresh = Asset("SOL")
+    engine.process(e.BalanceSet(SPOT, fresh, D(100), "deposit", T0 + 2 * S))
+    before = fractions(engine)
+    sol = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "SOL"), raw_symbol="SOLUSDT", base=fresh)
+    engine.process(m.InstrumentDefined(sol, T0 + 2 * S))
+    engine.process(quote(sol, 149.99, 150.01, T0 + 3 * S))
+    assert engine.state.equity == pytest.approx(96_000 + 15_000)
+    assert fractions(engine) == pytest.approx(before)
+    assert engine.state.day_profit == pytest.approx(-4_000.0)

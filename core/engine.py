@@ -29,7 +29,7 @@ from core.ports import Abilities
 from core.reconcile.adoption import Adoption
 from core.reconcile.reconcile import first_entries
 from core.session.wire import EVENTS
-from core.state.account import count_capital, mark_account, set_balance
+from core.state.account import count_capital, mark_account, note_debt, set_balance
 from core.state.bars import BarBuilder
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
@@ -279,6 +279,8 @@ class Engine:
             outbox.reject(fill, wrong)
             return
         outbox.record(fill)
+        if fill.fee and fill.fee_asset != state.currency:
+            note_debt(outbox, fill.fee_asset, fill.fee, fill.ts)
         record = state.blotter.orders.get(fill.client_order_id)
         if record is not None and record.is_overfilled:
             most = plain(record.order.quantity)

@@ -37,8 +37,8 @@ class RiskDesk:
     def is_due(self, now: Nanoseconds) -> bool:
         """Tell whether the day that runs has no forecast and is young enough for one."""
         state, begun = self._engine.state, self._engine.state.day_started
-        days = state.forecasts.days
-        if not begun or now - begun > LATEST_NS or (days and days[-1].day >= begun) or state.ledger.unvalued:
+        days, unvalued = state.forecasts.days, state.capital.unpriced(state.ledger.unvalued)
+        if not begun or now - begun > LATEST_NS or (days and days[-1].day >= begun) or unvalued:
             return False
         return now - self._tried >= RETRY_NS
 

@@ -98,10 +98,13 @@ class Conditions:
 
     def _unvalued(self, state: State, patience: Nanoseconds, now: Nanoseconds) -> Iterator[Finding]:
         """Tell that the guardian cannot judge the account: a held instrument has no price."""
-        unpriced = state.capital.unpriced(state.ledger.unvalued)
-        self._blind = (self._blind or now) if unpriced else 0
-        if unpriced and now - self._blind >= patience:
-            text = f"no price for {joined(sorted(unpriced))}: day's loss and drawdown are not judged, entries denied"
+        unvalued = state.ledger.unvalued
+        missing = state.capital.missing(unvalued)
+        self._blind = (self._blind or now) if missing else 0
+        if missing and now - self._blind >= patience:
+            known = not state.capital.unpriced(unvalued)
+            how = "counted as nothing" if known else "day's loss and drawdown are not judged"
+            text = f"no price for {joined(sorted(missing))}: {how}, entries denied"
             yield Finding("unvalued", AlertKind.FEED, _CRITICAL, text, lasts=True)
 
     def _unknown_bounds(self, state: State) -> Iterator[Finding]:
@@ -164,7 +167,8 @@ def _late(key: str, venue: VenueId, markets: list[Market]) -> Finding:
 
 def blind(state: State) -> bool:
     """Tell whether the account cannot be valued now: nothing is known of its losses, neither way."""
-    return bool(state.ledger.unvalued) or not state.ledger.balances
+    unvalued = state.ledger.unvalued
+    return not state.ledger.balances or bool(unvalued and state.capital.unpriced(unvalued))
 
 
 def _bound(bound: float, on: bool) -> float:

@@ -248,11 +248,12 @@ class BalanceSet(Event, frozen=True):
 
 
 class CapitalWaits(Event, frozen=True):
-    """Capital came (or went, negative) in an asset that nothing prices yet."""
+    """Capital came (or went, negative) in an asset that nothing prices yet; ``held``: some may have had a price."""
 
     asset: Asset
     amount: Decimal
     ts: Nanoseconds
+    held: bool = False
 
 
 class CapitalCounted(Event, frozen=True):
@@ -278,7 +279,7 @@ class FundingPaid(Event, frozen=True):
 
 
 class PositionLiquidated(Event, frozen=True):
-    """The venue closed a position by force; the fee comes here, and behind it the fill as OrderFilled."""
+    """The venue closed a position by force: its fee; its fill, of no order of ours, comes behind as OrderFilled."""
 
     instrument: InstrumentId
     quantity: Decimal
@@ -288,7 +289,6 @@ class PositionLiquidated(Event, frozen=True):
     ts_exchange: Nanoseconds
     ts: Nanoseconds
     fill_id: FillId = FillId("")
-    """Its fill, which no order of ours explains."""
 
 
 class PositionSet(Event, frozen=True):

@@ -9,8 +9,8 @@ from core.domain.identifiers import Asset, VenueId
 from core.domain.market import Bar, Interval
 from core.domain.message import Nanoseconds
 from core.margin import Contract
-from core.state.ledger import STABLE
 from core.state.markets import Market
+from core.state.rates import STABLE
 from core.state.state import State
 
 Account = tuple[VenueId, Asset]

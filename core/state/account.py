@@ -1,10 +1,11 @@
 """The account over time: the day's start, the peak that drawdown counts from, and its value for every screen."""
 
 from decimal import Context, Decimal
-from math import isfinite
+from math import inf, isfinite
 
 from core.domain import events as e
 from core.domain import market as m
+from core.domain.identifiers import Asset
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.outbox import Outbox
@@ -33,17 +34,24 @@ def day_return(state: State, equity: float) -> float:
 def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
     """Put a wallet to its total; money that came or went is neither profit nor loss."""
     state, ledger = outbox.state, outbox.state.ledger
-    equity, total = ledger.equity, ledger.balances.get(event.venue, {}).get(event.asset, ZERO)
+    asset, capital = event.asset, event.reason.startswith(_CAPITAL)
+    equity, held = ledger.equity, ledger.held(asset)
     outbox.record(event)
-    if not state.day_started or not event.reason.startswith(_CAPITAL):
-        return
-    if not ledger.rate(event.asset):
-        if event.total != total:
-            outbox.record(e.CapitalWaits(event.asset, event.total - total, event.ts))
+    if not ledger.rate(asset):
+        came = ledger.held(asset) - held
+        if came and (capital or not held):
+            outbox.record(e.CapitalWaits(asset, came if capital else ZERO, event.ts, held=bool(held)))
         return
     moved = ledger.equity - equity
-    if moved:
+    if moved and capital and state.day_started:
         _move_base(outbox, equity, Decimal(repr(round(moved, 8))), event.ts)
+
+
+def note_debt(outbox: Outbox, asset: Asset, amount: Decimal, now: Nanoseconds) -> None:
+    """Note that nothing is held of an unpriced asset but a debt, the fee ``amount``: the account is judged without."""
+    state, ledger = outbox.state, outbox.state.ledger
+    if amount and asset in ledger.unvalued and asset not in state.capital.waiting and ledger.held(asset) == -amount:
+        outbox.record(e.CapitalWaits(asset, ZERO, now))
 
 
 def count_capital(outbox: Outbox, now: Nanoseconds) -> None:
@@ -53,7 +61,8 @@ def count_capital(outbox: Outbox, now: Nanoseconds) -> None:
         rate = ledger.rate(asset)
         if rate:
             value = Decimal(repr(round(float(amount) * rate, 8)))
-            before = ledger.equity - float(ledger.held(asset)) * rate
+            fresh = asset not in state.capital.held  # else what was held before is in the equity before
+            before = ledger.equity - (float(ledger.held(asset)) * rate if fresh else float(value))
             outbox.record(e.CapitalCounted(asset, amount, value, now))
             if value and state.day_started:
                 _move_base(outbox, before, value, now)
@@ -69,7 +78,7 @@ def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds)
     why = ""
     if state.capital.unpriced(state.ledger.unvalued):
         why = "not everything has a price"
-    elif before <= 0.0 or after <= 0.0:
+    elif not (0.0 < before < inf and 0.0 < after < inf):
         why = f"the equity was {before:,.2f} and is {after:,.2f}"
     start, day = state.day_start + change, state.day_started
     if why:
@@ -82,15 +91,15 @@ def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds)
 
 
 def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:
-    """Record a new day, peak or hour and publish what the account is worth; nothing while a price is missing.
+    """Record a new day, peak or hour and publish what the account is worth; nothing while that is not known.
 
     A day begins ``day_start`` ns after 00:00 UTC.
     """
     state, ledger = outbox.state, outbox.state.ledger
-    if ledger.unvalued or not ledger.balances:
+    if not ledger.balances or (ledger.unvalued and state.capital.unpriced(ledger.unvalued)):
         return
     equity = ledger.equity
-    if not isfinite(equity):
+    if not isfinite(equity) or not (equity or state.day_started):  # or all of it waits for its first price
         return
     day = now - (now - day_start) % DAY_NS
     exact = Decimal(repr(round(equity, 8)))

@@ -9,12 +9,11 @@ from decimal import Decimal
 from core.domain.events import BalanceSet, FundingPaid, OrderFilled, PositionLiquidated, PositionSet
 from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
+from core.domain.message import Nanoseconds
 from core.domain.order import Side
 from core.domain.position import BetPosition, Position
 from core.state.markets import Market, Markets
-
-STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
-"""Assets taken at 1:1 with the reporting currency while no pair quotes them (the reporting currency is one of them)."""
+from core.state.rates import Rates
 
 _SPOT = InstrumentType.SPOT_PAIR
 
@@ -31,7 +30,9 @@ class Ledger:
         self.unvalued: set[str] = set()
         """Assets and positions without a price yet: equity is incomplete while there is one."""
         self._markets = markets
-        self._rate_sources: dict[Asset, Market] = {}
+        self.rates = Rates(markets, currency)
+        self.rate = self.rates.rate
+        """Returns the price of an asset in the reporting currency; 0 where nothing marks it yet."""
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -147,30 +148,22 @@ class Ledger:
 
     # --- value ------------------------------------------------------------------------------------------------------
 
-    def rate(self, asset: Asset) -> float:
-        """Return the price of an asset in the reporting currency; 0 where nothing marks it yet."""
-        if asset == self.currency:
-            return 1.0
-        market = self._rate_sources.get(asset) or self._find_rate_source(asset)
-        if market is not None and market.mark > 0:
-            return market.mark
-        return 1.0 if asset in STABLE and self.currency in STABLE else 0.0
+    def stale(self, now: Nanoseconds, bound: Nanoseconds) -> tuple[float, Asset, Nanoseconds]:
+        """Return what wallets hold at rates older than ``bound`` (reporting currency); the oldest's asset and age."""
+        worth, oldest, age = 0.0, Asset(""), 0
+        for asset, source in self.rates.sources.items():
+            quiet = source.quiet(now)
+            if quiet > bound:
+                value = abs(float(self.held(asset))) * source.mark
+                worth += value
+                if value and quiet > age:
+                    oldest, age = asset, quiet
+        return worth, oldest, age
 
-    def _find_rate_source(self, asset: Asset) -> Market | None:
-        """Choose the market that values an asset: its spot pair, else its perpetual.
-
-        One quoted in another stable currency counts at par where the reporting currency has no market of the asset.
-        """
-        found = [market for market in self._markets.values() if market.instrument.base == asset]
-        quoted = [market for market in found if market.instrument.quote == self.currency]
-        if not quoted and self.currency in STABLE:
-            quoted = [market for market in found if market.instrument.quote in STABLE]
-        quoted = [market for market in quoted if market.mark > 0]
-        quoted.sort(key=lambda market: (market.instrument.type is not InstrumentType.SPOT_PAIR, market.instrument.id))
-        if quoted:
-            self._rate_sources[asset] = quoted[0]
-            return quoted[0]
-        return None
+    def renew(self, now: Nanoseconds) -> None:
+        """Choose anew what values each asset, and recompute all."""
+        self.rates.choose(now)
+        self.revalue()
 
     def revalue(self) -> None:
         """Recompute equity and every market's exposure from the Decimal ledger."""
@@ -193,7 +186,7 @@ class Ledger:
         self.equity = equity
 
     def _expose(self, asset: Asset, amount: float) -> None:
-        source = self._rate_sources.get(asset)
+        source = self.rates.sources.get(asset)
         if source is not None:
             source.exposure += amount
 
@@ -208,7 +201,7 @@ class Ledger:
         if position.inverse or position.settle != self.currency:  # the rate moves too: equity is recomputed
             market.nonlinear = True
             self._expose(position.settle, profit)
-            source = self._rate_sources.get(position.settle)
+            source = self.rates.sources.get(position.settle)
             if source is not None:
                 source.nonlinear = True
         else:

@@ -218,6 +218,10 @@ class Market(Mark):
             return Health.PARTIAL, "no snapshot: levels seen so far"
         return Health.LIVE, ""
 
+    def quiet(self, now: Nanoseconds) -> Nanoseconds:
+        """Return for how long nothing new has come: no update, or updates under a stamp that stands still."""
+        return now - (self.moved if self.ts_exchange else self.ts)
+
     def report(self, report: FeedReport) -> None:
         """Take how far the feed can be trusted, its gaps and its clock offset."""
         self.health, self.reason = report.health, report.reason

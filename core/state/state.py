@@ -77,6 +77,7 @@ class StateImage(msgspec.Struct, frozen=True):
     configs: ConfigImage = ConfigImage()
     held_back: tuple[e.SettingChange, ...] = ()
     at_next_start: tuple[str, ...] = ()
+    capital_held: tuple[Asset, ...] = ()
 
 
 class State:
@@ -118,7 +119,7 @@ class State:
             m.FeedReport: self._feed_report,
             m.StoreStatus: self._store_status,
             m.SentinelStatus: self.guard.take,
-            m.Timer: self._timer,
+            m.Timer: lambda timer: self.ledger.renew(timer.ts),
             m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
             **self._parts(),
             e.EngineStarted: self._started,
@@ -203,9 +204,6 @@ class State:
         self.store_trouble = status.trouble
         if not status.trouble:
             self.exits.unjournalled.clear()
-
-    def _timer(self, timer: m.Timer) -> None:
-        self.ledger.revalue()
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -347,6 +345,7 @@ class State:
             self.configs.image(),
             tuple(self.limits.held_back.values()),
             tuple(sorted(self.limits.at_next_start)),
+            tuple(sorted(self.capital.held)),
         )
 
     @classmethod
@@ -366,7 +365,7 @@ class State:
         state.contact.restore(image.venues, image.now)
         state.exits.restore(image.exits)
         state.alerts.restore(image.alerts)
-        state.capital.waiting = dict(image.capital)
+        state.capital.waiting, state.capital.held = dict(image.capital), set(image.capital_held)
         state.watched.restore(image.watched)
         state.studies.restore(image.studies)
         state.curve.restore(image.curve)

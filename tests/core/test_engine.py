@@ -538,7 +538,8 @@ def test_capital_that_leaves_before_it_was_priced_leaves_nothing_behind() -> Non
     engine, eth = opened(instruments=(BTC_PERP,)), Asset("ETH")
     for total, reason in ((2, "deposit"), (0, "withdrawal")):
         engine.process(e.BalanceSet(SPOT, eth, D(total), reason, T0 + S))
-    assert not engine.state.capital.waiting
+    assert not any(engine.state.capital.waiting.values())
+    assert not engine.state.ledger.unvalued
 
 
 def test_what_reconciliation_puts_right_is_profit_or_loss() -> None:

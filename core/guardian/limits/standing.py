@@ -4,12 +4,14 @@ from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
-from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule
+from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule, number
 from core.guardian.proposal import Proposal
 from core.state.mark import FUTURE_NS
 
 LIVE = "live"
 """The mode in which orders meet a real venue, whose clock is not ours."""
+MATTERS = 0.01
+"""Wallets valued by old rates deny entries where they are more than this of the equity."""
 _ACTIVE = TradingState.ACTIVE
 _UNFIT = frozenset({Health.GAP, Health.CROSSED, Health.DOWN})
 
@@ -67,17 +69,18 @@ class StoresReady(Rule):
 
 
 class Valued(Rule):
-    """Entries need an account that can be valued: what has no price counts as nothing, and no loss is judged."""
+    """Entries need an account that can be valued: what has no price, capital that waits for it aside, may be a loss."""
 
     name = "valued"
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        unpriced = proposal.state.capital.unpriced(proposal.state.ledger.unvalued)
-        if not unpriced:
+        unvalued = proposal.state.ledger.unvalued
+        missing = proposal.state.capital.missing(unvalued) if unvalued else unvalued
+        if not missing:
             return None
-        text = f"no price for {', '.join(sorted(unpriced))}: the account cannot be valued, entries denied"
-        return Breach(self.name, str(len(unpriced)), "0", text)
+        text = f"no price for {', '.join(sorted(missing))}: the account cannot be valued, entries denied"
+        return Breach(self.name, str(len(missing)), "0", text)
 
 
 class ClockOffset(Rule):
@@ -109,7 +112,7 @@ class ClockOffset(Rule):
 
 
 class Stale(Rule):
-    """Entries need a living feed: fresh, in sequence, not crossed."""
+    """Entries need a living feed: fresh, in sequence, not crossed; and an account that is not valued by dead ones."""
 
     name = "stale_after"
     key = "stale_after_ms"
@@ -123,7 +126,7 @@ class Stale(Rule):
         market, bound = proposal.market, self._bound
         since = market.moved if market.ts_exchange else market.ts
         if since and proposal.now - since <= bound and market.health not in _UNFIT and not market.ahead:
-            return None
+            return self._valued_by_dead(proposal)
         age = proposal.now - since if since else None
         symbol = market.instrument.id
         if market.ahead:
@@ -138,3 +141,12 @@ class Stale(Rule):
             text = f"{symbol} price is {seen} old{by} (limit {allowed})"
             return Breach(self.name, str(age // MS_NS), str(bound // MS_NS), text, self.key)
         return Breach(self.name, market.health.value, "live", f"{symbol} feed: {market.health} {market.reason}")
+
+    def _valued_by_dead(self, proposal: Proposal) -> Breach | None:
+        """Return that what wallets hold is valued at a rate nobody renews; the account's rules go on with it."""
+        worth, asset, age = proposal.state.ledger.stale(proposal.now, self._bound)
+        if worth <= MATTERS * max(proposal.equity, 0.0):
+            return None
+        text = f"the rate of {asset} is {age / SECOND_NS:.1f} s old (limit {self._bound / SECOND_NS:g} s), and "
+        text += f"{number(worth)} of the account is valued by it: entries denied"
+        return Breach(self.name, str(age // MS_NS), str(self._bound // MS_NS), text, self.key)

@@ -417,12 +417,12 @@ def test_an_engine_without_settings_raises_only_what_a_trader_asked_for() -> Non
 
 def test_an_account_that_cannot_be_valued_is_told_and_clears(desk: Desk) -> None:
     desk.give(fill(BTC_PERP, Side.BUY, "0.004", "60000", "f1", "", desk.now))
-    desk.state.capital.unpriced = lambda _: {"X"}  # type: ignore[method-assign, assignment]
+    desk.state.capital.missing = lambda _: {"X"}  # type: ignore[method-assign, assignment]
     desk.wait(9)
     assert not [event for event in desk.raised if event.key == "unvalued"]
     desk.wait(3)
     (told,) = (event for event in desk.raised if event.key == "unvalued")
     assert (told.severity, "no price for X" in told.text) == (a.Severity.CRITICAL, True)
-    del desk.state.capital.unpriced
+    del desk.state.capital.missing
     desk.wait(30)
     assert told.number in [event.number for event in desk.cleared]

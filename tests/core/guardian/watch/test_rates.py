@@ -1,0 +1,161 @@
+"""Which value an asset has: its last rate, another market's where its own is dead, nothing where it never had one."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.domain import events as e
+from core.domain import market as m
+from core.domain.identifiers import Asset
+from core.domain.order import Side
+from core.engine import Engine
+from core.state.state import IMAGE_DECODER, State
+from tests.core.guardian.watch.kit import acted, timer, watched
+from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D, S, denied, fill, of, order, quote, submit
+
+BTC, BNB, JUNK = Asset("BTC"), Asset("BNB"), Asset("JUNK")
+STEPS = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
+DAY = 86_400 * S
+BNB_PERP = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "BNB"), raw_symbol="BNBUSDT", base=BNB)
+
+
+def coins(**settings: Any) -> Engine:
+    """Hold 100 000 USDT and one bitcoin, which its spot pair values."""
+    engine = watched(drawdown_steps=STEPS, **settings)
+    engine.process(e.BalanceSet(SPOT, BTC, D(1), "deposit", T0))
+    timer(engine, T0)
+    assert engine.state.equity == 160_000.0
+    return engine
+
+
+def at(engine: Engine, instrument: object, mid: float, ts: int) -> None:
+    engine.process(quote(instrument, mid - 0.1, mid + 0.1, ts))  # type: ignore[arg-type]
+
+
+def restarted(engine: Engine) -> Engine:
+    image = IMAGE_DECODER.decode(msgspec.msgpack.encode(engine.state.image()))
+    return Engine(engine.guardian, State.from_image(image), strict=True)
+
+
+def test_another_market_that_lives_values_what_a_dead_one_did() -> None:
+    engine = coins()
+    for second in range(1, 10):
+        at(engine, BTC_PERP, 60_000.0 - 1_000.0 * second, T0 + second * S)
+        timer(engine, T0 + second * S)
+    assert engine.state.equity == pytest.approx(151_000.0)
+    assert engine.state.watched.step == 1
+    at(engine, BTC_PERP, 50_000.0, T0 + 10 * S)
+    assert engine.state.equity == pytest.approx(150_000.0), "it moves with every price of the other"
+    at(engine, BTC_SPOT, 58_000.0, T0 + 10 * S)
+    timer(engine, T0 + 10 * S)
+    assert engine.state.equity == pytest.approx(150_000.0), "the one that lives is kept: no flapping between two"
+
+
+def test_without_another_the_last_rate_stays_the_rules_go_on_and_nothing_is_entered() -> None:
+    engine = coins(stale_after_ms=2_000, max_daily_loss_frac=0.05)
+    engine.state.markets.pop(BTC_PERP.id)
+    at(engine, ETH_PERP, 3_000.0, T0 + 9 * S)
+    timer(engine, T0 + 9 * S)
+    assert (engine.state.equity, engine.state.ledger.unvalued) == (160_000.0, set())
+    refused = denied(engine, order(ETH_PERP, Side.BUY, "1"))
+    assert (refused.limit, refused.value) == ("stale_after", "9000")
+    told = "the rate of BTC is 9.0 s old (limit 2 s), and 60 000 of the account is valued by it: entries denied"
+    assert told in refused.reason
+    engine.process(fill(ETH_PERP, Side.BUY, "10", "3000", "f", ts=T0 + 9 * S))
+    assert not of(submit(engine, order(ETH_PERP, Side.SELL, "1", reduce_only=True)), e.OrderDenied)
+    at(engine, ETH_PERP, 2_100.0, T0 + 9 * S)
+    at(engine, ETH_PERP, 2_100.1, T0 + 9 * S)
+    assert engine.state.state_reason.startswith("the day's loss is 5.6")
+
+
+def test_an_old_rate_of_what_does_not_matter_denies_nothing() -> None:
+    engine = watched(stale_after_ms=2_000)
+    engine.process(e.BalanceSet(SPOT, BTC, D("0.01"), "deposit", T0))
+    engine.process(e.BalanceSet(SPOT, Asset("ETH"), D("0.1"), "deposit", T0))
+    engine.state.markets.pop(BTC_PERP.id)
+    engine.process(m.InstrumentDefined(BNB_PERP, T0))
+    at(engine, BNB_PERP, 600.0, T0 + 9 * S)
+    timer(engine, T0 + 9 * S)
+    worth, *oldest = engine.state.ledger.stale(T0 + 9 * S, 2 * S)
+    assert worth == pytest.approx(900.0)
+    assert oldest == [BTC, 9 * S]
+    assert not of(submit(engine, order(BNB_PERP, Side.BUY, "1")), e.OrderDenied)
+    engine.process(e.BalanceSet(SPOT, BTC, D(0), "withdrawal", T0 + 9 * S))
+    assert engine.state.ledger.stale(T0 + 9 * S, 2 * S)[1] == "ETH", "what is held no more is not valued"
+
+
+def test_an_asset_nobody_prices_does_not_hold_up_the_account() -> None:
+    engine = watched(drawdown_steps=STEPS)
+    engine.process(e.BalanceSet(PERP, JUNK, D(1000), "deposit", T0))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f1", ts=T0 + S))
+    at(engine, BTC_PERP, 70_000.0, T0 + DAY)
+    timer(engine, T0 + DAY)
+    assert (engine.state.day_start, engine.state.peak) == (D(110_000), D(110_000))
+    at(engine, BTC_PERP, 60_000.0, T0 + DAY + S)
+    timer(engine, T0 + DAY + S)
+    assert engine.state.watched.step == 2
+    again = restarted(engine)
+    at(again, BTC_PERP, 60_000.0, T0 + DAY + S)
+    timer(again, T0 + DAY + S)
+    assert again.state.capital.unpriced(again.state.ledger.unvalued) == set()
+
+
+def test_a_fee_in_what_nobody_prices_does_not_blind_the_guardian_and_is_a_loss_once_it_has_a_price() -> None:
+    engine = watched(drawdown_steps=STEPS)
+    fee = {"fee": D("0.01"), "fee_asset": BNB}
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f1").replace(**fee))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.1", "60000", "f2").replace(**fee))
+    assert engine.state.ledger.unvalued == {BNB}
+    assert not engine.guardian.watch.revalue(engine.state).blind
+    refused = denied(engine, order(BTC_PERP, Side.BUY, "0.01"))
+    assert (refused.limit, "no price for BNB" in refused.reason) == ("valued", True)
+    for bid in (58_000.0, 56_000.0, 54_500.0):
+        at(engine, BTC_PERP, bid, T0 + S)
+    timer(engine, T0 + S)
+    assert engine.state.watched.step == 1
+    again = restarted(engine)
+    at(again, BTC_PERP, 54_500.0, T0 + 2 * S)
+    again.process(m.InstrumentDefined(BNB_PERP, T0 + 2 * S))
+    peak, equity = again.state.peak, again.state.equity
+    at(again, BNB_PERP, 600.0, T0 + 2 * S)
+    assert not again.state.capital.waiting
+    assert again.state.equity == pytest.approx(equity - 12.0)
+    assert again.state.peak == peak
+
+
+def test_what_had_a_price_is_never_taken_for_nothing() -> None:
+    """Behind a restart its price is not there yet: a deposit or a fee on top changes nothing of that."""
+    again = restarted(coins())
+    again.process(e.BalanceSet(SPOT, BTC, D("1.5"), "deposit", T0 + S))
+    assert again.guardian.watch.revalue(again.state).blind
+    again.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1").replace(fee=D("0.01"), fee_asset=BTC))
+    assert again.guardian.watch.revalue(again.state).blind
+    again = restarted(again)
+    assert again.guardian.watch.revalue(again.state).blind
+    assert not acted(timer(again, T0 + S))
+    at(again, ETH_PERP, 3_000.0, T0 + 2 * S)
+    at(again, BTC_SPOT, 60_000.0, T0 + 2 * S)
+    timer(again, T0 + 2 * S)
+    assert not again.guardian.watch.revalue(again.state).blind
+    assert again.state.equity == pytest.approx(160_000.0 + 30_000.0 - 600.0)
+    assert again.state.drawdown == pytest.approx(600.0 / 160_000.0, rel=1e-6)
+    assert not again.state.capital.held
+
+
+def test_an_adopted_balance_without_a_price_is_profit_when_it_has_one() -> None:
+    engine = watched()
+    engine.process(e.BalanceSet(SPOT, BNB, D(1), "adopted by ada: ours 0", T0))
+    assert not engine.guardian.watch.revalue(engine.state).blind
+    engine.process(m.InstrumentDefined(BNB_PERP, T0))
+    at(engine, BNB_PERP, 600.0, T0 + S)
+    assert engine.state.day_profit == pytest.approx(600.0)
+    assert engine.state.peak == D(100_000)
+
+
+def test_an_account_that_opens_with_what_nobody_prices_begins_its_day_without_it() -> None:
+    engine = Engine(watched().guardian, State(), strict=True)
+    engine.process(e.BalanceSet(SPOT, JUNK, D(5), "opening", T0))
+    engine.process(e.BalanceSet(SPOT, Asset("USDT"), D(1_000), "opening", T0))
+    timer(engine, T0)
+    assert (engine.state.day_start, engine.state.peak) == (D(1_000), D(1_000))

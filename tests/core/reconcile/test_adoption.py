@@ -388,9 +388,15 @@ def test_a_close_that_its_venue_never_confirms_ends_by_the_traders_word() -> Non
 def test_a_wallet_that_its_venue_lost_ends_with_its_position() -> None:
     engine = opened()
     engine.process(fill(BTC_SPOT, Side.BUY, "0.1", "60000", "s0", "t0r1n1"))
+    engine.process(quote(BTC_SPOT, 57_999.0, 58_001.0))
+    profit, lost = engine.state.day_profit, engine.state.drawdown
+    assert profit == pytest.approx(-200.0)
     (wallet,) = of(declared(engine, instrument=BTC_SPOT), e.BalanceSet)
     assert (wallet.asset, wallet.total) == (BTC, D(0))
     assert not held(engine, BTC_SPOT)
+    assert engine.state.equity == pytest.approx(94_000.0)
+    assert engine.state.day_profit == pytest.approx(profit), "it went with its account: no trade lost it"
+    assert engine.state.drawdown == pytest.approx(lost)
 
 
 def test_the_word_is_not_taken_where_something_else_comes_first() -> None:

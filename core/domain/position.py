@@ -30,11 +30,20 @@ class Position(msgspec.Struct, gc=False):
     funding: Decimal = ZERO
     opened: Nanoseconds = 0
     updated: Nanoseconds = 0
+    other_fees: dict[Asset, Decimal] = {}
+    """Fees paid in another asset than the settle asset and the base, by asset."""
 
     @classmethod
     def of(cls, instrument: Instrument) -> "Position":
         """Return a flat position in what this instrument is held as."""
         return cls(instrument.holding, instrument.settle, instrument.inverse, instrument.contract_size)
+
+    def charge(self, asset: Asset, fee: Decimal) -> None:
+        """Add a fee."""
+        if asset == self.settle:
+            self.fees += fee
+        else:
+            self.other_fees[asset] = self.other_fees.get(asset, ZERO) + fee
 
     def profit(self, quantity: Decimal, entry: Decimal, price: Decimal) -> Decimal:
         """Return what ``quantity`` (signed) earns from ``entry`` to ``price``, in the settle asset.

@@ -101,7 +101,7 @@ def positions(state: State) -> tuple[PositionView, ...]:
             money(market.mark),
             money(ledger.unrealised(position, market) * rate),
             money(position.realised),
-            money(position.fees),
+            money(ledger.rates.fees(position)),
             money(position.funding),
             position.opened,
         )

@@ -97,7 +97,7 @@ class Ledger:
             if market.kind is InstrumentType.SPOT_PAIR:
                 position.quantity -= event.fee
         else:
-            position.fees += event.fee
+            position.charge(event.fee_asset, event.fee)
 
     def funding(self, event: FundingPaid) -> None:
         """Apply a funding payment."""
@@ -109,7 +109,7 @@ class Ledger:
     def liquidated(self, event: PositionLiquidated) -> None:
         """Apply the fee of a forced close; its fill has come apart."""
         market = self._markets[event.instrument]
-        self.position_of(market).fees += event.fee
+        self.position_of(market).charge(event.fee_asset, event.fee)
         self._add(market.venue, event.fee_asset, -event.fee)
         self.revalue()
 
@@ -257,6 +257,6 @@ class Ledger:
         for position in self.positions.values():
             rate = Decimal(repr(self.rate(position.settle)))
             realised += position.realised * rate
-            fees += position.fees * rate
+            fees += self.rates.fees(position) * rate
             funding += position.funding * rate
         return realised, fees, funding

@@ -1,7 +1,11 @@
 """What an asset is worth in the reporting currency, and which market says so."""
 
+from decimal import Decimal
+
 from core.domain.identifiers import Asset, InstrumentType
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
+from core.domain.position import Position
 from core.state.markets import STALE_NS, Market, Markets
 
 STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
@@ -32,6 +36,15 @@ class Rates:
                 alive = [market for market in self._markets_of(asset) if market.quiet(now) <= STALE_NS]
                 if alive:
                     self.sources[asset] = alive[0]
+
+    def fees(self, position: Position) -> Decimal:
+        """Return all fees of a position in its settle asset; those in what has no rate count as nothing."""
+        settle = self.rate(position.settle) if position.other_fees else 0.0
+        if settle <= 0.0:
+            return position.fees
+        return position.fees + sum(
+            (fee * Decimal(repr(self.rate(asset) / settle)) for asset, fee in position.other_fees.items()), ZERO
+        )
 
     def _find(self, asset: Asset) -> Market | None:
         found = self._markets_of(asset)

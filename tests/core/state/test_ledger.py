@@ -248,14 +248,35 @@ def test_a_bet_is_kept_as_a_bet_and_moves_no_wallet() -> None:
     assert (state.ledger.equity, state.ledger.positions) == (equity, {})
 
 
-@pytest.mark.parametrize(("asset", "fees"), [("ETH", "3"), ("BNB", "0.001")])
+@pytest.mark.parametrize(("asset", "fees"), [("ETH", "3"), ("BNB", "0")])
 def test_a_contracts_fee_in_another_asset_leaves_its_quantity_alone(asset: str, fees: str) -> None:
     state = world()
     paid = fill(ETH_PERP, Side.BUY, "1", "3000", "f").replace(fee=D("0.001"), fee_asset=Asset(asset))
     state.ledger.fill(paid)
     position = state.ledger.positions[ETH_PERP.id]
-    assert (position.quantity, position.fees) == (D(1), D(fees)), "valued where it is the base, else as it was told"
+    assert (position.quantity, position.fees) == (D(1), D(fees)), "valued where it is the base, else kept apart"
     assert state.ledger.balances[PERP][Asset(asset)] == D("-0.001")
+
+
+def test_a_fee_in_another_asset_is_summed_in_its_own_worth() -> None:
+    state = world()
+    bnb = msgspec.structs.replace(BTC_SPOT, id=BTC_SPOT.id.replace("BTC", "BNB"), base=Asset("BNB"))
+    state.apply(m.InstrumentDefined(bnb, T0))
+    state.apply(quote(ETH_PERP, 2_999.0, 3_001.0))
+    for number in range(2):
+        paid = fill(ETH_PERP, Side.BUY, "1", "3000", f"f{number}").replace(fee=D("0.005"), fee_asset=Asset("BNB"))
+        state.apply(paid)
+    position = state.ledger.positions[ETH_PERP.id]
+    assert position.other_fees == {"BNB": D("0.010")}
+    assert (state.ledger.totals()[1], state.ledger.rates.fees(position)) == (D(0), D(0)), "not known yet"
+    state.apply(quote(bnb, 599.9, 600.1))
+    assert state.ledger.totals()[1] == D("6.00")
+    assert state.ledger.equity == pytest.approx(99_994.0)
+    forced = e.PositionLiquidated(ETH_PERP.id, D(2), D(3000), D("0.01"), Asset("BNB"), T0, T0)
+    state.apply(forced)
+    assert state.ledger.totals()[1] == D("12.00")
+    state.ledger.positions[ETH_PERP.id].settle = Asset("NONE")  # whose own rate is not known
+    assert state.ledger.rates.fees(position) == D(0)
 
 
 def test_what_has_no_mark_or_no_entry_has_earned_nothing_yet() -> None:

@@ -84,9 +84,8 @@ def result_rows(state: State) -> list[Row]:
         if not (position.quantity or position.realised or position.fees or position.other_fees or position.funding):
             continue
         rate, market = state.ledger.rate(position.settle), state.ledger.mark_of(position.instrument)
-        realised, fees, funding = (
-            float(x) * rate for x in (position.realised, state.ledger.rates.fees(position), position.funding)
-        )
+        paid = state.ledger.rates.fees(position)
+        realised, fees, funding = (float(x) * rate for x in (position.realised, paid, position.funding))
         profit = 0.0 if market is None or not position.quantity else views.profit_of(state, position, market)
         found = [realised, profit, fees, funding, realised + profit - fees + funding]
         total = [a + b for a, b in zip(total, found, strict=True)]

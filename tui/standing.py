@@ -17,18 +17,19 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
     state = feed.state
     account, status = feed.account, feed.status
     equity = account.equity if account is not None else (state.equity or None)
-    start = float(state.day_start)
-    day = equity - start if equity is not None and start else None
+    start, known = float(state.day_start), not state.capital.unpriced(state.ledger.unvalued)
+    day = equity - start if equity is not None and start and known else None
     live, oldest = _feeds(state, now)
     return Standing(
         mode=state.mode,
         state=state.trading_state.value,
         armed=armed,
         equity=equity,
+        about=bool(state.ledger.unvalued),
         day=day,
         day_frac=None if day is None or equity is None else day_return(state, equity),
-        drawdown=_drawdown(state, equity),
-        risk_frac=open_risk(state) / equity if equity is not None and equity > 0 else None,
+        drawdown=_drawdown(state, equity) if known else None,
+        risk_frac=open_risk(state) / equity if equity is not None and equity > 0 and known else None,
         heartbeat=feed.heartbeat_age,
         feeds_live=live,
         feeds=len(state.markets),
@@ -38,7 +39,7 @@ def standing_of(feed: Feed, armed: bool, now: int, local: bool) -> Standing:
         time=f"{clock(now, local=local)} {'local' if local else 'UTC'}",
         fees=None if status is None else float(status.fees),
         funding=None if status is None else float(status.funding),
-        gross_frac=account.gross / account.equity if account is not None and account.equity > 0 else None,
+        gross_frac=account.gross / account.equity if account is not None and account.equity > 0 and known else None,
         viewers=max(0, feed.control.terminals - 1) if feed.control is not None else 0,
         control="" if feed.control is None else "this terminal" if feed.control.mine else feed.control.holder or "free",
         elsewhere=bool(feed.elsewhere),

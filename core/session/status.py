@@ -57,6 +57,8 @@ class Status(msgspec.Struct, frozen=True):
     """Why studies or the schedule wait for a researcher that does not come; empty where nothing does."""
     held_back: tuple[str, ...] = ()
     """Limits that the settings would loosen, and that are not in force without the typed word."""
+    judged: bool = True
+    """Whether what counts from the day's start and the peak is known: nothing that had a price lacks one now."""
 
 
 class PositionView(msgspec.Struct, frozen=True):

@@ -73,6 +73,7 @@ def status(
         configs=state.studies.trouble,
         exit_times=exit_times,
         research=state.studies.waits,
+        judged=not state.capital.unpriced(ledger.unvalued),
     )
 
 

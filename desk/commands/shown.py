@@ -25,10 +25,11 @@ def show_status(view: Status) -> None:
     why = f" ({view.state_reason})" if view.state_reason else ""
     partly = "" if view.complete else "  (not everything could be valued)"
     write(f"{view.mode.upper()}  {view.state}{why}  run {view.run}  {clock(view.now)} UTC")
-    write(
-        f"equity {grouped(view.equity)}{partly}  day {signed(view.day_pnl)}  drawdown {view.drawdown:.2%}  "
-        f"gross {grouped(view.gross)}  net {signed(view.net)}"
-    )
+    known = view.judged  # else a day's profit, a drawdown and what is held would be guesses
+    day, drawdown = (signed(view.day_pnl), f"{view.drawdown:.2%}") if known else ("–", "–")
+    gross, net = (grouped(view.gross), signed(view.net)) if known else ("–", "–")
+    about = "" if view.complete else "~"
+    write(f"equity {about}{grouped(view.equity)}{partly}  day {day}  drawdown {drawdown}  gross {gross}  net {net}")
     write(f"realised {signed(view.realised_pnl)}  fees {grouped(view.fees)}  funding {signed(view.funding)}")
     write(f"journal {view.journal}  clients {view.clients}")
     write(sentinel_words(view))

@@ -6,7 +6,9 @@ from core.domain.identifiers import Asset
 from core.domain.market import SentinelStatus
 from core.state.state import State
 from tests.tui.pictures import NOW, SECOND, StillFeed, moment
+from tui.screens.risk import drawdown_lines
 from tui.standing import leaving_lines, standing_of
+from tui.widgets.header import first_line
 
 
 class Lost(StillFeed):
@@ -53,3 +55,18 @@ def test_where_no_engine_ever_answered_no_figure_is_told() -> None:
     lines = leaving_lines(Lost(State(Asset("USDT"))), NOW, local=False)
     assert lines[:2] == ("no engine has answered since this screen was opened", "what is open is not known here")
     assert not any("keeps running" in line for line in lines)
+
+
+def test_what_cannot_be_known_while_a_price_is_missing_is_not_told_as_a_figure() -> None:
+    """Behind a restart: what is held has no price yet, so that its loss and its risk would be told as nothing."""
+    feed = moment()
+    state, now = feed.state, NOW
+    known = standing_of(feed, False, now, False)
+    assert None not in (known.day, known.drawdown, known.risk_frac, known.gross_frac)
+    (position,) = (one for one in state.ledger.positions.values() if one.quantity)
+    state.markets[position.instrument].mark = 0.0
+    state.ledger.revalue()
+    told = standing_of(feed, False, now, False)
+    assert (told.day, told.day_frac, told.drawdown, told.risk_frac, told.gross_frac) == (None,) * 5
+    assert "equity ~" in "".join(text for text, _ in first_line(told))
+    assert "not known" in drawdown_lines(state, told.equity, 80)[0][0][0]

@@ -121,6 +121,8 @@ def drawdown_lines(state: State, equity: float | None, width: int) -> list[Line]
     """Say where the account stands between its peak and nothing, and what today brought."""
     if equity is None or width <= 0:
         return [((" nothing is known yet", "dim"),)]
+    if state.capital.unpriced(state.ledger.unvalued):
+        return [((" not everything has a price: day and drawdown are not known", "dim"),)]
     peak, start = max(float(state.peak), equity), float(state.day_start)
     down, day = 1 - equity / peak if peak > 0 else 0.0, equity - start if start else None
     runs: list[Run] = [

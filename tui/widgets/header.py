@@ -41,6 +41,8 @@ class Standing(msgspec.Struct, frozen=True):
     elsewhere: bool = False
     """Whether another terminal holds it."""
     trouble: str = ""
+    about: bool = False
+    """Whether something has no price: equity is without it."""
     alerts: int = 0
     """Alerts that nobody has acknowledged; ``alarm`` where one of them is critical."""
     alarm: bool = False
@@ -62,7 +64,7 @@ def first_line(now: Standing) -> Line:
         (f" {now.mode.upper() or '–'} ", "live" if now.mode.lower() == "live" else "armed"),
         (f"{now.state or '–'} ", _state_style(now.state)),
         (" equity ", "dim"),
-        (f"{'~' if lost else ''}{number(now.equity)}", f"strong{money}"),
+        (f"{'~' if lost or now.about else ''}{number(now.equity)}", f"strong{money}"),
         ("  day ", "dim"),
         (f"{arrow(now.day).strip()}{signed(now.day)} {percent(now.day_frac, sign=True)}", gain_class(now.day) + money),
         ("  dd ", "dim"),

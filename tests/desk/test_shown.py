@@ -1,0 +1,35 @@
+"""What a person reads of the account: no figure that is a guess."""
+
+import pytest
+
+from core.domain import events as e
+from core.domain.identifiers import Asset
+from core.domain.order import Side
+from core.engine import Engine
+from core.session import views
+from core.state.state import State
+from desk.commands.shown import show_status
+from tests.core.kit import BTC_PERP, SPOT, T0, D, S, fill, opened
+
+
+def line(state: State, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the line about money."""
+    show_status(views.status(state, T0, "ok", 0))
+    return next(row for row in capsys.readouterr().out.splitlines() if row.startswith("equity"))
+
+
+def test_behind_a_restart_without_prices_nothing_is_told_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = opened(instruments=(BTC_PERP,))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.1", "60000", "f", ts=T0 + S))
+    assert line(engine.state, capsys) == "equity 50 000.00  day +0.00  drawdown 0.00%  gross 6 000.00  net +6 000.00"
+    again = Engine(engine.guardian, State.from_image(engine.state.image()))
+    assert line(again.state, capsys) == (
+        "equity ~50 000.00  (not everything could be valued)  day –  drawdown –  gross –  net –"
+    )
+
+
+def test_what_never_had_a_price_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    engine = opened(instruments=(BTC_PERP,))
+    engine.process(e.BalanceSet(SPOT, Asset("JUNK"), D(1), "deposit", T0))
+    told = line(engine.state, capsys)
+    assert told.startswith("equity ~50 000.00  (not everything could be valued)  day +0.00  drawdown 0.00%")

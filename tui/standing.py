@@ -3,8 +3,8 @@
 from core.domain.alerts import Severity
 from core.domain.market import Health
 from core.domain.studies import StudyState
-from core.state.exiting import missing_sentinel
 from core.state.account import day_return
+from core.state.exiting import missing_sentinel
 from core.state.state import State
 from tui.feed import Feed
 from tui.format import clock, percent

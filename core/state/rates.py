@@ -6,7 +6,8 @@ from core.domain.identifiers import Asset, InstrumentType
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
-from core.state.markets import STALE_NS, Market, Markets
+from core.state.mark import STALE_NS
+from core.state.markets import Market, Markets
 
 STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 """Assets taken at 1:1 with the reporting currency while no pair quotes them (the reporting currency is one of them)."""

@@ -347,18 +347,16 @@ class Engine:
         state = self._outbox.state
         for strategy in self._strategies:
             for command in strategy.on_message(message, state):
-                handler = self._strategic.get(type(command))
-                if handler is not None:
-                    handler(command)
-                else:
-                    self._forbid(strategy, command)
+                handler = self._strategic.get(type(command)) or partial(_forbid, self._outbox, strategy)
+                handler(command)
 
-    def _forbid(self, strategy: Strategy, command: Message) -> None:
-        """Refuse what no strategy may ask for."""
-        kind = type(command).__name__
-        log.error("a strategy asked for what only a human may", strategy=strategy.id, command=kind)
-        reason = f"strategy {strategy.id} may not send {kind}: strategies submit, amend, cancel and flatten alone"
-        self._outbox.put(e.CommandRefused("strategy", ClientOrderId(""), reason, self.state.now))
+
+def _forbid(outbox: Outbox, strategy: Strategy, command: Message) -> None:
+    """Refuse what no strategy may ask for."""
+    kind = type(command).__name__
+    log.error("a strategy asked for what only a human may", strategy=strategy.id, command=kind)
+    reason = f"strategy {strategy.id} may not send {kind}: strategies submit, amend, cancel and flatten alone"
+    outbox.put(e.CommandRefused("strategy", ClientOrderId(""), reason, outbox.state.now))
 
 
 def _instrument_of(event: Event, state: State) -> InstrumentId:

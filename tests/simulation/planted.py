@@ -6,7 +6,7 @@ from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
 from core.guardian.watch import account, position, protection
 from core.reconcile import compare, looks, reconcile
-from core.state import blotter, markets, state
+from core.state import blotter, state
 from store.journal import file, writer
 from tests.simulation.planting import Bug
 
@@ -318,12 +318,4 @@ BUGS = (
     ),
     Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=454),
     Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=3551),
-    Bug(
-        "a price that was overtaken on its way is taken for the newest",
-        markets.Market,
-        "quote",
-        "stamp < before.ts_exchange and",
-        "False and",
-        seed=4639,
-    ),
 )

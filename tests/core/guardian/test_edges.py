@@ -274,15 +274,16 @@ def test_the_use_of_a_stop_is_how_much_of_the_way_to_it_is_gone() -> None:
     assert use.value == 0.0
 
 
-def test_a_position_without_an_entry_price_is_denied_more_and_given_no_stop() -> None:
-    """Its venue does not say what was paid: where a loss begins is not known, so no stop can be placed for it."""
+def test_a_position_without_an_entry_price_counts_from_its_first_mark_and_is_given_a_stop() -> None:
+    """Its venue does not say what was paid: what is lost from now on is known."""
     engine = watched(protective_stop="place", max_position_loss_frac=0.02)
     engine.process(e.PositionSet(BTC_PERP.id, D(1), D(0), "reconciled", T0))
-    effects = timer(engine, T0 + S // 10) + timer(engine, T0 + 3 * S)
-    assert acted(effects) == [("protective_stop", "deny")]
-    assert not of(effects, e.OrderSubmitted)
     held = engine.guardian.watch.held[BTC_PERP.id]
     assert (held.low, held.high) == (held.price() * (1 - JUMP / 2), held.price() * (1 + JUMP / 2)), "by no loss"
+    effects = timer(engine, T0 + S // 10) + timer(engine, T0 + 3 * S)
+    assert engine.state.ledger.positions[BTC_PERP.id].entry_price == D(60_000)
+    assert acted(effects)[0] == ("protective_stop", "place")
+    assert [one.order.trigger for one in of(effects, e.OrderSubmitted)] == [D(58_000)]
 
 
 def test_an_inverse_contract_without_an_entry_price_is_divided_by_nothing() -> None:

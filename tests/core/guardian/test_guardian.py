@@ -602,10 +602,3 @@ def test_the_use_of_each_limit_is_shown() -> None:
     assert "max_position" not in {
         v.name for v in Guardian().views(engine.state, market, order(BTC_PERP, Side.BUY, "1"), T0)
     }
-
-
-def test_quotes_move_the_bounds() -> None:
-    engine = only(max_position_frac=0.06)
-    for _ in range(2):  # half the price is believed of two quotes alone
-        engine.process(quote(BTC_PERP, 30_000.0, 30_000.1))
-    sent(engine, order(BTC_PERP, Side.BUY, "0.19", "29000"))

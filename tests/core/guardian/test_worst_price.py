@@ -35,6 +35,7 @@ from tests.core.kit import (
     of,
     opened,
     order,
+    quote,
     sent,
     submit,
 )
@@ -236,3 +237,10 @@ def test_no_sequence_that_passes_can_lead_beyond_a_bound(
         gross += most
         assert most <= BOUNDED.max_position_frac * EQUITY * (1 + 1e-9) + 0.1
     assert gross <= BOUNDED.max_gross_frac * EQUITY * (1 + 1e-9) + 0.1
+
+
+def test_quotes_move_the_bounds() -> None:
+    engine = opened(settings=msgspec.structs.replace(WIDE, max_position_frac=0.06))
+    for _ in range(2):  # half the price is believed of two quotes alone
+        engine.process(quote(BTC_PERP, 30_000.0, 30_000.1))
+    sent(engine, order(BTC_PERP, Side.BUY, "0.19", "29000"))

@@ -13,10 +13,9 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
-from core.domain.identifiers import Asset, InstrumentId, StrategyId
+from core.domain.identifiers import InstrumentId, StrategyId
 from core.domain.order import Operation, Order, OrderType, Side, StopLoss, TakeProfit, TimeInForce
 from core.engine import Engine
-from core.guardian.guardian import Guardian
 from core.session.outcome import outcome_of
 from tests.core.kit import (
     BTC_PERP,
@@ -587,18 +586,3 @@ def test_an_entry_is_not_moved_past_the_exits_that_it_brings(price: str, words: 
     accept(engine, id_)
     assert of(engine.process(c.AmendOrder(id_, price=D(price), ts=T0)), e.ChangeDenied)[0].reason == words
     assert of(engine.process(c.AmendOrder(id_, price=D(50500), ts=T0)), e.AmendSubmitted)
-
-
-def test_the_use_of_each_limit_is_shown() -> None:
-    engine = with_position()
-    market = engine.state.markets[BTC_PERP.id]
-    views = {
-        view.name: view for view in engine.guardian.views(engine.state, market, order(BTC_PERP, Side.BUY, "0.1"), T0)
-    }
-    assert set(views) >= {"max_position", "max_gross", "net", "max_open_orders", "max_orders_per_second"}
-    assert views["max_position"].used == pytest.approx(0.12 / 100, rel=0.01)
-    assert views["max_position"].setting == "default of [guardian] max_position_frac"
-    engine.process(e.BalanceSet(PERP, Asset("USDT"), D(-(10**9)), "reconciled", T0))
-    assert "max_position" not in {
-        v.name for v in Guardian().views(engine.state, market, order(BTC_PERP, Side.BUY, "1"), T0)
-    }

@@ -16,16 +16,18 @@ from core.domain.identifiers import Asset
 from core.domain.instrument import Instrument
 from core.domain.order import Order, OrderType, Side
 from core.engine import Engine
+from core.guardian.guardian import Guardian
 from core.guardian.limits.concentration import _weights
 from core.guardian.proposal import Proposal, marketable
 from core.session.preview import preview
-from tests.core.guardian.test_guardian import WIDE
+from tests.core.guardian.test_guardian import WIDE, with_position
 from tests.core.kit import (
     BTC_COINM,
     BTC_PERP,
     BTC_SPOT,
     COINM,
     ETH_PERP,
+    PERP,
     PRICES,
     T0,
     D,
@@ -244,3 +246,18 @@ def test_quotes_move_the_bounds() -> None:
     for _ in range(2):  # half the price is believed of two quotes alone
         engine.process(quote(BTC_PERP, 30_000.0, 30_000.1))
     sent(engine, order(BTC_PERP, Side.BUY, "0.19", "29000"))
+
+
+def test_the_use_of_each_limit_is_shown() -> None:
+    engine = with_position()
+    market = engine.state.markets[BTC_PERP.id]
+    views = {
+        view.name: view for view in engine.guardian.views(engine.state, market, order(BTC_PERP, Side.BUY, "0.1"), T0)
+    }
+    assert set(views) >= {"max_position", "max_gross", "net", "max_open_orders", "max_orders_per_second"}
+    assert views["max_position"].used == pytest.approx(0.12 / 100, rel=0.01)
+    assert views["max_position"].setting == "default of [guardian] max_position_frac"
+    engine.process(e.BalanceSet(PERP, Asset("USDT"), D(-(10**9)), "reconciled", T0))
+    assert "max_position" not in {
+        v.name for v in Guardian().views(engine.state, market, order(BTC_PERP, Side.BUY, "1"), T0)
+    }

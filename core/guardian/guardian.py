@@ -62,6 +62,7 @@ class Guardian:
             rules.StoresReady(settings),
             Lease(settings),
             rules.ReduceOnly(settings),
+            rules.Owned(settings),
             rules.Stale(settings),
             rules.Valued(settings),
             rules.ClockOffset(settings),

@@ -3,7 +3,7 @@
 from core.guardian.limits.base import Breach, Limit, Rule, number
 from core.guardian.limits.concentration import EffectiveBets
 from core.guardian.limits.flow import AmendRate, Duplicates, OpenOrders, OrderRate
-from core.guardian.limits.orders import OrderNotional, OrderQuantity, PriceCollar, ReduceOnly, Supported
+from core.guardian.limits.orders import OrderNotional, OrderQuantity, Owned, PriceCollar, ReduceOnly, Supported
 from core.guardian.limits.standing import ClockOffset, Stale, StoresReady, TradingStateLimit, Valued, VenueReady
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "OrderNotional",
     "OrderQuantity",
     "OrderRate",
+    "Owned",
     "PriceCollar",
     "ReduceOnly",
     "Rule",

@@ -1,13 +1,13 @@
 """What one order may be: carried out whole, an exit no larger than the position, near the mark, not too large."""
 
-from decimal import Decimal
-
 from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
+from core.domain.instrument import ZERO
 from core.domain.numbers import exact, plain
 from core.domain.order import Operation
 from core.guardian.limits.base import Breach, Rule, number
 from core.guardian.proposal import Proposal, marketable
+from core.state.outright import SPOT_PAIR, orders_of, there
 
 _TRADE = Operation.TRADE
 _ROUNDING = 1e-12
@@ -53,7 +53,7 @@ class ReduceOnly(Rule):
         text = f"exit {plain(order.quantity)} is larger than position {plain(abs(position))}"
         if resting:
             text += f" less resting exits {plain(resting)}"
-        room = max(room, Decimal(0))
+        room = max(room, ZERO)
         if resting and room < proposal.market.instrument.min_size:
             text += "; nothing sent; they cover all of it: amend or cancel them, or flatten"
         else:
@@ -68,6 +68,29 @@ def _stop_follows(proposal: Proposal) -> bool:
     state, instrument = proposal.state, proposal.order.instrument
     is_bracketed = any(one.stop is not None for one in state.brackets.of(instrument))
     return is_bracketed and state.trading_state is not TradingState.HALTED
+
+
+class Owned(Rule):
+    """What is owned outright is not sold short: a sale is no larger than what is held less what rests to be sold."""
+
+    name = "owned"
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        order, market, state = proposal.order, proposal.market, proposal.state
+        if market.kind is not SPOT_PAIR or order.side.sign > 0:
+            return None
+        have = max(proposal.position, there(state, market))  # coins may lie in the wallet that no fill of ours brought
+        others = (one for one in orders_of(state, market) if one.order.client_order_id != proposal.replaces)
+        resting = sum((one.may_fill for one in others if one.order.side.sign < 0), ZERO)
+        room = max(have - resting, ZERO)
+        if order.quantity <= room:
+            return None
+        coin = market.instrument.base
+        text = f"{plain(have)} {coin} is held" + (f", of which {plain(resting)} rests to be sold" if resting else "")
+        text = f"{text}: a sale of {plain(order.quantity)} would be short; nothing sent"
+        text += f"; use {plain(room)}" if room >= market.instrument.min_size else ""
+        return Breach(self.name, plain(order.quantity), plain(room), text)
 
 
 class PriceCollar(Rule):

@@ -318,12 +318,14 @@ def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseco
 
 
 def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
-    """Open the wallets of a venue that is seen for the first time: what they hold is the capital we begin with."""
+    """Open the wallets of a venue that is seen for the first time, and bring what is held of spot assets to them.
+
+    What the wallets hold then is the capital we begin with: it is guarded from this look on.
+    """
     if snapshot.venue not in state.ledger.balances:
         for report in snapshot.balances:
             yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now)
-        return
-    for asset in tuple(state.ledger.balances[snapshot.venue]):
+    for asset in tuple(state.ledger.balances.get(snapshot.venue, ())):
         yield from spot_position(state, snapshot.venue, asset, now)
 
 

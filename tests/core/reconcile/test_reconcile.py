@@ -10,12 +10,13 @@ from core.domain import events as e
 from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
 from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.instrument import Instrument
+from core.domain.market import InstrumentDefined
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
 from core.reconcile.reconcile import explained, missing, reconcile, reported
 from core.state.state import State
-from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order
+from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order, quote
 from tests.core.state.test_blotter import ID, ORDER, ROADS, at, blank
 
 A = OrderStatus
@@ -443,6 +444,17 @@ def test_wallets_open_once_and_are_then_left_to_the_comparison() -> None:
     assert state.venue(PERP).opened == NOW
     changed = (BalanceReport(Asset("USDT"), D(49), D(49)), BalanceReport(Asset("BTC"), D(1), D(1)))
     assert run(state, snapshot(balances=changed)) == []
+
+
+def test_coins_that_are_found_at_the_first_look_are_a_position_from_it_on() -> None:
+    state = State()
+    for event in (InstrumentDefined(BTC_SPOT, T0), quote(BTC_SPOT, 59999.0, 60001.0)):
+        state.apply(event)
+    coins = (BalanceReport(Asset("BTC"), D("0.3"), D("0.3")),)
+    for found in reconcile(state, VenueSnapshot(SPOT, T0 + S, (), (), (), coins), {}, ASKED, NOW):
+        state.apply(found)
+    position = state.ledger.positions[BTC_SPOT.holding]
+    assert (position.quantity, position.entry_price) == (D("0.3"), D("60000"))
 
 
 @pytest.mark.parametrize(("total", "entry"), [("0.4", "60000"), ("0.7", "60000"), ("0", "0")])

@@ -31,12 +31,16 @@ class UsageFault(TradedeckError):
     """The command line itself cannot be carried out: a bad number, a missing argument."""
 
 
-class Refused(TradedeckError):
-    """The guardian or the engine said no; ``answer`` is what JSON shows."""
+class Answered(TradedeckError):
+    """No is the whole answer to a command; ``answer`` is the one document that JSON shows of it."""
 
     def __init__(self, reason: str, answer: dict[str, Any] | None = None) -> None:
         super().__init__(reason)
         self.answer = answer
+
+
+class Refused(Answered):
+    """The guardian or the engine said no."""
 
 
 def exit_code(error: TradedeckError) -> Exit:
@@ -130,7 +134,7 @@ def fail(error: TradedeckError, as_json: bool) -> Exit:
     """Say what went wrong, on stderr and for programs as JSON, and return the exit code."""
     code = exit_code(error)
     if as_json:
-        answer = error.answer if isinstance(error, Refused) and error.answer else {"error": str(error)}
+        answer = error.answer if isinstance(error, Answered) and error.answer else {"error": str(error)}
         write_json(answer)
     say(f"tradedeck: {error}")
     return code

@@ -29,7 +29,7 @@ from core.session.client import Client
 from core.session.protocol import Outcome
 from desk import answers, output, times
 from desk.commands.shown import short
-from desk.output import Refused, UsageFault
+from desk.output import Answered, Refused, UsageFault
 from desk.paths import Home
 from desk.session import ORIGIN, require, resolve, talk
 
@@ -170,7 +170,7 @@ def send(home: Home, ticket: Ticket, wait: float, as_json: bool) -> None:
 
     Raises:
         Refused: the guardian said no.
-        ClientError: the venue said no.
+        Answered: the venue said no.
     """
     typed = build(ticket)
 
@@ -202,7 +202,8 @@ def change(
 
     Raises:
         Refused: the guardian said no.
-        ClientError: the venue said no, or the change came too late.
+        Answered: the venue said no.
+        ClientError: the venue refused the change, or it came too late.
     """
 
     async def work(client: Client) -> tuple[Outcome, OrderRecord | None]:
@@ -309,14 +310,14 @@ def _tell(outcome: Outcome, record: OrderRecord | None, as_json: bool) -> None:
     )
     if record is not None and record.status is OrderStatus.DENIED:
         raise Refused(record.reason, answer)
+    if record is not None and record.status is OrderStatus.REJECTED:
+        raise Answered(f"{record.venue} rejected the order: {record.reason}", answer)
     if as_json:
         output.write_json(answer)
     elif record is not None:
         output.write(_sentence(record))
     else:
         output.write(f"{answer['client_order_id']} {answer['status']}")
-    if record is not None and record.status is OrderStatus.REJECTED:
-        raise ClientError(f"{record.venue} rejected the order: {record.reason}")
 
 
 def _sentence(record: OrderRecord) -> str:

@@ -67,6 +67,13 @@ def test_an_instrument_outside_the_grammar(running: Desk, instrument: str, said:
     assert "for example" in done.stderr
 
 
+def test_what_the_venue_rejects_is_one_document(running: Desk) -> None:
+    through = f"{running.bid('BTC-USDT.P') * 1.005:.1f}"
+    answer = running.json("order", "buy", "BTC-USDT.P", "0.01", "--limit", through, "--post-only", code=1)
+    assert answer["status"] == "REJECTED"
+    assert answer["reason"]
+
+
 def test_an_exit_larger_than_the_position(running: Desk) -> None:
     running.ok("order", "buy", "BTC-USDT.P", "0.02")
     try:

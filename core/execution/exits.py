@@ -1,8 +1,9 @@
 """Exits: an instrument is brought to a target until it is there, over restarts of the engine too.
 
 What a trader closes goes at the market; where a venue takes no market orders, by limits that end at once. What the
-guardian closes goes by a ladder: such a limit through the market, then market orders, and behind its time a human is
-called while it goes on; it ends when the venue has said explicitly that nothing is held.
+guardian closes goes by a ladder: such a limit through the market, then market orders, then those of the coin's other
+pairs in turn, and behind its time a human is called while it goes on; it ends when the venue has said explicitly that
+nothing is held.
 """
 
 from collections import deque
@@ -36,6 +37,8 @@ CONFIRM_NS: Nanoseconds = 2_000_000_000
 
 WIDER = (0.25, 0.5, 1.0)
 """How much of the collar the first exit uses, the next, and all behind, where the venue takes no market orders."""
+OWN_TRIES = 2
+"""Exits through a market that may close nothing, before another pair of the same coin is tried in turn."""
 NOBODY = ClientOrderId("")
 
 
@@ -136,8 +139,9 @@ class Exits:
             self._reached(instrument, closing, pace)
             return
         pace.reached = 0
-        way = self._way(market, closing, pace)
-        commands = list(flatten.steps(state, market, closing, self._orders.ours, way))
+        route = self._route(market, closing, pace)
+        way = self._way(route, closing, pace)
+        commands = list(flatten.steps(state, route, closing, self._orders.ours, way))
         if not commands and not closing.guarded and not any(map(self._orders.ours, orders_of(state, market))):
             self._give_up(instrument, pace, "orders of others stand in the way")
         for command in commands:
@@ -165,7 +169,8 @@ class Exits:
             wait = SLOW_NS if closing.escalated else 0 if pace.tries == 1 else wait
         if now - pace.last < wait or not self._budget.has_room(now):
             return
-        venue = self.state.venue(self.state.markets[instrument].venue)
+        market = self.state.markets[instrument]
+        venue = self.state.venue(market.venue)
         if not venue.connected:  # it goes on with the link: nothing leaves, so it is no try
             if not pace.away:
                 pace.away = True
@@ -175,9 +180,23 @@ class Exits:
         if not closing.guarded and pace.counted >= flatten.MAX_TRIES:
             self._give_up(instrument, pace)
             return
+        held = self._held(market)
+        pace.failed, pace.held = pace.failed_with(held), held
         pace.last, pace.tries, pace.counted = now, pace.tries + 1, pace.counted + venue.reconciled
         self._budget.take(now)
         self._orders.submit(command, urgent=True)
+
+    def _route(self, market: Market, closing: Closing, pace: Pace) -> Market:
+        """Choose where the next exit goes: where too many closed nothing, the pairs of the coin have their turn."""
+        failed = pace.failed_with(self._held(market))
+        if failed < OWN_TRIES:
+            return market
+        routes = flatten.routes(self.state, market, closing.target)
+        return routes[(failed - OWN_TRIES + 1) % len(routes)]
+
+    def _held(self, market: Market) -> Decimal:
+        position = self.state.ledger.positions.get(market.holding)
+        return abs(position.quantity) if position is not None else ZERO
 
     def _way(self, market: Market, closing: Closing, pace: Pace) -> Way:
         """Choose the step of the ladder: a collared limit first for what the guardian closes, then market orders.

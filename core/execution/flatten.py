@@ -12,7 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import is_unsellable, orders_of
+from core.state.outright import SPOT_PAIR, is_unsellable, orders_of
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -48,6 +48,14 @@ class Pace(msgspec.Struct):
     """How many of the tries left to a venue that was reconciled."""
     away: bool = False
     """It was said that the venue is not connected."""
+    failed: int = 0
+    """How many tries closed nothing, the last one not yet counted."""
+    held: Decimal = ZERO
+    """What was held when the last try left."""
+
+    def failed_with(self, held: Decimal) -> int:
+        """Return how many tries closed nothing, now that so much is held (unsigned)."""
+        return self.failed + (self.tries > 0 and held >= self.held)
 
     def may_cancel(self, record: OrderRecord, now: Nanoseconds) -> bool:
         """Tell whether a cancel may leave (again), and note that it does."""
@@ -77,6 +85,14 @@ class Way(msgspec.Struct, frozen=True):
 
 
 MARKET_WAY = Way()
+
+
+def routes(state: State, market: Market, target: Decimal = ZERO) -> list[Market]:
+    """Return the markets through which a holding can be closed, its own first: other pairs of a coin with a price."""
+    if market.kind is not SPOT_PAIR:
+        return [market]
+    others = (one for one in state.markets.values() if one.holding == market.holding and one is not market)
+    return [market, *(one for one in others if one.mark > 0.0 and exit_quantity(state, one, target) > 0)]
 
 
 def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way = MARKET_WAY) -> Iterator[Step]:

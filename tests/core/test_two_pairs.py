@@ -1,5 +1,6 @@
 """Two pairs of one coin are two routes into one holding: limits, exits and flattens count by what is held."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, holding_
 from core.domain.instrument import Instrument
 from core.domain.order import OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
+from core.execution.flatten import routes
 from core.guardian.limits.concentration import _weights
 from core.guardian.proposal import Proposal
 from core.ports import Abilities
@@ -203,6 +205,70 @@ def test_where_nothing_caps_an_exit_a_sale_over_another_pair_counts() -> None:
     resting = sent(engine, order(BTC_USDC, Side.SELL, "0.02", "61000"))
     accept(engine, resting)
     assert [one.quantity for one in exits(engine.process(c.Flatten(BTC_SPOT.id, "test", T0)))] == [D("0.03")]
+
+
+def refused(engine: Engine, origin: str, seconds: int) -> list[tuple[InstrumentId, OrderType, Decimal]]:
+    """Flatten the first pair for so many seconds, the venue rejecting each exit; return where they went and as what."""
+    went, now = [], T0
+    out = exits(engine.process(c.Flatten(BTC_SPOT.id, origin, T0)))
+    for second in range(1, seconds + 1):
+        while out:
+            one = out.pop(0)
+            went.append((one.instrument, one.type, one.quantity))
+            out += exits(engine.process(e.OrderRejected(one.client_order_id, "trading is halted", now, now)))
+        now = T0 + second * S
+        for instrument in PAIRS:
+            engine.process(quote(instrument, 59_999.9, 60_000.1, now))
+        out = exits(engine.process(m.Timer(now)))
+    return went
+
+
+@pytest.mark.parametrize(("origin", "first"), [("test", OrderType.MARKET), ("guardian test", OrderType.LIMIT)])
+def test_a_market_that_takes_no_exit_gives_way_to_the_coins_other_pair(origin: str, first: OrderType) -> None:
+    engine = venue("0.05")
+    own, other = (BTC_SPOT.id, OrderType.MARKET, D("0.05")), (BTC_USDC.id, OrderType.MARKET, D("0.05"))
+    went = refused(engine, origin, 6)
+    assert went[:6] == [(BTC_SPOT.id, first, D("0.05")), own, other, own, other, own]
+    (out,) = engine.state.blotter.open.values()
+    assert out.order.reduce_only
+    market = out.order.instrument
+    filled = BTC_USDC if market == BTC_USDC.id else BTC_SPOT
+    engine.process(fill(filled, Side.SELL, "0.05", "60000", "out", out.order.client_order_id, T0 + 6 * S))
+    assert held(engine, BTC_SPOT) == 0
+    assert not exits(engine.process(m.Timer(T0 + 7 * S)))
+
+
+def test_a_route_that_closes_something_is_kept() -> None:
+    engine = venue("0.05")
+    engine.process(m.InstrumentDefined(msgspec.structs.replace(BTC_SPOT, max_size=D("0.01")), T0))
+    went, out = [], exits(engine.process(c.Flatten(BTC_SPOT.id, "test", T0)))
+    for second in range(1, 6):
+        (one,) = out
+        went.append((one.instrument, one.quantity))
+        now = T0 + second * S
+        engine.process(quote(BTC_SPOT, 59_999.9, 60_000.1, now))
+        sold = fill(BTC_SPOT, Side.SELL, "0.01", "60000", f"x{second}", one.client_order_id, now)
+        out = [*exits(engine.process(sold)), *exits(engine.process(m.Timer(now)))]
+    assert went == [(BTC_SPOT.id, D("0.01"))] * 5
+    assert held(engine, BTC_SPOT) == 0
+
+
+def test_a_pair_that_could_not_sell_it_is_no_route() -> None:
+    engine = venue("0.05")
+    engine.process(m.InstrumentDefined(msgspec.structs.replace(BTC_USDC, min_size=D("0.06")), T0))
+    assert [instrument for instrument, _, _ in refused(engine, "guardian test", 5)] == [BTC_SPOT.id] * 6
+
+
+def test_a_pair_without_a_price_is_no_route() -> None:
+    engine = opened(instruments=(BTC_SPOT,), settings=WIDE, cash="100000")
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.05", "60000", "f0"))
+    engine.process(m.InstrumentDefined(BTC_USDC, T0))
+    assert routes(engine.state, engine.state.markets[BTC_SPOT.id]) == [engine.state.markets[BTC_SPOT.id]]
+    engine.process(quote(BTC_USDC, 59_999.9, 60_000.1, T0))
+    assert [one.instrument.id for one in routes(engine.state, engine.state.markets[BTC_SPOT.id])] == [
+        BTC_SPOT.id,
+        BTC_USDC.id,
+    ]
 
 
 def test_contracts_of_one_coin_stay_apart() -> None:

@@ -185,7 +185,7 @@ class Engine:
         self._outbox.state.handlers[type(message)](message)
         self._moved(message)
 
-    def _moved(self, message: m.Quote | m.MarkPrice | m.BookDelta | m.BookSnapshot) -> None:
+    def _moved(self, message: m.Quote | m.MarkPrice | m.Trade | m.BookDelta | m.BookSnapshot) -> None:
         """Wake what waits for a price, however it came, then ask strategies."""
         if message.instrument in self._guard.held:  # the guardian first
             self._outbox.guarded(self._guard.moved, message.instrument)
@@ -198,8 +198,9 @@ class Engine:
 
     def _trade(self, trade: m.Trade) -> None:
         state = self._outbox.state
-        state.apply(trade)
         market = state.markets.get(trade.instrument)
+        before = market.mark if market is not None else 0.0
+        state.apply(trade)
         if market is None or not market.trades or market.trades[-1] is not trade:
             return  # dropped as senseless, or told before: no bar may know of it
         builder = self.bars.get(trade.instrument)
@@ -209,7 +210,9 @@ class Engine:
             self._emit(bar)
         if trade.instrument in state.alerts.priced:
             self._alerts.price(trade.instrument, trade.price)
-        if self._strategies:
+        if market.mark != before:
+            self._moved(trade)
+        elif self._strategies:
             self._ask(trade)
 
     def _delta(self, delta: m.BookDelta) -> None:

@@ -120,7 +120,7 @@ class Protection:
 
     def _due(self, bracket: Bracket, market: Market) -> Decimal:
         """Return what the take profits that are met have not taken yet, as far as it can be closed now."""
-        price, sign = market.bid if bracket.side.sign > 0 else market.ask, bracket.side.sign
+        price, sign = market.takes_at(bracket.side.sign), bracket.side.sign
         if not price or self._waits(bracket, TARGET):
             return ZERO
         met = sum(1 for target in bracket.targets if (price - float(target.price)) * sign >= 0.0)
@@ -133,7 +133,7 @@ class Protection:
     def _trail(self, bracket: Bracket, market: Market) -> bool:
         """Move a trailing stop behind the price, by steps that are worth a record."""
         stop, sign = bracket.stop, bracket.side.sign
-        price = market.bid if sign > 0 else market.ask
+        price = market.closes_at(sign)
         if stop is None or stop.trail is None or not price:
             return False
         trail = float(stop.trail)

@@ -150,7 +150,7 @@ def exit_order(state: State, market: Market, quantity: Decimal, closing: Closing
 
 def _collared(market: Market, side: Side, collar: float) -> Decimal | None:
     """Return the price a collar through the side that the exit meets, the last one known; None where there is none."""
-    touch = (market.bid if side is Side.SELL else market.ask) or market.mark or market.last
+    touch = market.closes_at(-side.sign) or market.last
     if touch <= 0.0:
         return None
     rounding = ROUND_FLOOR if side is Side.SELL else ROUND_CEILING

@@ -27,14 +27,18 @@ def end_of(record: OrderRecord) -> Nanoseconds:
 
 
 def met(order: Order, market: Market) -> bool:
-    """Tell whether the market has reached an order's trigger: a stop from the far side, a take profit from the near."""
-    if order.trigger is None or not market.bid or not market.ask:
+    """Tell whether the market has reached an order's trigger: a stop from the far side, a take profit from the near.
+
+    By what is believed of the touch alone (``Mark.closes_at``): one odd quote sends nothing.
+    """
+    if order.trigger is None:
         return False
-    trigger = float(order.trigger)
     buys = order.side in (Side.BUY, Side.BACK)
-    price = market.ask if buys else market.bid
-    rises = buys if order.type is not OrderType.TAKE_PROFIT else not buys
-    return price >= trigger if rises else price <= trigger
+    sign, takes = -1 if buys else 1, order.type is OrderType.TAKE_PROFIT
+    price = market.takes_at(sign) if takes else market.closes_at(sign)
+    if price <= 0.0:
+        return False
+    return (price - float(order.trigger)) * sign >= 0.0 if takes else (price - float(order.trigger)) * sign <= 0.0
 
 
 def released(order: Order) -> Order:

@@ -12,6 +12,8 @@ MARK_TTL_NS: Nanoseconds = 5_000_000_000
 """A venue's mark that has not gone on for so long gives way to the mid: slow streams send one every 3 s."""
 JUMP = 0.05
 """A price this far from the mark is believed when a second message agrees with it, and never by time alone."""
+WIDE = 0.01
+"""A touch with a spread beyond this says no more than between what the price lies, where nothing else marks it."""
 SETTLE_NS: Nanoseconds = 250_000_000
 """For so long a sound book has to stand beyond a mark that goes on before the book is believed against it."""
 STUCK = "updates come, but their exchange stamp stands still"
@@ -24,7 +26,8 @@ class Mark:
     A price near the mark is taken at once. One further than ``JUMP`` away waits for a second message that agrees: the
     touch, a print or the venue's mark, but no timer, and nothing that is told again under its stamp. A message near the
     mark ends the doubt. Against a venue's mark that goes on, the touch agrees with itself only when it is sound (a
-    narrow spread, both sides beyond) and has stood for ``SETTLE_NS``: a book that has emptied is no price.
+    narrow spread, both sides beyond) and has stood for ``SETTLE_NS``: a book that has emptied is no price. Where
+    nothing else marks it, a wide touch says only between what the price lies, until it has stood for ``MARK_TTL_NS``.
     """
 
     __slots__ = (
@@ -35,6 +38,7 @@ class Mark:
         "doubted",
         "doubted_at",
         "funding_rate",
+        "heard",
         "index",
         "mark",
         "mark_stamp",
@@ -44,14 +48,21 @@ class Mark:
         "overruled",
         "ts",
         "ts_exchange",
+        "wide",
     )
 
     def __init__(self) -> None:
         self.bid = self.ask = 0.0
         self.ts: Nanoseconds = 0
+        """When the touch was last told, or a print where there is no touch: prints keep no dead touch alive."""
         self.ts_exchange: Nanoseconds = 0
+        """The exchange's stamp of that."""
         self.moved: Nanoseconds = 0
-        """When the exchange's stamp last went on, in our time."""
+        """When that stamp last went on, in our time."""
+        self.heard: Nanoseconds = 0
+        """When a print came or the venue's mark went on last, in our time."""
+        self.wide: Nanoseconds = 0
+        """Since when the touch has been wide; 0 while it is narrow."""
         self.bad = 0
         self.ahead: Nanoseconds = 0
         """How far the exchange's stamps are ahead of our clock, where that is senseless; 0 once they are sane."""
@@ -92,7 +103,7 @@ class Mark:
         elif self.doubted and not (self.doubted_at and self._is_off(price)):
             self.doubted = 0.0
         if goes_on:
-            self.marked = ts
+            self.marked = self.heard = ts
         return price if price != mark else None
 
     def is_unmarked(self, now: Nanoseconds) -> bool:
@@ -101,20 +112,40 @@ class Mark:
 
     def _touch(self, mid: float, ts: Nanoseconds) -> float | None:
         """Return the mark that a touch makes where it is far from the mark, or the mark is in doubt."""
-        mark, bid, ask = self.mark, self.bid, self.ask
-        sound = ask - bid <= JUMP * mid
+        mark, spread = self.mark, self.ask - self.bid
+        if spread <= WIDE * mid:
+            self.wide = 0
+        elif not self.wide:
+            self.wide = ts
+        if ts - self.marked > MARK_TTL_NS:
+            return self._unmarked(self._within(mid, ts) if self.wide else mid, ts)
+        sound = spread <= JUMP * mid
         if abs(mid - mark) <= JUMP * mark:
             if sound and (self.doubted_at or not self.stuck):
                 self.doubted = 0.0
-            return mid if ts - self.marked > MARK_TTL_NS and mid != mark else None
-        if ts - self.marked > MARK_TTL_NS:
-            return self._far(mid, ts)
+            return None
         if not sound or not self._is_off(mark) or self.stuck:
             return None  # a book that has emptied, or is told again and again: the venue's mark counts
         price = self._far(mid, ts, SETTLE_NS)
         if price is not None:
             self.marked, self.overruled = 0, ts
         return price
+
+    def _unmarked(self, price: float, ts: Nanoseconds) -> float | None:
+        """Return the mark that the touch makes where nothing else marks it."""
+        mark = self.mark
+        if abs(price - mark) > JUMP * mark:
+            return self._far(price, ts)
+        if self.wide == 0 and (self.doubted_at or not self.stuck):
+            self.doubted = 0.0
+        return price if price != mark else None
+
+    def _within(self, mid: float, ts: Nanoseconds) -> float:
+        """Return what a wide touch says: the price between its sides that is nearest to the mark, or what has stood."""
+        if ts - self.wide <= MARK_TTL_NS and self.mark:
+            return min(max(self.mark, self.bid), self.ask)
+        self.overruled = ts
+        return mid
 
     def _is_off(self, mark: float) -> bool:
         """Tell whether both sides of the book are far from a mark."""
@@ -134,6 +165,22 @@ class Mark:
             return None
         self.doubted = 0.0
         return nearer
+
+    def closes_at(self, sign: int) -> float:
+        """Return what can be had for a position of this sign: for a long the bid, for a short the ask; 0.0 is unknown.
+
+        A touch further than ``JUMP`` from the mark is a book that has emptied or a bad tick, and one that has fallen
+        silent while prints or the venue's marks go on is dead: then the mark counts.
+        """
+        touch, mark = self.bid if sign > 0 else self.ask, self.mark
+        if touch <= 0.0 or (mark > 0.0 and (abs(touch - mark) > JUMP * mark or self.heard - self.ts > STALE_NS)):
+            return mark
+        return touch
+
+    def takes_at(self, sign: int) -> float:
+        """Return what a profit can be taken at: the touch, as far as it is believed; 0.0 is unknown."""
+        touch, price = self.bid if sign > 0 else self.ask, self.closes_at(sign)
+        return min(touch, price) if sign > 0 else max(touch, price)
 
     @property
     def stuck(self) -> bool:

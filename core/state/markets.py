@@ -19,7 +19,7 @@ from core.domain.market import (
 )
 from core.domain.message import Nanoseconds
 from core.state.book import Book, Sync
-from core.state.mark import FUTURE_NS, JUMP, MARK_TTL_NS, STALE_NS, Mark
+from core.state.mark import FUTURE_NS, JUMP, MARK_TTL_NS, STALE_NS, WIDE, Mark
 
 KEPT_TRADES = 200
 KEPT_BARS = {Interval.M1: 1500, Interval.M15: 700, Interval.H1: 750}
@@ -103,13 +103,17 @@ class Market(Mark):
             self.moved = ts
         self.ts, self.ts_exchange = ts, stamp
         mark, mid = self.mark, (bid + ask) * 0.5
-        if abs(mid - mark) <= JUMP * mark and not self.doubted:
+        if abs(mid - mark) <= JUMP * mark and not self.doubted and ask - bid <= WIDE * mid and not self.wide:
             return mid if ts - self.marked > MARK_TTL_NS and mid != mark else None
         again = before is not None and 0 < stamp == before.ts_exchange and NO_ID != quote.update_id == before.update_id
         return None if again else self._touch(mid, ts)
 
     def trade(self, trade: Trade) -> float | None:
-        """Take a print and return the new mark where nothing better marks this market."""
+        """Take a print and return the new mark where nothing better marks this market.
+
+        A print beyond a touch that has fallen silent says that the touch is dead: then prints mark it until the touch
+        is told again.
+        """
         price, stamp, trades = trade.price, trade.ts_exchange, self.trades
         if not 0.0 < price < _INFINITY or not 0.0 < trade.size < _INFINITY or not 0 <= stamp <= trade.ts + FUTURE_NS:
             self._drop(stamp - trade.ts)
@@ -118,18 +122,27 @@ class Market(Mark):
             self.bad += 1
             return None
         trades.append(trade)
-        self.ts, self.ahead = trade.ts, 0
+        self.heard, self.ahead, bare = trade.ts, 0, self.bid == 0.0
+        if bare:
+            self.ts = trade.ts
         if stamp < self.printed:
             return None  # a late print belongs into its bar, it is not the last price
-        if stamp > self.ts_exchange:
-            self.moved = trade.ts
-        self.last, self.printed, self.ts_exchange = price, stamp, stamp
-        if self.bid == 0.0 and self.marked == 0 and price != self.mark:
+        if bare:
+            self._came(trade.ts, stamp)
+        self.last, self.printed = price, stamp
+        dead = bare or (trade.ts - self.ts > STALE_NS and not self.bid <= price <= self.ask)
+        if dead and trade.ts - self.marked > MARK_TTL_NS and price != self.mark:
             if abs(price - self.mark) > JUMP * self.mark:
                 return self._far(price, trade.ts)
             self.doubted = 0.0
             return price
         return None
+
+    def _came(self, ts: Nanoseconds, stamp: Nanoseconds) -> None:
+        """Note when what makes the price came, and whether its stamp went on."""
+        if stamp > self.ts_exchange:
+            self.moved = ts
+        self.ts, self.ts_exchange = ts, stamp
 
     def _told(self, trade: Trade) -> bool:
         return trade.trade_id != NO_ID and any(trade.trade_id == known.trade_id for known in self.trades)
@@ -147,10 +160,11 @@ class Market(Mark):
             self._drop(delta.ts_exchange - delta.ts)
             return None
         self.ahead = 0
-        if delta.ts_exchange > self.ts_exchange:
-            self.moved = delta.ts
-        self.ts, self.ts_exchange = delta.ts, delta.ts_exchange
-        return self._top() if self.book.sync is Sync.SYNCED else None
+        if self.book.sync is Sync.SYNCED:
+            return self._top(delta.ts, delta.ts_exchange)
+        if self.book.sync is Sync.GAP or not self.bid:  # levels seen so far are no touch: a quote's may be dead
+            self._came(delta.ts, delta.ts_exchange)
+        return None
 
     def snapshot(self, snapshot: BookSnapshot) -> float | None:
         """Take a whole book."""
@@ -159,24 +173,24 @@ class Market(Mark):
             self._drop(snapshot.ts_exchange - snapshot.ts)
             return None
         self.ahead = 0
-        if snapshot.ts_exchange > self.ts_exchange:
-            self.moved = snapshot.ts
-        self.ts, self.ts_exchange = snapshot.ts, snapshot.ts_exchange
-        return self._top()
+        return self._top(snapshot.ts, snapshot.ts_exchange)
 
-    def _top(self) -> float | None:
+    def _top(self, ts: Nanoseconds, stamp: Nanoseconds) -> float | None:
         """Take the top from the book: it is never older than the quote feed when it is synchronised."""
         book = self.book
         if not book.bid_prices or not book.ask_prices:
+            if not self.bid:
+                self._came(ts, stamp)
             return None
+        self._came(ts, stamp)
         bid, ask = book.bid_prices[-1], book.ask_prices[0]
         if bid >= ask:
             return None
-        if bid == self.bid and ask == self.ask and not (self.doubted and self.moved == self.ts):
+        if bid == self.bid and ask == self.ask and not ((self.doubted or self.wide) and self.moved == ts):
             return None
         self.bid, self.ask = bid, ask
         self.bid_size, self.ask_size = book.bids[bid], book.asks[ask]
-        return self._touch((bid + ask) * 0.5, self.ts)
+        return self._touch((bid + ask) * 0.5, ts)
 
     def bar(self, bar: Bar) -> None:
         """Keep a bar, newest last; a revision replaces."""

@@ -161,16 +161,8 @@ class Held:
         return 1.0 / reciprocal if reciprocal > 0.0 else _INFINITY
 
     def price(self) -> float:
-        """Return what can be had for it now: a long the bid, a short the ask; 0.0 is unknown.
-
-        A touch further than ``JUMP`` from the mark is a book that has emptied or a bad tick: then the mark counts. The
-        market's mark follows where a second message agrees (``Market``), and the touch counts again.
-        """
-        market = self.market
-        touch, mark = market.bid if self.sign > 0 else market.ask, market.mark
-        if touch <= 0.0 or (mark > 0.0 and abs(touch - mark) > JUMP * mark):
-            return mark
-        return touch
+        """Return what can be had for it now: a long the bid, a short the ask; 0.0 is unknown."""
+        return self.market.closes_at(self.sign)
 
     def closing(self, away: float) -> float:
         """Return what closing costs below the mark (reporting currency): the fee, ``away``, spread and depth.

@@ -72,12 +72,15 @@ def test_what_makes_room_for_a_part_is_neither_an_entry_nor_what_is_changing_alr
     assert room() == resting[1:], "the first one's cancel is on its way"
 
 
-def test_an_emptied_book_meets_no_trigger() -> None:
+def test_where_there_is_no_touch_a_trigger_is_met_by_the_mark() -> None:
     """A bid of 0 is no price: it would else be below every stop of a long."""
     market = Market(BTC_PERP)
     stop = order(BTC_PERP, Side.SELL, "0.1", type=OrderType.STOP, trigger=D(58_000))
-    for market.bid, market.ask in ((0.0, 0.0), (0.0, 57_000.1), (57_000.0, 0.0)):
-        assert not triggers.met(stop, market)
+    assert not triggers.met(stop, market)
+    market.mark = 58_001.0
+    assert not triggers.met(stop, market)
+    market.mark = 57_999.0
+    assert triggers.met(stop, market)
     market.bid, market.ask = 57_000.0, 57_000.1
     assert triggers.met(stop, market)
     assert not triggers.met(order(BTC_PERP, Side.SELL, "0.1"), market), "one without a trigger waits for none"

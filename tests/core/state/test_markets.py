@@ -122,8 +122,8 @@ def test_the_venues_mark_wins_until_it_is_old() -> None:
     assert market.mark_price(m.MarkPrice(BTC_PERP.id, 55.0, 54.0, 0.0001, T0 + S, T0, T0)) == 55.0
     market.mark = 55.0
     assert market.mark_price(m.MarkPrice(BTC_PERP.id, 55.0, 54.0, 0.0001, T0 + S, T0, T0)) is None
-    assert market.quote(quote(BTC_PERP, 53.0, 54.0, T0 + MARK_TTL_NS)) is None
-    assert market.quote(quote(BTC_PERP, 53.0, 54.0, T0 + MARK_TTL_NS + 1)) == 53.5
+    assert market.quote(quote(BTC_PERP, 53.3, 53.7, T0 + MARK_TTL_NS)) is None
+    assert market.quote(quote(BTC_PERP, 53.3, 53.7, T0 + MARK_TTL_NS + 1)) == 53.5
     for bad in (NAN, INF, 0.0, -1.0):
         assert market.mark_price(m.MarkPrice(BTC_PERP.id, bad, 54.0, 0.0001, 0, T0, T0)) is None
     assert market.bad == 4
@@ -132,18 +132,18 @@ def test_the_venues_mark_wins_until_it_is_old() -> None:
 
 def test_the_top_comes_from_the_book_only_when_it_is_whole() -> None:
     market = Market(BTC_PERP)
-    assert market.delta(delta(((1.0, 1.0),), ((2.0, 1.0),), 1, 2)) is None
+    assert market.delta(delta(((100.0, 1.0),), ((101.0, 1.0),), 1, 2)) is None
     assert market.bid == 0.0
-    assert market.snapshot(book(((1.0, 3.0),), ((2.0, 4.0),))) == 1.5
-    market.mark = 1.5
-    assert (market.bid, market.bid_size, market.ask, market.ask_size) == (1.0, 3.0, 2.0, 4.0)
-    assert market.delta(delta(((1.1, 1.0),), (), 101, 102)) == 1.55
-    assert market.delta(delta(((1.0, 0.0),), (), 103, 103)) is None  # the top did not move
-    assert market.delta(delta(((3.0, 1.0),), (), 104, 104)) is None  # crossed
-    assert market.bid == 1.1
-    assert market.snapshot(book((), ((2.0, 1.0),))) is None
+    assert market.snapshot(book(((100.0, 3.0),), ((101.0, 4.0),))) == 100.5
+    market.mark = 100.5
+    assert (market.bid, market.bid_size, market.ask, market.ask_size) == (100.0, 3.0, 101.0, 4.0)
+    assert market.delta(delta(((100.4, 1.0),), (), 101, 102)) == 100.7
+    assert market.delta(delta(((100.0, 0.0),), (), 103, 103)) is None  # the top did not move
+    assert market.delta(delta(((103.0, 1.0),), (), 104, 104)) is None  # crossed
+    assert market.bid == 100.4
+    assert market.snapshot(book((), ((101.0, 1.0),))) is None
     market.marked = T0
-    assert market.snapshot(book(((1.9, 1.0),), ((2.0, 1.0),))) is None  # the venue's own mark stands
+    assert market.snapshot(book(((100.9, 1.0),), ((101.0, 1.0),))) is None  # the venue's own mark stands
 
 
 def test_bars_are_bounded_and_a_revision_replaces() -> None:
@@ -204,8 +204,14 @@ def test_health_follows_the_data() -> None:
     market.quote(quote(BTC_PERP, 1.0, 2.0))
     assert health(feeds, market, T0 + STALE_NS) is Health.LIVE
     assert health(feeds, market, T0 + STALE_NS + 1) is Health.STALE
-    market.delta(delta(((1.0, 1.0),), ((2.0, 1.0),), 1, 2, T0 + 3 * S))
+    levels = delta(((1.0, 1.0),), ((2.0, 1.0),), 1, 2, T0 + 3 * S)
+    market.delta(levels)
+    assert health(feeds, market, T0 + 3 * S) is Health.STALE, "levels seen so far keep no dead touch alive"
+    market.quote(quote(BTC_PERP, 1.0, 2.0, T0 + 3 * S))
     assert health(feeds, market, T0 + 3 * S) is Health.PARTIAL
+    bare = Market(BTC_PERP)
+    bare.delta(levels)
+    assert health(Feeds(), bare, T0 + 3 * S) is Health.PARTIAL
     market.snapshot(book(((1.0, 1.0),), ((2.0, 1.0),)))
     assert health(feeds, market, T0) is Health.LIVE
     market.delta(delta(((2.5, 1.0),), (), 101, 101))

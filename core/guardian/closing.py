@@ -6,7 +6,7 @@ market. Orders of others are left alone. Flat is what a venue has said explicitl
 missing from a snapshot, or from the list of what is traded, is not flat.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
@@ -90,6 +90,7 @@ class Closer:
             known = self._held.setdefault(account.venue, {})
             listed = known | {item.id: item for item in account.instruments}
             clean = all(is_told(instrument, account.snapshot) for instrument in known.values())
+            clean = clean and not any(unlisted(account.snapshot, listed, self._ours))
             for report in account.snapshot.open_orders:
                 id_ = report.client_order_id
                 if id_.startswith(self._ours) and report.order.instrument in listed:
@@ -188,6 +189,16 @@ def held(instruments: Iterable[Instrument], snapshot: VenueSnapshot) -> Iterator
             if instrument.max_size is not None:
                 size = min(size, instrument.max_size)
             yield instrument, size if quantity > 0 else -size
+
+
+def unlisted(snapshot: VenueSnapshot, listed: Container[InstrumentId], ours: tuple[str, ...]) -> Iterator[InstrumentId]:
+    """Yield what is held, or has an order of ours, though its venue does not list it: it cannot be closed from here."""
+    for position in snapshot.positions:
+        if position.quantity and position.instrument not in listed:
+            yield position.instrument
+    for report in snapshot.open_orders:
+        if report.client_order_id.startswith(ours) and report.order.instrument not in listed:
+            yield report.order.instrument
 
 
 def is_told(instrument: Instrument, snapshot: VenueSnapshot) -> bool:

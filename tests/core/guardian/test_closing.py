@@ -266,6 +266,26 @@ def test_what_is_no_longer_listed_is_still_closed(closer: Closer) -> None:
     assert (order.instrument, order.quantity) == (BTC_PERP.id, D(1))
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        snapshot((BTC_PERP, "2"), (ETH_PERP, "0")),
+        snapshot((ETH_PERP, "0"), orders=(f"{MARK}r3n1",)),
+    ],
+    ids=["a position", "an order of ours"],
+)
+def test_what_a_venue_reports_and_does_not_list_is_not_flat(closer: Closer, seen: VenueSnapshot) -> None:
+    for number in range(10):
+        assert not closer.look([Account(PERP, (ETH_PERP,), seen)], {}, T0 + number * CONFIRM_NS)
+        assert not closer.flat
+    sends = closer.look([Account(PERP, (BTC_PERP, ETH_PERP), seen)], {}, T0 + 10 * CONFIRM_NS)
+    assert len(sends) == 1
+    others = snapshot((BTC_PERP, "0"), (ETH_PERP, "0"), orders=("somebody",))
+    for number in range(11, 14):
+        closer.look([Account(PERP, (ETH_PERP,), others)], {}, T0 + number * CONFIRM_NS)
+    assert closer.flat
+
+
 @pytest.mark.parametrize("legs", [("1", "0"), ("0", "1"), ("1", "-1")])
 def test_each_leg_of_an_account_in_hedge_mode_is_closed(closer: Closer, legs: tuple[str, str]) -> None:
     seen = account(*((BTC_PERP, size) for size in legs))

@@ -143,12 +143,19 @@ class Exits:
         way = self._way(route, closing, pace)
         commands = list(flatten.steps(state, route, closing, self._orders.ours, way))
         if not commands and not closing.guarded and not any(map(self._orders.ours, orders_of(state, market))):
-            self._give_up(instrument, pace, "orders of others stand in the way")
+            self._give_up(instrument, pace, self._obstacle(market))
         for command in commands:
             if isinstance(command, c.SubmitOrder):
                 self._exit(command, closing, pace)
             else:
                 self._clear(command, pace)
+
+    def _obstacle(self, market: Market) -> str:
+        """Say why a trader's flatten finds nothing that it may do, though it is not flat."""
+        own, theirs = flatten.sides(self.state, market)
+        if own == theirs:
+            return "orders of others stand in the way"
+        return f"our record says {plain(own)}, {market.venue} {plain(theirs)}: see tradedeck reconcile"
 
     def _clear(self, command: c.CancelOrder | c.AmendOrder, pace: Pace) -> None:
         """Take away what stands in the way; what reduces stays for as long as no exit may leave."""
@@ -276,9 +283,12 @@ class Exits:
         self._outbox.record(e.FlattenEnded(instrument, flat, reason, self.state.now))
 
     def late_fill(self, fill: e.OrderFilled) -> None:
-        """Close again what an order older than the last flatten has opened behind it."""
-        flat = self.state.exits.flattened.get(fill.instrument)
-        if flat is None or fill.instrument in self.state.exits.flattening:
+        """Close again what an order older than the last flatten of its holding has opened behind it."""
+        exits = self.state.exits
+        if not exits.flattened:
+            return
+        flat = exits.flattened_at(holding_of(fill.instrument))
+        if not flat or exits.closing(holding_of(fill.instrument)) is not None:
             return
         record = self.state.blotter.orders.get(fill.client_order_id)
         if record is not None and record.created <= flat and self._orders.ours(record):

@@ -247,8 +247,18 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
 
 
 def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:
-    """Tell whether nothing is held that could be sold and nothing of ours is open."""
+    """Tell whether nothing is held that could be sold and nothing of ours is open.
+
+    Where a difference stands nothing is held only if both our record and the venue say so.
+    """
     market = state.markets[instrument]
     if any(ours(record) for record in orders_of(state, market)):
         return False
-    return is_unsellable(market, _exitable(state, market))
+    return all(is_unsellable(market, quantity) for quantity in sides(state, market))
+
+
+def sides(state: State, market: Market) -> tuple[Decimal, Decimal]:
+    """Return what our record and the venue hold of a market's holding, signed."""
+    position = state.ledger.positions.get(market.holding)
+    own = position.quantity if position is not None else ZERO
+    return own, own + state.differences.gap(market)

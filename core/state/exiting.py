@@ -65,6 +65,10 @@ class Exiting(msgspec.Struct):
             return None
         return next((one for id_, one in self.flattening.items() if holding_of(id_) == holding), None)
 
+    def flattened_at(self, holding: InstrumentId) -> Nanoseconds:
+        """Return when a holding was last found flat after a flatten of any of its instruments; 0 is never."""
+        return max((when for id_, when in self.flattened.items() if holding_of(id_) == holding), default=0)
+
     def started(self, event: FlattenStarted) -> None:
         """An instrument is being closed; what closes it already gets a nearer target, never a further one."""
         before = self.flattening.get(event.instrument)

@@ -218,9 +218,16 @@ class Ledger:
         return quantity * size * (market.mark - entry)
 
     def mark_of(self, held: InstrumentId) -> Market | None:
-        """Return the market that marks a held instrument: its own, or for a SPOT_ASSET its pair's."""
+        """Return the market that marks a held instrument: its own, or for a SPOT_ASSET a pair's that has a price.
+
+        Of several pairs it is the one that values the wallet (``Rates``), which changes when that one falls silent.
+        """
         market = self._markets.get(held)
-        return market if market is not None else self._markets.holding(held)
+        if market is None and (market := self._markets.holding(held)) is not None:
+            source = self.rates.sources.get(market.instrument.base)
+            if source is not None and source.holding == held:
+                return source
+        return market
 
     def notional(self, position: Position) -> float:
         """Return a position's signed value in the reporting currency."""

@@ -105,8 +105,7 @@ class Market(Mark):
         mark, mid = self.mark, (bid + ask) * 0.5
         if abs(mid - mark) <= JUMP * mark and not self.doubted and ask - bid <= WIDE * mid and not self.wide:
             return mid if ts - self.marked > MARK_TTL_NS and mid != mark else None
-        again = before is not None and 0 < stamp == before.ts_exchange and NO_ID != quote.update_id == before.update_id
-        return None if again else self._touch(mid, ts)
+        return None if before is not None and _is_again(quote, before) else self._touch(mid, ts)
 
     def trade(self, trade: Trade) -> float | None:
         """Take a print and return the new mark where nothing better marks this market.
@@ -255,8 +254,14 @@ class Markets(dict[InstrumentId, Market]):
     """All markets by instrument id."""
 
     def holding(self, held: InstrumentId) -> Market | None:
-        """Return the first market that trades into a held instrument."""
-        return next((market for market in self.values() if market.holding == held), None)
+        """Return the first market that trades into a held instrument, one that has a price before one that has none."""
+        found = None
+        for market in self.values():
+            if market.holding == held:
+                if market.mark > 0.0:
+                    return market
+                found = found or market
+        return found
 
     def define(self, instrument: Instrument) -> Market:
         """Add an instrument, or take its new contract data."""
@@ -274,3 +279,13 @@ class Markets(dict[InstrumentId, Market]):
 
     def _ages(self, now: Nanoseconds) -> Iterator[Nanoseconds | None]:
         return (market.age(now) for market in self.values())
+
+
+def _is_again(quote: Quote, before: Quote) -> bool:
+    """Tell whether a quote is the one before told again: by its stamp and id, without an id by what it says."""
+    if not 0 < quote.ts_exchange == before.ts_exchange or quote.update_id != before.update_id:
+        return False
+    if quote.update_id != NO_ID:
+        return True
+    told, known = ((one.bid, one.bid_size, one.ask, one.ask_size) for one in (quote, before))
+    return told == known

@@ -6,18 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
+from core.domain import watch as w
 from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import Instrument
 from core.domain.order import OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
 from core.execution.flatten import routes
+from core.guardian.guardian import Guardian
 from core.guardian.limits.concentration import _weights
 from core.guardian.proposal import Proposal
 from core.ports import Abilities
+from core.state.state import State
 from tests.core.guardian.test_guardian import WIDE
 from tests.core.kit import (
     ALL,
@@ -269,6 +273,54 @@ def test_a_pair_without_a_price_is_no_route() -> None:
         BTC_SPOT.id,
         BTC_USDC.id,
     ]
+
+
+# --- what marks them ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pairs", [PAIRS, PAIRS[::-1]])
+def test_a_holding_is_judged_by_the_pair_that_has_a_price(pairs: tuple[Instrument, ...]) -> None:
+    state = State()
+    engine = Engine(Guardian(GuardianSettings()), state, strict=True)
+    engine.process(e.EngineStarted(1, "test", "paper", T0))
+    for instrument in pairs:
+        engine.process(m.InstrumentDefined(instrument, T0))
+    engine.process(m.VenueStatus(SPOT, True, "", T0))
+    engine.process(e.BalanceSet(SPOT, Asset("USDT"), D(50_000), "opening", T0))
+    engine.process(e.VenueReconciled(SPOT, T0, T0))
+    engine.process(quote(BTC_SPOT, 59_999.99, 60_000.01))
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.08", "60000", "f0"))
+    engine.process(m.Timer(T0))
+    assert state.ledger.exposure()[0] == pytest.approx(4800)
+    now, acted = T0, list[Any]()
+    while not acted and now < T0 + 40 * S:
+        now += S
+        bid = 60_000.0 - 500.0 * (now - T0) / S
+        acted = of(engine.process(quote(BTC_SPOT, bid, bid + 0.02, now)), w.GuardianActed)
+    assert [one.rule for one in acted] == ["max_position_loss"]
+
+
+def test_a_pair_that_falls_silent_gives_way_to_the_one_that_lives() -> None:
+    engine = venue("0.05")
+    for second in range(1, 5):
+        engine.process(quote(BTC_USDC, 59_000.0, 59_000.1, T0 + second * S))
+        engine.process(m.Timer(T0 + second * S))
+    marked = engine.state.ledger.mark_of(BTC_SPOT.holding)
+    assert marked is engine.state.markets[BTC_USDC.id]
+    assert engine._guard.watch.held.keys() == {BTC_USDC.id}
+
+
+def test_a_late_fill_of_another_pair_is_closed_again() -> None:
+    engine = venue("0.05")
+    late = sent(engine, order(BTC_USDC, Side.BUY, "0.02", "59900"))
+    accept(engine, late)
+    (out,) = exits(engine.process(c.Flatten(BTC_SPOT.id, "test", T0)))
+    engine.process(e.OrderCancelled(late, "asked", T0, T0))
+    engine.process(fill(BTC_SPOT, Side.SELL, "0.05", "60000", "out", out.client_order_id))
+    engine.process(m.Timer(T0 + S))
+    assert not engine.state.exits.flattening
+    (again,) = exits(engine.process(fill(BTC_USDC, Side.BUY, "0.02", "59900", "late", late, T0 + S)))
+    assert (again.instrument, again.side, again.quantity) == (BTC_USDC.id, Side.SELL, D("0.02"))
 
 
 def test_contracts_of_one_coin_stay_apart() -> None:

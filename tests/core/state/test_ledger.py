@@ -177,8 +177,8 @@ def test_a_rate_that_moves_carries_the_open_profit_with_it() -> None:
         fill(USDC_PERP, Side.BUY, "10", "3000", "f"),
         quote(USDC_PERP, 3999.0, 4001.0),
         quote(USDC_PERP, 3999.0, 4001.0),  # a price so far away is believed of two quotes alone
-        quote(USDC, 0.89, 0.91),
-        quote(USDC, 0.89, 0.91),
+        quote(USDC, 0.8995, 0.9005),
+        quote(USDC, 0.8995, 0.9005),
     ):
         state.apply(message)
     assert state.equity == pytest.approx(150_000 + 10_000 * 0.9)

@@ -199,12 +199,20 @@ def test_the_next_sound_mark_ends_the_doubt_of_a_mark() -> None:
     assert btc(engine).mark == 53_000.0
 
 
-def test_an_odd_quote_told_again_is_no_second_message() -> None:
+@pytest.mark.parametrize("update_id", [7, m.NO_ID])
+def test_an_odd_quote_told_again_is_no_second_message(update_id: int) -> None:
     engine = long(watched(max_position_loss_frac=0.02))
-    odd = quote(BTC_PERP, 30_000.0, 30_000.1, T0 + MS)
+    odd = quote(BTC_PERP, 30_000.0, 30_000.1, T0 + MS).replace(update_id=update_id)
     for _ in range(3):
         assert not acted(list(engine.process(odd)))
     assert acted(list(engine.process(odd.replace(ts_exchange=T0 + 2 * MS)))), "a new stamp is one"
+
+
+def test_without_ids_other_sizes_under_one_stamp_are_a_second_message() -> None:
+    engine = long(watched(max_position_loss_frac=0.02))
+    odd = quote(BTC_PERP, 30_000.0, 30_000.1, T0 + MS).replace(update_id=m.NO_ID)
+    assert not acted(list(engine.process(odd)))
+    assert acted(list(engine.process(odd.replace(bid_size=odd.bid_size + 1.0))))
 
 
 def test_a_mark_that_a_sound_book_objects_to_is_never_believed() -> None:

@@ -199,13 +199,12 @@ class Engine:
     def _trade(self, trade: m.Trade) -> None:
         state = self._outbox.state
         market = state.markets.get(trade.instrument)
-        before = market.mark if market is not None else 0.0
+        before = market.mark if market else 0.0
         state.apply(trade)
-        if market is None or not market.trades or market.trades[-1] is not trade:
+        if not market or not market.trades or market.trades[-1] is not trade:
             return  # dropped as senseless, or told before: no bar may know of it
-        builder = self.bars.get(trade.instrument)
-        if builder is None:
-            builder = self.bars[trade.instrument] = BarBuilder(trade.instrument)
+        builder = self.bars.get(trade.instrument) or BarBuilder(trade.instrument)
+        self.bars[trade.instrument] = builder
         for bar in builder.on_trade(trade):
             self._emit(bar)
         if trade.instrument in state.alerts.priced:

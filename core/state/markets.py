@@ -254,14 +254,8 @@ class Markets(dict[InstrumentId, Market]):
     """All markets by instrument id."""
 
     def holding(self, held: InstrumentId) -> Market | None:
-        """Return the first market that trades into a held instrument, one that has a price before one that has none."""
-        found = None
-        for market in self.values():
-            if market.holding == held:
-                if market.mark > 0.0:
-                    return market
-                found = found or market
-        return found
+        """Return the first market that trades into a held instrument."""
+        return next((market for market in self.values() if market.holding == held), None)
 
     def define(self, instrument: Instrument) -> Market:
         """Add an instrument, or take its new contract data."""

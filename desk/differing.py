@@ -56,7 +56,7 @@ def resolve(home: Home, number: int, resolution: Resolution, capital: bool, as_j
         output.write(f"{one.number}: {about(one)} {resolution.value}: {said(one, resolution, capital=capital)}")
 
 
-def declare_flat(home: Home, text: str, word: str | None, as_json: bool) -> None:
+def declare_flat(home: Home, text: str, word: str | None, capital: bool, as_json: bool) -> None:
     """Give the trader's word that nothing is held of an instrument; it is asked for where it is None.
 
     Raises:
@@ -66,7 +66,7 @@ def declare_flat(home: Home, text: str, word: str | None, as_json: bool) -> None
     async def work(client: Client) -> InstrumentId:
         instrument = session.resolve(text, client.state)
         typed = typed_word(FLAT, f"to say that nothing is held of {instrument}") if word is None else word
-        outcome = await client.send(DeclareFlat(instrument, typed, who(), ORIGIN))
+        outcome = await client.send(DeclareFlat(instrument, typed, who(), ORIGIN, capital=capital))
         if not outcome.ok:
             raise Refused(outcome.reason, {"instrument": instrument, "reason": outcome.reason})
         return instrument

@@ -91,7 +91,8 @@ class AdoptOrder(Command, frozen=True):
 class DeclareFlat(Command, frozen=True):
     """Say that a venue holds nothing of an instrument, which it does not say by itself; ``word`` must be FLAT.
 
-    Our record's position there ends, and so does what is being closed.
+    Our record's position there ends, and so does what is being closed. Coins that are gone are a loss, or with
+    ``capital`` money that went.
     """
 
     instrument: InstrumentId
@@ -99,6 +100,7 @@ class DeclareFlat(Command, frozen=True):
     who: str = ""
     origin: str = ""
     ts: Nanoseconds = 0
+    capital: bool = False
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

@@ -152,8 +152,8 @@ class Adoption:
         held, reason = self._held(market), f"nothing is held there, by the word of {who}"
         wallet = state.ledger.balances.get(market.venue, {})
         if market.kind is InstrumentType.SPOT_PAIR and wallet.get(market.instrument.base):
-            base, word = market.instrument.base, f"withdrawal by {who}: {reason}"  # gone with the account, not traded
-            set_balance(self._outbox, e.BalanceSet(market.venue, base, ZERO, word, state.now))
+            base, how = market.instrument.base, f"withdrawal by {who}: " if command.capital else ""
+            set_balance(self._outbox, e.BalanceSet(market.venue, base, ZERO, f"{how}{reason}", state.now))
             for event in spot_position(state, market.venue, base, state.now):
                 self._outbox.record(event)
         elif held:

@@ -64,6 +64,9 @@ def flat(
     word: Annotated[
         str | None, typer.Option("--word", help="FLAT, typed; asked for where it is not given.", metavar="FLAT")
     ] = None,
+    capital: Annotated[
+        bool, typer.Option("--capital", help="Count coins that are gone as money that went, not as a loss.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,4 +77,4 @@ def flat(
     from desk import differing
     from desk.paths import home_at
 
-    differing.declare_flat(home_at(home), instrument, word, as_json)
+    differing.declare_flat(home_at(home), instrument, word, capital, as_json)

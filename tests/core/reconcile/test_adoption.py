@@ -354,8 +354,10 @@ def test_a_resolution_of_what_is_gone_changes_nothing() -> None:
 # --- a venue that says nothing ----------------------------------------------------------------------------------------
 
 
-def declared(engine: Engine, said: str = "FLAT", instrument: Instrument = BTC_PERP) -> list[Any]:
-    return list(engine.process(DeclareFlat(instrument.id, said, "ada", "test", T0)))
+def declared(
+    engine: Engine, said: str = "FLAT", instrument: Instrument = BTC_PERP, *, capital: bool = False
+) -> list[Any]:
+    return list(engine.process(DeclareFlat(instrument.id, said, "ada", "test", T0, capital)))
 
 
 def refusal_of(effects: list[Any]) -> str:
@@ -385,18 +387,40 @@ def test_a_close_that_its_venue_never_confirms_ends_by_the_traders_word() -> Non
     assert BTC_PERP.id not in engine.state.exits.flattening
 
 
-def test_a_wallet_that_its_venue_lost_ends_with_its_position() -> None:
+@pytest.mark.parametrize("capital", [True, False])
+def test_a_wallet_that_its_venue_lost_ends_with_its_position(capital: bool) -> None:
     engine = opened()
     engine.process(fill(BTC_SPOT, Side.BUY, "0.1", "60000", "s0", "t0r1n1"))
     engine.process(quote(BTC_SPOT, 57_999.0, 58_001.0))
     profit, lost = engine.state.day_profit, engine.state.drawdown
     assert profit == pytest.approx(-200.0)
-    (wallet,) = of(declared(engine, instrument=BTC_SPOT), e.BalanceSet)
+    (wallet,) = of(declared(engine, instrument=BTC_SPOT, capital=capital), e.BalanceSet)
     assert (wallet.asset, wallet.total) == (BTC, D(0))
     assert not held(engine, BTC_SPOT)
     assert engine.state.equity == pytest.approx(94_000.0)
-    assert engine.state.day_profit == pytest.approx(profit), "it went with its account: no trade lost it"
-    assert engine.state.drawdown == pytest.approx(lost)
+    if capital:
+        assert engine.state.day_profit == pytest.approx(profit), "it went with its account: no trade lost it"
+        assert engine.state.drawdown == pytest.approx(lost)
+    else:
+        assert engine.state.day_profit == pytest.approx(profit - 5800.0)
+
+
+def test_money_that_came_for_coins_and_coins_that_went_for_it_are_no_profit() -> None:
+    """A wallet is accepted that has the money of coins which its venue does not mention any more."""
+    engine = opened()
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.1", "60000", "s0", "t0r1n1"))
+    start = engine.state.equity
+    kind, usdt = DifferenceKind.BALANCE, Asset("USDT")
+    found = DifferenceFound(
+        1, kind, SPOT, InstrumentId(""), usdt, ClientOrderId(""), D(44_000), D(50_000), D(0), "", T0
+    )
+    engine.process(found)
+    engine.process(ResolveDifference(1, Resolution.ADOPTED, origin="test", ts=T0))
+    assert engine.state.day_profit == pytest.approx(6000.0)
+    declared(engine, instrument=BTC_SPOT)
+    assert engine.state.equity == pytest.approx(start)
+    assert engine.state.day_profit == pytest.approx(0.0, abs=0.01)
+    assert engine.state.day_start == D(100_000)
 
 
 def test_the_word_is_not_taken_where_something_else_comes_first() -> None:

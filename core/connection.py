@@ -158,7 +158,7 @@ class VenueLink:
         return [fill, foreign_fill(venue, fill, fill.ts)] if fill.instrument in state.markets else [fill]
 
     def _owns(self, order: ClientOrderId) -> bool:
-        return self._runtime.engine.owns(order)
+        return self._runtime.engine.ids.owns(order)
 
     async def _meet(self, order: ClientOrderId) -> None:
         """Learn an order of the sentinel's, then hear what was said of it."""

@@ -21,6 +21,7 @@ from core.errors import IllegalTransition
 from core.execution.brackets import Protection
 from core.execution.exits import Exits
 from core.execution.guard import Guard
+from core.execution.ids import OrderIds
 from core.execution.orders import Orders
 from core.execution.typed_word import TypedWord
 from core.guardian.guardian import Guardian
@@ -62,7 +63,7 @@ class Engine:
         guardian: Guardian | None = None,
         state: State | None = None,
         *,
-        prefix: str = "t0",
+        ids: OrderIds | None = None,
         abilities: Mapping[VenueId, Abilities] | None = None,
         strategies: Sequence[Strategy] = (),
         strict: bool = False,
@@ -72,11 +73,11 @@ class Engine:
         self.guardian = guardian or Guardian()
         self.bars: dict[InstrumentId, BarBuilder] = {}
         self._outbox = Outbox(state or State(), strict)
-        self._orders = Orders(self._outbox, self.guardian, prefix, abilities)
+        self.ids = ids or OrderIds()
+        self._orders = Orders(self._outbox, self.guardian, self.ids, abilities)
         self._protection = Protection(self._outbox, self._orders)
         self._exits = Exits(self._outbox, self._orders)
         self._guard = Guard(self._outbox, self._orders, self._exits, self._protection, strategies)
-        self.owns = self._orders.owns
         self._desk = StrategyDesk(self._outbox, self._orders, self._exits)
         self._own, self._day_start = tuple(strategies), day_start
         self._strategies: tuple[Strategy, ...] = self._own

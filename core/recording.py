@@ -11,16 +11,15 @@ import structlog
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.approval import Approved, TradingState
+from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId
-from core.domain.message import Command, Message, Nanoseconds
+from core.domain.message import Command, Message
 from core.engine import Engine
 from core.errors import StoreError
 from core.ports import Clock, Journal
 from core.session import protocol as p
 from core.session import wire
 from core.state.checkpoint import image_of
-from core.state.exiting import GUARDIAN
 from core.state.limits_in_force import LimitsInForce
 from core.state.state import State
 
@@ -254,15 +253,6 @@ class Recording:
         if self._state.store_trouble != text:
             log.log(ERROR if text else INFO, "journal trouble" if text else "journal well again", trouble=text)
             self._shell.emit(m.StoreStatus(text, self._shell.clock.now()))
-
-
-def halted_behind_another_journal(now: Nanoseconds) -> e.TradingStateChanged:
-    """Return the halt with which an engine begins on a journal that is not the one it had.
-
-    That one may have stood HALTED, with orders and positions that this one does not know.
-    """
-    reason = "the journal was lost or put back: look at positions and orders, then RESUME"
-    return e.TradingStateChanged(TradingState.HALTED, GUARDIAN, f"{GUARDIAN} journal", reason, now)
 
 
 def settings_before(journal: Journal) -> dict[str, str]:

@@ -25,7 +25,8 @@ from core.forecasting import RiskDesk
 from core.guardian.loosening import changes
 from core.outbox import Confirm, Effect, PastWanted, Resync
 from core.ports import Clock, Journal, TickStore, Venue
-from core.recording import Recording, Reply, Turn, halted_behind_another_journal, order_id
+from core.reconcile.put_back import halted_behind_another_journal
+from core.recording import Recording, Reply, Turn, order_id
 from core.session import protocol as p
 from core.session import wire
 from core.session.answers import Answers

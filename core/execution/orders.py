@@ -12,6 +12,7 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus
 from core.execution import triggers
+from core.execution.ids import OrderIds
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
 from core.ports import Abilities
@@ -30,15 +31,14 @@ class Orders:
     """Carry out what is wanted of orders; every order passes the guardian, whoever wants it."""
 
     def __init__(
-        self, outbox: Outbox, guardian: Guardian, prefix: str, abilities: Mapping[VenueId, Abilities] | None = None
+        self, outbox: Outbox, guardian: Guardian, ids: OrderIds, abilities: Mapping[VenueId, Abilities] | None = None
     ) -> None:
         self.guardian = guardian
         self.abilities = guardian.able.venues = dict(abilities or {})
         self.held: set[InstrumentId] = set()
         """Instruments with an order that waits here for its trigger."""
         self._outbox = outbox
-        self._prefix = prefix
-        self._sequence = 0
+        self._ids = ids
 
     @property
     def state(self) -> State:
@@ -155,10 +155,6 @@ class Orders:
         """Tell whether this engine made an order, or adopted it; others' are shown, and touched only one by one."""
         return not record.foreign
 
-    def owns(self, order: ClientOrderId) -> bool:
-        """Tell whether an id was made by this home: its engine's, or another program's under the same prefix."""
-        return order.startswith(self._prefix)
-
     def release(self, instrument: InstrumentId) -> None:
         """Send the waiting orders whose trigger the market has met; the guardian judges them again."""
         market, now = self.state.markets[instrument], self.state.now
@@ -206,5 +202,4 @@ class Orders:
 
     def new_id(self) -> ClientOrderId:
         """Return an id that no order and no bracket has had before."""
-        self._sequence = number = self._sequence + 1
-        return ClientOrderId(f"{self._prefix}r{self._outbox.state.run}n{number}")
+        return self._ids.new(self._outbox.state.run)

@@ -16,6 +16,7 @@ from core.errors import VenueError
 from core.ports import Venue
 from core.reconcile.compare import Comparison
 from core.reconcile.meeting import Asker, Meeting, endings
+from core.reconcile.put_back import halted_behind_another_journal, of_forgotten_runs
 from core.reconcile.reconcile import doubtful, explained, filled_by, is_unanswered, missing, reported, underway
 from core.state.contact import VenueView
 from core.state.flaws import without_flaws
@@ -94,8 +95,10 @@ class Looks:
                 raise VenueError("the link changed while the venue was asked; asking again")
             self._last = e.VenueReconciled(self._venue.id, snapshot.ts_exchange, now, now, reported(state, snapshot))
             self.doubts = doubtful(state, snapshot, asked, then)
+            if any(of_forgotten_runs(state, snapshot, runtime.engine.ids)):
+                runtime.take(halted_behind_another_journal(runtime.clock.now()))
             self._meeting.take_in(met)
-            for event in explained(state, snapshot, answers, asked, runtime.clock.now(), runtime.engine.owns, then):
+            for event in explained(state, snapshot, answers, asked, runtime.clock.now(), runtime.engine.ids.owns, then):
                 runtime.take(event)
             for event in endings(met, state, runtime.clock.now()):
                 runtime.take(event)

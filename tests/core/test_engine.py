@@ -14,6 +14,7 @@ from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import OrderStatus, OrderType, Side, TimeInForce
 from core.engine import Engine
 from core.errors import IllegalTransition
+from core.execution.ids import OrderIds
 from core.outbox import Resync
 from core.ports import Abilities
 from core.state.state import State
@@ -44,7 +45,7 @@ NO_STOPS = {PERP: Abilities()}
 
 
 def test_an_order_is_recorded_before_it_is_sent_and_sent_once() -> None:
-    effects = submit(opened(prefix="t7"), order(BTC_PERP, Side.BUY, "0.01"))
+    effects = submit(opened(ids=OrderIds("t7")), order(BTC_PERP, Side.BUY, "0.01"))
     assert [type(effect) for effect in effects] == [e.OrderSubmitted, Approved]
     submitted, approved = effects
     assert isinstance(approved, Approved)

@@ -105,7 +105,7 @@ async def engine(market: MarketProcess, every_s: float = 3600.0) -> AsyncIterato
     """Run an engine on the journal of the market's home for the length of a block."""
     heard: list[Event] = []
     venue = MarketVenue(FUTURES, market.socket, LiveClock(), "engine")
-    made = Engine(Guardian(BOLD), State(USDT, "paper"), prefix="t0", abilities={FUTURES: venue.abilities})
+    made = Engine(Guardian(BOLD), State(USDT, "paper"), abilities={FUTURES: venue.abilities})
     runtime = Runtime(
         made,
         SqliteJournal(market.home / "journal", reserve_bytes=0),

@@ -170,7 +170,7 @@ class Bracketed(RuleBasedStateMachine):
         self.now += MS
         asked = self.now
         answers = {id_: self.exchange.report(id_) for id_ in missing(state, snapshot, asked)}
-        for event in reconcile(state, snapshot, answers, asked, asked, self.engine.owns):
+        for event in reconcile(state, snapshot, answers, asked, asked, self.engine.ids.owns):
             self.tell(event)
 
     @rule()

@@ -196,7 +196,7 @@ class Exiting(RuleBasedStateMachine):
             one.command.order.client_order_id for one in self.exchange.wire if isinstance(one.command, c.SubmitOrder)
         }
         answers = {id_: report for id_, report in answers.items() if id_ not in travelling}
-        for event in reconcile(state, snapshot, answers, asked, asked, self.engine.owns):
+        for event in reconcile(state, snapshot, answers, asked, asked, self.engine.ids.owns):
             self.tell(event)
         self.asked = False
 

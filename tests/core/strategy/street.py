@@ -94,7 +94,7 @@ class Street:
         venue = self.instrument.venue
         self.events: list[Event] = []
         state = State(Asset("USDT"), "replay")
-        self.engine = engine or Engine(Guardian(QUIET), state, prefix="t0", abilities={venue: ABLE}, strict=True)
+        self.engine = engine or Engine(Guardian(QUIET), state, abilities={venue: ABLE}, strict=True)
         margin = MarginMode.ISOLATED if chosen.margin_mode == "isolated" else MarginMode.CROSS
         settings = MatchingSettings(
             leverage=max(1, int(chosen.leverage)), margin=margin, impact_ns=0, spot_fee_in_quote=fee_in_quote
@@ -185,9 +185,7 @@ class Street:
 def reborn(street: Street, cut: int, *, checkpoint: bool) -> None:
     """Kill the engine and start another on its records: all of them, or a checkpoint in their middle and the rest."""
     settings = street.engine.guardian.settings
-    engine = Engine(
-        Guardian(settings), State(Asset("USDT"), "replay"), prefix="t0", abilities={street.instrument.venue: ABLE}
-    )
+    engine = Engine(Guardian(settings), State(Asset("USDT"), "replay"), abilities={street.instrument.venue: ABLE})
     events = [wire.decode_event(wire.encode(event)) for event in street.events]
     if checkpoint:
         engine.restore(IMAGE_DECODER.decode(wire.encode(street.engine.state.image())))

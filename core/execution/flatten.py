@@ -12,7 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import SPOT_PAIR, is_unsellable, orders_of
+from core.state.outright import SPOT_PAIR, is_unsellable, least_order, orders_of
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -244,6 +244,15 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO
     return is_unsellable(market, max(excess, ZERO))
+
+
+def attainable(market: Market, held: Decimal, target: Decimal, collar: float) -> Decimal:
+    """Return the target, this one or a nearer, to which orders that the venue takes can bring what is held (unsigned).
+
+    What leaves is one least order at least, and what would be left and could never be sold leaves too.
+    """
+    most = max(min(target, held - least_order(market, collar)), ZERO)
+    return ZERO if is_unsellable(market, most) else market.instrument.floor_size(most)
 
 
 def is_flat(state: State, instrument: InstrumentId, ours: Ours) -> bool:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain import events as e
@@ -17,6 +18,7 @@ from core.domain.numbers import exact
 from core.domain.order import Side
 from core.execution.brackets import Protection
 from core.execution.exits import Exits
+from core.execution.flatten import attainable
 from core.execution.orders import Orders
 from core.guardian.watch.rule import ROUNDING, SECOND_NS, Act, Verdict
 from core.outbox import Confirm, Outbox
@@ -134,9 +136,10 @@ class Guard:
             self._step(verdict)
         elif verdict.act in (Act.EXIT, Act.REDUCE):
             closing = self.state.exits.flattening.get(verdict.instrument)
-            if closing is None or verdict.target < closing.target:
-                self._exits.bring(verdict.instrument, verdict.target, f"{GUARDIAN} {verdict.rule}", verdict.entry)
-                self._tell(verdict)
+            target = self._attainable(verdict.instrument, verdict.target)
+            if closing is None or target < closing.target:
+                self._exits.bring(verdict.instrument, target, f"{GUARDIAN} {verdict.rule}", verdict.entry)
+                self._tell(replace(verdict, target=target))
         elif verdict.act is Act.PLACE:
             self._place(verdict)
         elif verdict.act in (Act.DENY, Act.EASE):
@@ -219,7 +222,7 @@ class Guard:
         state = self.state
         gross, _ = state.ledger.exposure()
         most = state.watched.most
-        if gross <= most or gross <= 0.0:
+        if gross <= most * (1.0 + ROUNDING):
             return
         self._cancel_entries(rule)
         ratio = Decimal(repr(most / gross * (1.0 + ROUNDING)))
@@ -232,10 +235,15 @@ class Guard:
         position = self.state.ledger.positions.get(market.holding)
         if position is None or not position.quantity:
             return
-        target = market.instrument.floor_size(abs(position.quantity) * ratio)
-        target = target if target >= market.instrument.min_size else ZERO
         if not self._exits.is_flat(instrument):
+            target = self._attainable(instrument, abs(position.quantity) * ratio)
             self._exits.bring(instrument, target, f"{GUARDIAN} {rule}")
+
+    def _attainable(self, instrument: InstrumentId, target: Decimal) -> Decimal:
+        """Return a target that exits can bring a position to: one between two orders would be aimed at for ever."""
+        market = self.state.markets[instrument]
+        held = abs(self.state.ledger.position_of(market).quantity)
+        return attainable(market, held, target, self._guardian.settings.price_collar_frac)
 
     def _cancel_entries(self, rule: str) -> None:
         """Cancel what would add risk; what reduces stays until its exit."""

@@ -48,6 +48,15 @@ def is_unsellable(market: "Market", quantity: Decimal) -> bool:
     return is_dust(instrument, quantity, max(market.bid, market.mark, market.last))
 
 
+def least_order(market: "Market", collar: float) -> Decimal:
+    """Return the least quantity that an exit surely closes: coins at a limit a collar below the cheapest price."""
+    instrument = market.instrument
+    least = instrument.ceil_size(instrument.min_size)
+    known = [price for price in (market.bid, market.mark, market.last) if price > 0.0]
+    limit = Decimal(repr(min(known) * (1.0 - collar))) if known and market.kind is SPOT_PAIR else ZERO
+    return max(least, instrument.ceil_size(instrument.min_notional / limit)) if limit > ZERO else least
+
+
 def there(state: "State", market: "Market") -> Decimal:
     """Return what a market's account has: its position, or where it is owned outright the wallet's coins."""
     if market.kind is SPOT_PAIR:

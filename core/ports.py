@@ -44,6 +44,11 @@ class Abilities(msgspec.Struct, frozen=True):
     native_stops: bool = False
     dead_man_switch: bool = False
 
+    @property
+    def takes_ioc_limits(self) -> bool:
+        """Tell whether a limit may end at once: it can stand for a market order."""
+        return OrderType.LIMIT in self.order_types and TimeInForce.IOC in self.time_in_force
+
 
 class Venue(Protocol):
     """One connection to one place of trading; answers come back only through ``emit``.

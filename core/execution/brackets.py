@@ -17,7 +17,7 @@ from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, StopLoss, TimeInForce
 from core.execution import triggers
-from core.execution.flatten import exit_quantity
+from core.execution.flatten import at_once, exit_quantity
 from core.execution.orders import BRACKET, Orders
 from core.outbox import Outbox
 from core.state.brackets import STOP, TARGET, Bracket
@@ -218,7 +218,7 @@ class Protection:
     # --- exits ------------------------------------------------------------------------------------------------------
 
     def _close(self, bracket: Bracket, market: Market, quantity: Decimal, intent: str) -> None:
-        """Send an exit: a stop where it can still wait, else at the market."""
+        """Send an exit: a stop where it can still wait, else at the market, or by a limit through it."""
         state = self._outbox.state
         quantity = min(quantity, exit_quantity(state, market))
         if not quantity:
@@ -232,10 +232,11 @@ class Protection:
             strategy_intent=intent,
             parent=bracket.entry,
         )
-        if intent == STOP and bracket.stop is not None:
-            stop = self._stop_order(order, bracket.stop, market)
-            if bracket.entry not in self._hit and not triggers.met(stop, market):
-                order = stop
+        stop = self._stop_order(order, bracket.stop, market) if intent == STOP and bracket.stop is not None else None
+        if stop is None or bracket.entry in self._hit or triggers.met(stop, market):
+            order = at_once(order, market, self._orders.collar(market.venue))
+        else:
+            order = stop
         self._sent[bracket.entry, intent] = state.now
         self._orders.submit(c.SubmitOrder(order, BRACKET, state.now))
         if isinstance(self._outbox.effects[-1], e.OrderDenied):
@@ -303,7 +304,7 @@ class Protection:
             self._hit.add(order.parent)  # nothing protects what it should have: closed at the market, now
         if isinstance(event, e.AmendRejected):
             self._stiff.add(id_)
-        elif order.parent in self._hit and order.type is not OrderType.MARKET:
+        elif order.parent in self._hit and order.type in _STOPS:
             return
         elif not isinstance(event, e.OrderCancelled):
             self._later[key] = now + RETRY_NS

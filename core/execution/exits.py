@@ -17,7 +17,6 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.numbers import plain
-from core.domain.order import OrderType, TimeInForce
 from core.execution import flatten
 from core.execution.flatten import Pace, Way
 from core.execution.orders import GRACE_NS, Orders
@@ -210,11 +209,10 @@ class Exits:
 
         Where the venue takes no market orders, all are limits, each further through the market, up to the collar.
         """
-        able, collar = self._orders.abilities.get(market.venue), None
-        limits = able is None or (OrderType.LIMIT in able.order_types and TimeInForce.IOC in able.time_in_force)
-        if able is not None and OrderType.MARKET not in able.order_types:
-            collar = self._collar * WIDER[min(pace.tries, len(WIDER) - 1)] if limits else None
-        elif closing.guarded and not pace.tries and limits:
+        able, collar = self._orders.abilities.get(market.venue), self._orders.collar(market.venue)
+        if collar is not None:
+            collar *= WIDER[min(pace.tries, len(WIDER) - 1)]
+        elif closing.guarded and not pace.tries and (able is None or able.takes_ioc_limits):
             collar = self._collar
         return Way(collar, able is None or able.reduce_only, able is None or able.amend)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from core.domain.commands import AmendOrder, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId, InstrumentId
@@ -133,19 +134,28 @@ def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: 
 
 def exit_order(state: State, market: Market, quantity: Decimal, closing: Closing, way: Way) -> Order:
     """Return an exit: a limit through the market as far as the collar, or a market order where no price is known."""
-    side = Side.SELL if state.ledger.positions[market.holding].quantity > 0 else Side.BUY
-    price = _collared(market, side, way.collar) if way.collar is not None else None
-    return Order(
+    order = Order(
         market.instrument.id,
-        side,
+        Side.SELL if state.ledger.positions[market.holding].quantity > 0 else Side.BUY,
         quantity,
-        OrderType.MARKET if price is None else OrderType.LIMIT,
-        price,
         time_in_force=TimeInForce.IOC,
         reduce_only=True,
         strategy_intent=GUARDIAN if closing.guarded else "flatten",
         parent=closing.entry,
     )
+    return at_once(order, market, way.collar)
+
+
+def at_once(order: Order, market: Market, collar: float | None) -> Order:
+    """Return a market order as a limit this far through the market that ends at once.
+
+    As it is without a collar, or where no price is known.
+    """
+    price = _collared(market, order.side, collar) if collar is not None else None
+    if price is None:
+        return order
+    ends = TimeInForce.FOK if order.time_in_force is TimeInForce.FOK else TimeInForce.IOC
+    return replace(order, type=OrderType.LIMIT, price=price, time_in_force=ends)
 
 
 def _collared(market: Market, side: Side, collar: float) -> Decimal | None:

@@ -10,7 +10,7 @@ from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
 from core.domain.message import Nanoseconds
-from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus
+from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus, OrderType
 from core.execution import triggers
 from core.execution.ids import OrderIds
 from core.guardian.guardian import Guardian
@@ -76,6 +76,13 @@ class Orders:
             return
         outbox.record(e.OrderSubmitted(order, venue, now))
         outbox.put(verdict)
+
+    def collar(self, venue: VenueId) -> float | None:
+        """Return how far through the market a limit may go that stands for a market order; None where none has to."""
+        able = self.abilities.get(venue)
+        if able is None or OrderType.MARKET in able.order_types or not able.takes_ioc_limits:
+            return None
+        return self.guardian.settings.price_collar_frac
 
     def want(self, command: c.SubmitOrder) -> None:
         """Submit what a strategy wants, at the size that the volatility target allows."""
@@ -164,7 +171,7 @@ class Orders:
         for record in records:
             if self._expired(record) or not triggers.met(record.order, market) or self._awaits_venue(record.order):
                 continue
-            order = triggers.released(record.order)
+            order = triggers.released(record.order, market, self.collar(market.venue))
             price = Decimal(repr(market.mark))
             self._outbox.record(e.OrderTriggered(order.client_order_id, price, now, now))
             verdict = self.guardian.check(self.state, c.SubmitOrder(order, "trigger", now), now)

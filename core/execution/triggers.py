@@ -3,10 +3,13 @@
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
+from core.execution.flatten import at_once
 from core.state.markets import DAY_NS, Market
 from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
+ENTRY = 0.5
+"""The part of the collar that the limit of an entry uses."""
 
 
 def waiting(state: State, instrument: InstrumentId) -> list[OrderRecord]:
@@ -41,11 +44,14 @@ def met(order: Order, market: Market) -> bool:
     return (price - float(order.trigger)) * sign >= 0.0 if takes else (price - float(order.trigger)) * sign <= 0.0
 
 
-def released(order: Order) -> Order:
-    """Return the order that leaves once its trigger is met."""
+def released(order: Order, market: Market, collar: float | None) -> Order:
+    """Return the order that leaves once its trigger is met: with a ``collar`` a limit stands for the market order.
+
+    An entry uses a part of it alone: the gate measures its price from the mark, which may lie behind the touch.
+    """
     kind = OrderType.LIMIT if order.type is OrderType.STOP_LIMIT else OrderType.MARKET
     ends = kind is OrderType.MARKET and order.time_in_force in (TimeInForce.GTD, TimeInForce.DAY)
-    return Order(
+    leaving = Order(
         order.instrument,
         order.side,
         order.quantity,
@@ -61,3 +67,6 @@ def released(order: Order) -> Order:
         strategy_intent=order.strategy_intent,
         parent=order.parent,
     )
+    if kind is OrderType.LIMIT or collar is None:
+        return leaving
+    return at_once(leaving, market, collar if order.reduce_only else collar * ENTRY)

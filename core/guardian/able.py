@@ -41,8 +41,13 @@ class Able(Rule):
             kind = OrderType.LIMIT if kind is OrderType.STOP_LIMIT else _MARKET  # waits here, leaves as this
             if kind is _MARKET and tif in (TimeInForce.GTD, TimeInForce.DAY):
                 tif = TimeInForce.GTC  # its time is kept here too
+            if kind is _MARKET and kind not in types and abilities.takes_ioc_limits:
+                kind, tif = OrderType.LIMIT, tif if tif is TimeInForce.FOK else TimeInForce.IOC  # through the market
         if kind not in types:
             return self._no(venue, f"{kind} orders", kind.value, types)
+        if (order.stop_loss or order.take_profit) and _MARKET not in types and not abilities.takes_ioc_limits:
+            what = f"{venue} takes neither market orders nor limits that end at once: nothing could leave"
+            return Breach(self.name, "bracket", "none", f"{what} at the order's stop or target; nothing sent")
         if tif not in abilities.time_in_force and not (kind is _MARKET and tif in _NEVER_REST):
             return self._no(venue, f"the time in force {tif}", tif.value, abilities.time_in_force)
         if order.post_only and not abilities.post_only:

@@ -148,6 +148,8 @@ class VenueLink:
             self._forced.discard((fill.instrument, fill.fill_id))
             return [fill]
         if is_past(state, fill, self._view.opened):
+            if fill.client_order_id in state.blotter.orders:
+                self.looks.soon()  # its order's report says whether that has counted it
             return []
         if (
             state.blotter.knows_fill(fill.instrument, fill.fill_id)

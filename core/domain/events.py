@@ -6,7 +6,6 @@ import msgspec
 
 from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, StrategyId, VenueId, VenueOrderId
-from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Liquidity, Order, Side
 
@@ -206,7 +205,7 @@ class FlattenStarted(Event, frozen=True):
     instrument: InstrumentId
     origin: str
     ts: Nanoseconds
-    target: Decimal = ZERO
+    target: Decimal = Decimal(0)
     entry: ClientOrderId = ClientOrderId("")
 
 
@@ -238,13 +237,14 @@ class OrderFound(Event, frozen=True):
 
 
 class BalanceSet(Event, frozen=True):
-    """A wallet's total as the venue reports it; ``reason``: deposit, withdrawal, reconciled, opening."""
+    """A wallet's total; ``reason``: deposit, withdrawal, reconciled, opening (that one with the venue's stamp)."""
 
     venue: VenueId
     asset: Asset
     total: Decimal
     reason: str
     ts: Nanoseconds
+    ts_exchange: Nanoseconds = 0
 
 
 class CapitalWaits(Event, frozen=True):

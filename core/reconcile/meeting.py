@@ -108,7 +108,8 @@ class Meeting:
         """Put orders into the blotter, as ours, where they are not there yet."""
         for report in reports:
             if report.client_order_id not in self._runtime.engine.state.blotter.orders:
-                for event in found(report, self._venue.id, self._runtime.clock.now()):
+                first = self._venue.id not in self._runtime.engine.state.ledger.balances
+                for event in found(report, self._venue.id, self._runtime.clock.now(), first=first):
                     self._runtime.take(event)
 
 
@@ -118,10 +119,13 @@ def _ended(message: Message) -> Message:
     return e.OrderCancelled(message.client_order_id, message.reason, message.ts_exchange, message.ts)
 
 
-def found(report: OrderReport, venue: VenueId, now: Nanoseconds) -> list[Event]:
-    """Return the events that put an order into the blotter, as ours; its fills follow them."""
+def found(report: OrderReport, venue: VenueId, now: Nanoseconds, *, first: bool = False) -> list[Event]:
+    """Return the events that put an order into the blotter, as ours; its fills follow them.
+
+    Before the ``first`` look at an account they do not: they are part of what it opens with.
+    """
     return [
-        e.OrderFound(report.order, venue, report.venue_order_id, ZERO, now),
+        e.OrderFound(report.order, venue, report.venue_order_id, report.filled if first else ZERO, now),
         OrderAdopted(report.client_order_id, "sent by the sentinel", now),
     ]
 

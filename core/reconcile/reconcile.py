@@ -12,7 +12,7 @@ import msgspec
 
 from core.domain import events as e
 from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
-from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, InstrumentType, VenueId
+from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.numbers import plain
@@ -73,11 +73,13 @@ def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Und
 
 def filled_by(state: State, record: OrderRecord, snapshot: VenueSnapshot) -> Decimal:
     """Return how much of an order is filled by our record and by what a snapshot tells beyond it."""
-    id_ = record.order.client_order_id
+    id_, opened = record.order.client_order_id, _opened(state, snapshot)
     told = (
         fill.quantity
         for fill in snapshot.fills
-        if fill.client_order_id == id_ and not state.blotter.knows_fill(fill.instrument, fill.fill_id)
+        if fill.client_order_id == id_
+        and not state.blotter.knows_fill(fill.instrument, fill.fill_id)
+        and not is_past(state, fill, opened)
     )
     return record.filled + sum(told, ZERO)
 
@@ -99,7 +101,7 @@ def explained(
     # Taken before the fills below touch their orders: only what came from elsewhere meanwhile is newer.
     newer = {id_ for id_, record in state.blotter.orders.items() if _is_newer(record, asked, then)}
     yield from _bookings(state, snapshot, now)
-    yield from _fills(state, snapshot, owns, now)
+    yield from _fills(state, snapshot, answers, owns, now)
     for report in snapshot.open_orders:
         if report.client_order_id not in newer:
             yield from _open_order(state, snapshot, report, owns, now)
@@ -187,11 +189,19 @@ def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterat
             yield booking.replace(ts=now)
 
 
-def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) -> Iterator[Event]:
+def _fills(
+    state: State,
+    snapshot: VenueSnapshot,
+    answers: Mapping[ClientOrderId, OrderReport | None],
+    owns: Owns,
+    now: Nanoseconds,
+) -> Iterator[Event]:
     """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
-    opened = _opened(state, snapshot)
+    opened, lacking = _opened(state, snapshot), _lacking(state, snapshot, answers)
     for fill in snapshot.fills:
-        if state.blotter.knows_fill(fill.instrument, fill.fill_id) or is_past(state, fill, opened):
+        if state.blotter.knows_fill(fill.instrument, fill.fill_id):
+            continue
+        if is_past(state, fill, opened) and (fill.instrument, fill.fill_id) not in lacking:
             continue
         if is_foreign(state, fill, owns):
             if fill.instrument not in state.markets:
@@ -202,6 +212,30 @@ def _fills(state: State, snapshot: VenueSnapshot, owns: Owns, now: Nanoseconds) 
         else:
             yield from _released(state.blotter.orders.get(fill.client_order_id), now)
             yield fill.replace(ts=now)
+
+
+def _lacking(
+    state: State, snapshot: VenueSnapshot, answers: Mapping[ClientOrderId, OrderReport | None]
+) -> frozenset[tuple[InstrumentId, FillId]]:
+    """Name the fills of found orders that stamps put before our first look and whose orders' reports count since.
+
+    A venue's stamps may be coarse: one tick of its clock can hold the look and a fill behind it. What a report counts
+    beyond our record are the newest of them.
+    """
+    lacks: dict[ClientOrderId, Decimal] = {}
+    if snapshot.venue in state.ledger.balances:
+        for report in (*snapshot.open_orders, *filter(None, answers.values())):
+            record = state.blotter.orders.get(report.client_order_id)
+            if record is not None and record.found:
+                lacks[report.client_order_id] = report.filled - filled_by(state, record, snapshot)
+    found, opened = set(), _opened(state, snapshot)
+    for fill in reversed(snapshot.fills) if any(lacks.values()) else ():
+        left = lacks.get(fill.client_order_id, ZERO)
+        known = state.blotter.knows_fill(fill.instrument, fill.fill_id)
+        if fill.quantity <= left and not known and is_past(state, fill, opened):
+            lacks[fill.client_order_id] = left - fill.quantity
+            found.add((fill.instrument, fill.fill_id))
+    return frozenset(found)
 
 
 def _opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
@@ -324,7 +358,7 @@ def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterato
     """
     if snapshot.venue not in state.ledger.balances:
         for report in snapshot.balances:
-            yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now)
+            yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now, snapshot.ts_exchange)
     for asset in tuple(state.ledger.balances.get(snapshot.venue, ())):
         yield from spot_position(state, snapshot.venue, asset, now)
 

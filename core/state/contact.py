@@ -35,7 +35,7 @@ class VenueView(msgspec.Struct, gc=False):
     last_booking: Nanoseconds = 0
     """The venue's stamp of the newest fill, funding or forced close: an older snapshot undoes none of them."""
     opened: Nanoseconds = 0
-    """When the account was seen first: what others traded before is part of its opening, and is not booked."""
+    """Until when, by the venue's clock, what was traded is part of what the account was seen with first: not booked."""
     compared: Nanoseconds = 0
     """When our record was last compared with the venue's."""
     newest_fill: Nanoseconds = 0
@@ -115,7 +115,8 @@ class Contact:
         self._ledger.set_balance(event)
         if event.reason == OPENING:
             view = self.view(event.venue)
-            view.opened = view.opened or event.ts
+            stamp = event.ts_exchange + 1 if event.ts_exchange else event.ts  # a record of before has our clock alone
+            view.opened = view.opened or min(stamp, event.ts + AHEAD_NS)
 
     def _liquidated(self, event: e.PositionLiquidated) -> None:
         """Take a forced close once; one without the id of its fill is taken as it comes."""

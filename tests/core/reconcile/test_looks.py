@@ -9,7 +9,7 @@ import pytest
 from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
-from core.domain.differences import DifferenceKind
+from core.domain.differences import DifferenceKind, OrderAdopted
 from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Message
 from core.domain.order import OrderStatus, Side
@@ -162,6 +162,18 @@ async def test_a_fill_of_ours_from_before_our_first_look_is_not_booked_either(de
     say(desk, fill(BTC_PERP, Side.BUY, "0.2", "60000", "x2", other, opened + 1))
     await until(lambda: held(desk.engine, BTC_PERP) != 0)
     assert held(desk.engine, BTC_PERP) == D("0.2")
+
+
+async def test_a_fill_of_a_found_order_that_may_be_past_is_asked_about_soon(desk: Desk) -> None:
+    """Its stamp says so; whether its order's report had counted it, the next look says."""
+    opened, id_, looks = desk.engine.state.venue(PERP).opened, ClientOrderId("t0r0n1"), link_of(desk).looks
+    kept = order(BTC_PERP, Side.BUY, "0.1", "60000", client_order_id=id_, venue=PERP)
+    desk.runtime.take(e.OrderFound(kept, PERP, VenueOrderId("v9"), D(0), desk.clock.now()))
+    desk.runtime.take(OrderAdopted(id_, "its id is ours: its record was lost", desk.clock.now()))
+    await looks.look(frozenset())
+    assert looks.settled
+    say(desk, fill(BTC_PERP, Side.BUY, "0.1", "60000", "x1", id_, opened - 1))
+    assert not looks.settled
 
 
 async def test_a_second_look_comes_soon_where_others_trade(desk: Desk) -> None:

@@ -110,6 +110,15 @@ def test_one_that_was_met_meanwhile_is_put_there_once() -> None:
     assert (record.filled, record.status) == (D("0.4"), OrderStatus.PARTIALLY_FILLED), "as it stands, not as it began"
 
 
+def test_one_that_is_met_before_the_first_look_has_filled_what_it_says() -> None:
+    """What it has filled is part of the wallets that its account opens with: no fill of it follows."""
+    asking = Asking(opened())
+    asking.engine.state.ledger.balances.pop(PERP)
+    meeting = Meeting(cast("Venue", Named()), cast("Asker", asking))
+    meeting.take_in([OrderReport(ID, VenueOrderId("v"), ORDER, OrderStatus.PARTIALLY_FILLED, D("0.4"), None, T0)])
+    assert asking.engine.state.blotter.orders[ID].filled == D("0.4")
+
+
 async def test_at_the_first_look_nobody_is_met() -> None:
     """A home whose journal was lost: what its sentinel did is part of the wallets that it opens with."""
     asking = Asking(opened())

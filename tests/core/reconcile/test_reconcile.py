@@ -14,7 +14,7 @@ from core.domain.market import InstrumentDefined
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.reconcile.reconcile import explained, missing, reconcile, reported
+from core.reconcile.reconcile import explained, filled_by, is_past, missing, reconcile, reported
 from core.state.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order, quote
 from tests.core.state.test_blotter import ID, ORDER, ROADS, at, blank
@@ -356,9 +356,58 @@ def test_what_was_traded_before_our_first_look_is_part_of_the_opening() -> None:
     wallets = (BalanceReport(Asset("USDT"), D(7), D(7)),)
     events = told(state, snapshot(fills=old, bookings=(paid,), balances=wallets))
     assert [type(event) for event in events] == [e.BalanceSet]
-    later = snapshot(fills=old[1:], bookings=(paid.replace(ts_exchange=NOW - 1),), balances=wallets)
+    later = snapshot(fills=old[1:], bookings=(paid.replace(ts_exchange=T0 + S),), balances=wallets)
     assert told(state, later) == []
     assert state.ledger.balances[PERP][Asset("USDT")] == D(7)
+    since = snapshot(bookings=(paid.replace(ts_exchange=T0 + S + 1),), balances=wallets)
+    assert [type(event) for event in told(state, since)] == [e.FundingPaid], "by the venue's clock, not by ours"
+
+
+WALLETS = (BalanceReport(Asset("USDT"), D(50_000), D(50_000)),)
+
+
+def met(filled: str, *fills: e.OrderFilled) -> State:
+    """Return a state whose first look has met an order of 2 of this home's, its record lost."""
+    state, left = blank(), report(A.PARTIALLY_FILLED if D(filled) else A.ACCEPTED, filled, id_=OWN)
+    left = msgspec.structs.replace(left, order=msgspec.structs.replace(ORDER, client_order_id=OWN))
+    assert not [one for one in told(state, snapshot(left, fills=fills, balances=WALLETS)) if one in fills]
+    assert state.blotter.open[OWN].filled == D(filled)
+    return state
+
+
+def test_a_fill_behind_the_first_look_is_booked_where_the_venues_clock_is_behind_ours() -> None:
+    """It is stamped before our clock at the first look, by a clock that was further back."""
+    state = met("0")
+    since = fill(BTC_PERP, Side.BUY, "2", "60000", "f", OWN, ts=T0 + S + 1)
+    assert since.ts_exchange < NOW
+    assert not is_past(state, since, state.venue(PERP).opened), "nor does the stream drop it"
+    done = {OWN: report(A.FILLED, "2", id_=OWN)}
+    assert [type(event) for event in run(state, snapshot(fills=(since,)), done)] == [e.OrderFilled]
+    assert (state.blotter.orders[OWN].status, quantity(state)) == (A.FILLED, D(2))
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "answered"])
+def test_of_a_found_order_the_fills_are_booked_that_its_report_had_not_counted(listed: bool) -> None:
+    """One tick of the venue's clock holds the first look and a fill behind it; that before the look counts no more."""
+    old = fill(BTC_PERP, Side.BUY, "1", "50000", "f0", OWN, ts=T0 + S)
+    state, since = met("1", old), fill(BTC_PERP, Side.BUY, "1", "60000", "f1", OWN, ts=T0 + S)
+    assert is_past(state, since, state.venue(PERP).opened)
+    other = fill(BTC_PERP, Side.BUY, "1", "60000", "f2", "x77", ts=T0 + S)
+    theirs = report(A.PARTIALLY_FILLED if listed else A.FILLED, "2", id_=OWN)
+    seen = snapshot(*([theirs] if listed else []), fills=(old, since, other))
+    booked = [one for one in run(state, seen, {} if listed else {OWN: theirs}) if isinstance(one, e.OrderFilled)]
+    assert [one.fill_id for one in booked] == ["f1"]
+    position = state.ledger.positions[BTC_PERP.id]
+    assert (position.quantity, position.entry_price) == (D(1), D(60_000))
+    assert state.blotter.orders[OWN].status is A.FILLED
+    assert run(state, seen, {} if listed else {OWN: theirs}) == []
+
+
+def test_what_a_found_order_had_filled_before_does_not_count_twice() -> None:
+    old = fill(BTC_PERP, Side.BUY, "1", "50000", "f0", OWN, ts=T0)
+    state = met("1", old)
+    since = fill(BTC_PERP, Side.BUY, "0.5", "60000", "f1", OWN, ts=T0 + S + 1)
+    assert filled_by(state, state.blotter.orders[OWN], snapshot(fills=(old, since))) == D("1.5")
 
 
 @pytest.mark.parametrize("instrument", [BTC_PERP, BTC_SPOT], ids=["perpetual", "spot"])
@@ -441,7 +490,7 @@ def test_wallets_open_once_and_are_then_left_to_the_comparison() -> None:
     state = blank()
     opening = run(state, snapshot(balances=(BalanceReport(Asset("USDT"), D(50), D(50)),)))
     assert [event.reason for event in opening] == ["opening"]  # type: ignore[attr-defined]
-    assert state.venue(PERP).opened == NOW
+    assert state.venue(PERP).opened == T0 + S + 1, "by the clock that stamps what was traded"
     changed = (BalanceReport(Asset("USDT"), D(49), D(49)), BalanceReport(Asset("BTC"), D(1), D(1)))
     assert run(state, snapshot(balances=changed)) == []
 

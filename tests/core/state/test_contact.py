@@ -6,6 +6,7 @@ from core.domain import events as e
 from core.domain.identifiers import Asset, FillId
 from core.domain.market import VenueStatus
 from core.domain.order import Side
+from core.session import wire
 from core.state.contact import AHEAD_NS
 from core.state.state import State, StateImage
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, opened
@@ -60,3 +61,19 @@ def test_a_checkpoint_with_such_a_stamp_is_mended() -> None:
     view.last_fill = view.newest_fill = view.last_booking = FAR
     view, most = restored(state).venue(PERP), state.now + AHEAD_NS
     assert (view.last_fill, view.newest_fill, view.last_booking) == (most,) * 3
+
+
+def test_an_account_is_seen_first_by_its_venues_clock() -> None:
+    """By ours in a journal of before; a stamp of the far future does not make all that follows part of the opening."""
+    for stamp, opened_at in ((T0 - S, T0 - S + 1), (0, T0), (FAR, T0 + AHEAD_NS)):
+        state = State()
+        state.apply(e.BalanceSet(PERP, USDT, D(50), "opening", T0, stamp))
+        state.apply(e.BalanceSet(PERP, USDT, D(60), "opening", T0 + S, T0 + S))
+        assert state.venue(PERP).opened == restored(state).venue(PERP).opened == opened_at
+
+
+def test_a_record_of_before_has_no_stamp_of_the_venues() -> None:
+    """Its layout ends with our time."""
+    old = msgspec.msgpack.encode(e.BalanceSet(PERP, USDT, D(50), "opening", T0))
+    fields = msgspec.msgpack.decode(old)
+    assert wire.decode_event(msgspec.msgpack.encode(fields[:6])) == e.BalanceSet(PERP, USDT, D(50), "opening", T0)

@@ -21,7 +21,8 @@ from core.exit_times import ExitTimes
 from core.ports import Clock, Venue
 from core.reconcile.looks import Looks
 from core.reconcile.meeting import Meeting
-from core.reconcile.reconcile import foreign_fill, is_foreign, is_past
+from core.reconcile.opening import is_past
+from core.reconcile.reconcile import foreign_fill, is_foreign
 from core.session import protocol as p
 from core.state.contact import VenueView
 from core.state.flaws import flaw

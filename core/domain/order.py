@@ -239,6 +239,10 @@ def check_transition(order: ClientOrderId, before: OrderStatus, after: OrderStat
         raise IllegalTransition(f"order {order}: {before} cannot become {after}; legal: {legal}")
 
 
+AMEND_LIFE_NS: Nanoseconds = 5_000_000_000
+"""An amend that has not arrived this long after it left never will: until then that nothing has changed is no "no"."""
+
+
 class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """Keep where one order stands; changed by ``State.apply`` alone."""
 
@@ -266,6 +270,8 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     """The exchange's stamp of the last change: one told again, or late, does not undo a newer."""
     found: bool = False
     """Met at its venue: this record did not send it, so that it may have filled before our first look."""
+    asked_at: Nanoseconds = 0
+    """When the last amend was about to leave, by our clock."""
 
     @property
     def may_fill(self) -> Decimal:

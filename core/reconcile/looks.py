@@ -16,8 +16,9 @@ from core.errors import VenueError
 from core.ports import Venue
 from core.reconcile.compare import Comparison
 from core.reconcile.meeting import Asker, Meeting, endings
+from core.reconcile.opening import filled_by
 from core.reconcile.put_back import halted_behind_another_journal, of_forgotten_runs
-from core.reconcile.reconcile import doubtful, explained, filled_by, is_unanswered, missing, reported, underway
+from core.reconcile.reconcile import doubtful, explained, is_unanswered, missing, reported, underway
 from core.state.contact import VenueView
 from core.state.flaws import without_flaws
 from core.state.state import State
@@ -40,7 +41,7 @@ class Looks:
         self.asking = asyncio.Lock()
         """One look at a time: what two looks agree on must come from two moments."""
         self.doubts = False
-        """The venue listed an order otherwise than we hold it, and something was asked of that order meanwhile."""
+        """How the venue listed an order may not be all: something was asked of it meanwhile, or may still arrive."""
         self._venue, self._runtime, self._meeting, self._release = venue, runtime, meeting, release
         self._every_ns = int(settings.every_s * 1e9)
         self._count = 0

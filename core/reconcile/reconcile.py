@@ -12,12 +12,13 @@ import msgspec
 
 from core.domain import events as e
 from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
-from core.domain.identifiers import Asset, ClientOrderId, FillId, InstrumentId, InstrumentType, VenueId
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, InstrumentType, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.numbers import plain
-from core.domain.order import Order, OrderRecord, OrderStatus, OrderType
+from core.domain.order import AMEND_LIFE_NS, Order, OrderRecord, OrderStatus, OrderType
 from core.domain.reports import OrderReport, VenueSnapshot
+from core.reconcile.opening import is_past, lacking, opened
 from core.state.blotter import funding_key, liquidation_key
 from core.state.contact import OPENING
 from core.state.flaws import flaw
@@ -71,19 +72,6 @@ def missing(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Und
     ]
 
 
-def filled_by(state: State, record: OrderRecord, snapshot: VenueSnapshot) -> Decimal:
-    """Return how much of an order is filled by our record and by what a snapshot tells beyond it."""
-    id_, opened = record.order.client_order_id, _opened(state, snapshot)
-    told = (
-        fill.quantity
-        for fill in snapshot.fills
-        if fill.client_order_id == id_
-        and not state.blotter.knows_fill(fill.instrument, fill.fill_id)
-        and not is_past(state, fill, opened)
-    )
-    return record.filled + sum(told, ZERO)
-
-
 def explained(
     state: State,
     snapshot: VenueSnapshot,
@@ -104,14 +92,14 @@ def explained(
     yield from _fills(state, snapshot, answers, owns, now)
     for report in snapshot.open_orders:
         if report.client_order_id not in newer:
-            yield from _open_order(state, snapshot, report, owns, now)
+            yield from _open_order(state, snapshot, report, owns, asked, now)
     for id_, answer in answers.items():
         record = state.blotter.open.get(id_)
         if record is None or (answer is None and record.status is OrderStatus.APPROVED):
             continue
         if id_ not in newer or (answer is not None and _is_over(record, answer)):
             yield from _released(record, now)
-            yield from _closed_order(record, answer, now)
+            yield from _closed_order(record, answer, asked, now)
     yield from _wallets(state, snapshot, now)
 
 
@@ -126,10 +114,11 @@ def _is_newer(record: OrderRecord, asked: Nanoseconds, then: Underway) -> bool:
 
 
 def doubtful(state: State, snapshot: VenueSnapshot, asked: Nanoseconds, then: Underway) -> bool:
-    """Tell whether a venue lists an order otherwise than we hold it that was touched since: it must be asked again."""
+    """Tell whether a venue must be asked again: how it lists an order that was touched since, or is, may not be all."""
     listed = ((state.blotter.open.get(report.client_order_id), report.order) for report in snapshot.open_orders)
     return any(
-        record is not None and _is_newer(record, asked, then) and _amended(record.order, theirs)
+        record is not None
+        and (_may_change(record, theirs, asked) or (_is_newer(record, asked, then) and _amended(record.order, theirs)))
         for record, theirs in listed
     )
 
@@ -177,9 +166,9 @@ def reported(state: State, snapshot: VenueSnapshot) -> tuple[InstrumentId, ...]:
 
 def _bookings(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
     """Yield funding and forced closes that we have not heard of, those before our first look excepted."""
-    opened = _opened(state, snapshot)
+    since = opened(state, snapshot)
     for booking in snapshot.bookings:
-        if booking.ts_exchange < opened or booking.instrument not in state.markets:
+        if booking.ts_exchange < since or booking.instrument not in state.markets:
             continue
         if isinstance(booking, e.FundingPaid):
             key = funding_key(booking.instrument, booking.funding_id)
@@ -197,11 +186,11 @@ def _fills(
     now: Nanoseconds,
 ) -> Iterator[Event]:
     """Yield the fills we have not heard of; behind one that no order of ours explains, its difference."""
-    opened, lacking = _opened(state, snapshot), _lacking(state, snapshot, answers)
+    since, uncounted = opened(state, snapshot), lacking(state, snapshot, answers)
     for fill in snapshot.fills:
         if state.blotter.knows_fill(fill.instrument, fill.fill_id):
             continue
-        if is_past(state, fill, opened) and (fill.instrument, fill.fill_id) not in lacking:
+        if is_past(state, fill, since) and (fill.instrument, fill.fill_id) not in uncounted:
             continue
         if is_foreign(state, fill, owns):
             if fill.instrument not in state.markets:
@@ -212,47 +201,6 @@ def _fills(
         else:
             yield from _released(state.blotter.orders.get(fill.client_order_id), now)
             yield fill.replace(ts=now)
-
-
-def _lacking(
-    state: State, snapshot: VenueSnapshot, answers: Mapping[ClientOrderId, OrderReport | None]
-) -> frozenset[tuple[InstrumentId, FillId]]:
-    """Name the fills of found orders that stamps put before our first look and whose orders' reports count since.
-
-    A venue's stamps may be coarse: one tick of its clock can hold the look and a fill behind it. What a report counts
-    beyond our record are the newest of them.
-    """
-    lacks: dict[ClientOrderId, Decimal] = {}
-    if snapshot.venue in state.ledger.balances:
-        for report in (*snapshot.open_orders, *filter(None, answers.values())):
-            record = state.blotter.orders.get(report.client_order_id)
-            if record is not None and record.found:
-                lacks[report.client_order_id] = report.filled - filled_by(state, record, snapshot)
-    found, opened = set(), _opened(state, snapshot)
-    for fill in reversed(snapshot.fills) if any(lacks.values()) else ():
-        left = lacks.get(fill.client_order_id, ZERO)
-        known = state.blotter.knows_fill(fill.instrument, fill.fill_id)
-        if fill.quantity <= left and not known and is_past(state, fill, opened):
-            lacks[fill.client_order_id] = left - fill.quantity
-            found.add((fill.instrument, fill.fill_id))
-    return frozenset(found)
-
-
-def _opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
-    """Return until when what was traded is part of the opening: our first look at this account, which may be now."""
-    first = snapshot.venue not in state.ledger.balances
-    return snapshot.ts_exchange + 1 if first else state.venue(snapshot.venue).opened
-
-
-def is_past(state: State, fill: e.OrderFilled, opened: Nanoseconds) -> bool:
-    """Tell whether a fill is part of what the account was ``opened`` with, whoever traded: a record may have been lost.
-
-    One of an order that this record has sent never is, whatever the clocks say.
-    """
-    if fill.ts_exchange >= opened:
-        return False
-    record = state.blotter.orders.get(fill.client_order_id)
-    return record is None or record.found
 
 
 def is_foreign(state: State, fill: e.OrderFilled, owns: Owns) -> bool:
@@ -276,7 +224,7 @@ def foreign_fill(venue: VenueId, fill: e.OrderFilled, now: Nanoseconds) -> Diffe
 
 
 def _open_order(
-    state: State, snapshot: VenueSnapshot, report: OrderReport, owns: Owns, now: Nanoseconds
+    state: State, snapshot: VenueSnapshot, report: OrderReport, owns: Owns, asked: Nanoseconds, now: Nanoseconds
 ) -> Iterator[Event]:
     record = state.blotter.orders.get(report.client_order_id)
     if record is None:
@@ -288,7 +236,7 @@ def _open_order(
                 yield OrderAdopted(id_, "its id is ours: its record was lost", now)
     elif record.is_open:
         yield from _released(record, now)
-        yield from _resting(record, report, now)
+        yield from _resting(record, report, asked, now)
 
 
 def listed_id(report: OrderReport) -> ClientOrderId:
@@ -302,18 +250,31 @@ def _released(record: OrderRecord | None, now: Nanoseconds) -> Iterator[Event]:
         yield e.OrderSubmitted(record.order, record.venue, now)
 
 
-def _resting(record: OrderRecord, report: OrderReport, now: Nanoseconds) -> Iterator[Event]:
+def _resting(record: OrderRecord, report: OrderReport, asked: Nanoseconds, now: Nanoseconds) -> Iterator[Event]:
     """Bring an order that rests at the venue to what it reports: a request of ours may have got lost on its way."""
     id_ = record.order.client_order_id
+    travels = _may_change(record, report.order, asked)
+    if travels and record.status is not OrderStatus.PENDING_CANCEL:
+        return  # busy until then: it counts as what it may become, and no other amend is asked for
     if is_unanswered(record):
         yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
     theirs = report.order
     if _amended(record.order, theirs):
         yield e.OrderAmended(id_, theirs.quantity, theirs.price, theirs.trigger, report.ts_exchange, now)
-    elif record.status is OrderStatus.PENDING_AMEND or record.asked is not None:
+    elif _is_changing(record) and not travels:
         yield e.AmendRejected(id_, "the venue holds it unchanged", report.ts_exchange, now)
     if record.status is OrderStatus.PENDING_CANCEL:
         yield e.CancelRejected(id_, "the venue still lists it", report.ts_exchange, now)
+
+
+def _is_changing(record: OrderRecord) -> bool:
+    return record.status is OrderStatus.PENDING_AMEND or record.asked is not None
+
+
+def _may_change(record: OrderRecord, theirs: Order, asked: Nanoseconds) -> bool:
+    """Tell whether an amend may still arrive at the venue that it did not hold when it was asked."""
+    travels = _is_changing(record) and asked - record.asked_at < AMEND_LIFE_NS
+    return travels and not _amended(record.order, theirs)
 
 
 def _amended(ours: Order, theirs: Order) -> bool:
@@ -325,7 +286,9 @@ def _amended(ours: Order, theirs: Order) -> bool:
     return (ours.quantity, ours.price, ours.trigger) != (theirs.quantity, theirs.price, theirs.trigger)
 
 
-def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseconds) -> Iterator[Event]:
+def _closed_order(
+    record: OrderRecord, answer: OrderReport | None, asked: Nanoseconds, now: Nanoseconds
+) -> Iterator[Event]:
     id_ = record.order.client_order_id
     unanswered = record.status in _UNANSWERED and not record.filled
     if answer is None:
@@ -348,7 +311,7 @@ def _closed_order(record: OrderRecord, answer: OrderReport | None, now: Nanoseco
             yield e.IllegalEventSeen(id_, what, now)
         yield e.OrderCancelled(id_, what, answer.ts_exchange, now)
     else:
-        yield from _resting(record, answer, now)
+        yield from _resting(record, answer, asked, now)
 
 
 def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:

@@ -261,7 +261,7 @@ class Blotter:
                 record.resume_status = record.status  # an outcome that was unknown stays so behind a refusal
             self._enter(record, status, event.ts)
             if isinstance(event, AmendSubmitted):
-                record.asked = event.quantity
+                record.asked, record.asked_at = event.quantity, event.ts
 
     def change_refused(self, event: CancelRejected | AmendRejected) -> None:
         """A cancel or amend was refused: the order stands as before; the word on a cancel is none on an amend."""

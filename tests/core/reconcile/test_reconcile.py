@@ -12,15 +12,18 @@ from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.instrument import Instrument
 from core.domain.market import InstrumentDefined
 from core.domain.message import Event, Nanoseconds
-from core.domain.order import CLOSED, Order, OrderStatus, OrderType, Side
+from core.domain.order import AMEND_LIFE_NS, CLOSED, Order, OrderStatus, OrderType, Side
 from core.domain.reports import BalanceReport, OrderReport, PositionReport, VenueSnapshot
-from core.reconcile.reconcile import explained, filled_by, is_past, missing, reconcile, reported
+from core.reconcile.opening import filled_by, is_past
+from core.reconcile.reconcile import explained, missing, reconcile, reported
 from core.state.state import State
 from tests.core.kit import BTC_PERP, BTC_SPOT, PERP, SPOT, T0, D, S, fill, opened, order, quote
 from tests.core.state.test_blotter import ID, ORDER, ROADS, at, blank
 
 A = OrderStatus
 ASKED, NOW = T0 + S, T0 + 2 * S
+LATE = T0 + AMEND_LIFE_NS
+"""A look asked for then speaks of a change that left at T0: it has arrived, or never will."""
 OPEN = [status for status in ROADS if status not in CLOSED]
 ENDS = sorted(CLOSED - {A.DENIED})
 
@@ -68,7 +71,7 @@ STILL_OPEN = {
 def test_an_order_that_rests_at_the_venue(before: OrderStatus, listed: bool) -> None:
     """A cancel or amend of which the venue knows nothing was lost: the order stands and can be cancelled again."""
     state, theirs = at(before), report(A.ACCEPTED)
-    run(state, snapshot(theirs) if listed else snapshot(), None if listed else {ID: theirs})
+    run(state, snapshot(theirs) if listed else snapshot(), None if listed else {ID: theirs}, LATE)
     record = state.blotter.orders[ID]
     assert (record.status, record.is_open) == (STILL_OPEN[before], True)
 
@@ -77,7 +80,7 @@ def test_an_order_that_rests_at_the_venue(before: OrderStatus, listed: bool) -> 
 def test_an_order_whose_answer_and_change_were_both_lost_rests(change: Event) -> None:
     state = at(A.SUBMITTED)
     state.apply(change)
-    run(state, snapshot(report(A.ACCEPTED)))
+    run(state, snapshot(report(A.ACCEPTED)), asked=LATE)
     assert state.blotter.orders[ID].status is A.ACCEPTED
 
 
@@ -153,7 +156,7 @@ def test_a_change_that_never_arrived_counts_no_more_whatever_was_asked_behind_it
     state.apply(e.CancelSubmitted(ID, T0))
     state.apply(e.CancelRejected(ID, "not known", T0, T0))
     assert state.blotter.orders[ID].may_fill == D(5)
-    run(state, snapshot(report(A.ACCEPTED)))
+    run(state, snapshot(report(A.ACCEPTED)), asked=LATE)
     assert state.blotter.orders[ID].may_fill == D(2)
 
 

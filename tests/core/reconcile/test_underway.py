@@ -2,17 +2,19 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.message import Event
-from core.domain.order import Order, OrderStatus, OrderType, Side
+from core.domain.identifiers import VenueOrderId
+from core.domain.message import Event, Nanoseconds
+from core.domain.order import AMEND_LIFE_NS, Order, OrderRecord, OrderStatus, OrderType, Side
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.ports import Abilities
-from core.reconcile.reconcile import NOTHING, Underway, doubtful, missing, reconcile, underway
+from core.reconcile.reconcile import NOTHING, Underway, doubtful, explained, missing, reconcile, underway
 from core.state.state import State
 from store.memory import MemoryJournal
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, of, opened, order, quote, submit
@@ -85,6 +87,84 @@ def test_an_order_that_is_listed_otherwise_while_something_is_asked_of_it_is_in_
     assert doubtful(touched(A.ACCEPTED), snapshot(smaller), ASKED, NOTHING)
     assert not doubtful(at(A.ACCEPTED), snapshot(smaller), ASKED, NOTHING)  # it is brought to that at once
     assert not doubtful(touched(A.ACCEPTED), snapshot(report(A.ACCEPTED)), ASKED, NOTHING)
+
+
+def changing(*since: Event) -> State:
+    """Return a state whose order of 2 was asked to become 5 just before its venue was asked, and what came since."""
+    state = at(A.ACCEPTED)
+    for event in (e.AmendSubmitted(ID, D(5), None, None, ASKED - 1), *since):
+        state.apply(event)
+    return state
+
+
+def look(state: State, theirs: OrderReport, asked: Nanoseconds, *, listed: bool = True) -> list[type]:
+    """Let a venue tell of the order; return what that makes of it."""
+    seen, kinds = snapshot(*([theirs] if listed else [])), []
+    for event in explained(state, seen, {} if listed else {ID: theirs}, asked, asked):
+        state.apply(event)
+        kinds.append(type(event))
+    return kinds
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "answered"])
+@pytest.mark.parametrize("since", [(), (e.OrderUnknown(ID, "no answer", ASKED),)], ids=["travels", "unknown"])
+def test_an_amend_counts_as_long_as_it_may_arrive_though_the_venue_lists_the_order_unchanged(
+    since: tuple[Event, ...], listed: bool
+) -> None:
+    state = changing(*since)
+    record, before = state.blotter.orders[ID], state.blotter.orders[ID].status
+    for asked in (ASKED + 1, ASKED + AMEND_LIFE_NS - 2):
+        assert doubtful(state, snapshot(report(A.ACCEPTED)), asked, NOTHING), "it is asked again soon"
+        assert look(state, report(A.ACCEPTED), asked, listed=listed) == []
+        assert (record.may_fill, record.status) == (D(5), before)
+    late = ASKED + AMEND_LIFE_NS - 1
+    assert not doubtful(state, snapshot(report(A.ACCEPTED)), late, NOTHING)
+    assert e.AmendRejected in look(state, report(A.ACCEPTED), late, listed=listed)
+    assert (record.may_fill, record.status) == (D(2), A.ACCEPTED)
+
+
+def test_an_amend_that_has_arrived_is_taken_at_once() -> None:
+    state, theirs = changing(), report(A.ACCEPTED, held=replace(ORDER, quantity=D(5)))
+    assert not doubtful(state, snapshot(theirs), ASKED, NOTHING)
+    assert look(state, theirs, ASKED) == [e.OrderAmended]
+    assert state.blotter.orders[ID].order.quantity == D(5)
+
+
+def test_a_cancel_that_was_lost_behind_an_amend_is_tried_again_at_once() -> None:
+    """An exit waits for it; the amend may still arrive and counts on."""
+    state = changing(e.CancelSubmitted(ID, ASKED))
+    assert look(state, report(A.ACCEPTED), ASKED + 1) == [e.CancelRejected]
+    record = state.blotter.orders[ID]
+    assert (record.status, record.may_fill) == (A.ACCEPTED, D(5))
+    assert look(state, report(A.ACCEPTED), ASKED + AMEND_LIFE_NS) == [e.AmendRejected]
+    assert record.may_fill == D(2)
+
+
+def test_an_amend_of_a_checkpoint_of_before_is_no_longer_on_its_way() -> None:
+    state = changing()
+    fields = msgspec.to_builtins(state.blotter.orders[ID])
+    record = msgspec.convert(fields[:-1], OrderRecord)
+    state.blotter.orders[ID] = state.blotter.open[ID] = record
+    assert (record.asked, record.asked_at) == (D(5), 0)
+    assert look(state, report(A.ACCEPTED), ASKED + 1) == [e.AmendRejected]
+
+
+def test_no_entry_passes_on_the_room_of_an_amend_that_may_still_arrive() -> None:
+    """15 % of 50 000 is the most of a position: 0.04 that may become 0.08 and another 0.08 are 19.2 %."""
+    engine = opened(instruments=(BTC_PERP,), cash="50000")
+    (sent,) = of(submit(engine, order(BTC_PERP, Side.BUY, "0.04", "59900"), T0), e.OrderSubmitted)
+    id_ = sent.order.client_order_id
+    engine.process(e.OrderAccepted(id_, VenueOrderId("v1"), T0, T0))
+    engine.process(c.AmendOrder(id_, D("0.08"), None, None, "test", T0 + S))
+    engine.process(e.OrderUnknown(id_, "no answer", T0 + 2 * S))
+    theirs = OrderReport(id_, VenueOrderId("v1"), sent.order, A.ACCEPTED, D(0), None, T0)
+    for asked, passes in ((T0 + 3 * S, False), (T0 + S + AMEND_LIFE_NS, True)):
+        for event in explained(engine.state, snapshot(theirs), {}, asked, asked):
+            engine.process(event)
+        engine.process(quote(BTC_PERP, 59_999.9, 60_000.1, asked))
+        told = submit(engine, order(BTC_PERP, Side.BUY, "0.08", "59900"), asked)
+        assert bool(of(told, e.OrderSubmitted)) is passes
+        assert [denied.limit for denied in of(told, e.OrderDenied)] == ([] if passes else ["max_position"])
 
 
 # --- what it cannot know ----------------------------------------------------------------------------------------------

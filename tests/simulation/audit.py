@@ -5,7 +5,7 @@ does, and shares no code with the engine's own bookkeeping. It notes the first t
 stops the simulation. Which invariant is watched by which oracle stands in docs/reliability.md.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -55,7 +55,9 @@ class Audit:
         self.shadow, self.durable = Shadow(), Shadow()
         self.bounds = (DAY, POSITION)
         """Of the day's loss and of one position's, in this world."""
-        self.losses = Losses()
+        self.flows: dict[VenueId, list[float]] = defaultdict(list)
+        """What came and went at each exchange beside trading, in order."""
+        self.losses = Losses(self.flows)
         self.at_venue: dict[VenueId, dict[str, e.OrderFilled]] = {}
         self.guarding: Guarding | None = None
         """The oracles of the sentinel, where one watches."""
@@ -66,21 +68,18 @@ class Audit:
         self.recorded: set[tuple[str, ClientOrderId]] = set()
         self.opened: set[VenueId] = set()
         """Whose account has been seen, on record."""
-        self.failing = False
-        """The journal has failed in this life."""
-        self.messy = False
-        """The exchange may say what no order's life allows."""
+        self.failing = self.messy = False
+        """The journal has failed in this life; the exchange may say what no order's life allows."""
         self.disordered: set[VenueId] = set()
         """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
         self._newest: dict[InstrumentId, int] = {}
         self._since, self._began = dict[InstrumentId, Nanoseconds](), dict[InstrumentId, Nanoseconds]()
         """When what is being closed was begun, in this life or before."""
         self.prices = Prices()
-        self._up: set[VenueId] = set()
         self._asked: dict[VenueId, list[VenueSnapshot]] = {}
         self._told: dict[InstrumentId, tuple[Nanoseconds, Decimal]] = {}
         """What a venue last said of a position, and when."""
-        self._ready: set[VenueId] = set()
+        self._up, self._ready = set[VenueId](), set[VenueId]()
         self._lost: dict[VenueId, Nanoseconds] = {}
         """When the line to a reconciled venue last went."""
         # Orders that were handed to their connection, and those whose cancel was while they were not.
@@ -157,7 +156,7 @@ class Audit:
             self._reconciled(event)
         elif isinstance(event, e.PositionSet):
             self.fail(f"invariants 5, 19: fills explain every position here, yet {event}")
-        elif isinstance(event, e.BalanceSet) and event.reason != "opening" and event.venue not in self.disordered:
+        elif isinstance(event, e.BalanceSet) and event.reason != "opening" and not self._may_differ(event.venue):
             self.fail(f"fills and bookings explain every wallet here, yet {event}")
         elif isinstance(event, DifferenceFound):
             self._difference(event)
@@ -171,12 +170,16 @@ class Audit:
     def _beside(self, event: Event) -> None:
         """Let those see an event that reckon beside the engine."""
         undone = self.losses.take(event)
-        if undone:
+        if undone and not (isinstance(event, e.BalanceSet) and event.venue in self.disordered):
             self.fail(undone)
         self.protecting.take(event)
         if isinstance(event, e.OrderFilled):
             self._in_order(event)
         self.counts[type(event).__name__] += 1
+
+    def _may_differ(self, venue: VenueId) -> bool:
+        """Tell whether a wallet may differ: by what came or went, or until the position is flat by late fills."""
+        return venue in self.disordered or bool(self.flows.get(venue))
 
     def _is_strange(self, order: ClientOrderId) -> bool:
         """Tell whether somebody else sent an order."""
@@ -193,7 +196,7 @@ class Audit:
             return
         if event.kind is DifferenceKind.ORDER and self._is_strange(event.client_order_id):
             return
-        if event.kind is DifferenceKind.BALANCE and event.venue in self.disordered:
+        if event.kind is DifferenceKind.BALANCE and self._may_differ(event.venue):
             return  # told until the position is flat, where the order matters no more, or a word is said
         self.fail(f"invariants 5, 19: fills and bookings explain everything here, yet {event}")
 
@@ -389,7 +392,7 @@ class Audit:
 
     def recovered(self, events: Sequence[Event], state: Any) -> None:
         """See what a new process has made of the journal; its account must be the audit's."""
-        again, self.losses = Shadow(), Losses(*self.bounds)
+        again, self.losses = Shadow(), Losses(self.flows, *self.bounds)
         for event in events:
             again.take(event)
             self.losses.take(event)

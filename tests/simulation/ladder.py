@@ -7,12 +7,15 @@ from core.domain import events as e
 from core.domain.approval import TradingState
 from core.domain.identifiers import InstrumentId
 from core.domain.message import Event
-from core.domain.watch import DrawdownStepped, LossAccepted
+from core.domain.watch import DrawdownStepped, GuardianActed, LossAccepted
 
 SLACK = 0.002
 """What a double, a spread and the last digit may make of a loss; it counts only beyond that."""
+SAME = 0.0005
+"""Two ways to the same sum differ by no more than this."""
 OUTGROWN = 1.05 + SLACK
 """What is held may outgrow a step by so much through prices alone."""
+_DEEPER = frozenset({"halt", "reduce"})
 _SETTINGS = GuardianSettings()
 STEPS, RECOVERY = _SETTINGS.drawdown_steps, _SETTINGS.drawdown_recovery_frac
 
@@ -25,10 +28,19 @@ class Ladder:
         self._peak = 0.0
         self._most = 0.0
 
-    def take(self, event: Event, equity: float | None) -> str:
-        """Take a record; return what is wrong with it, or nothing."""
+    def moved(self, factor: float, added: float) -> None:
+        """Take that capital came or went: the peak goes with it."""
+        self._peak = self._peak * factor + added
+
+    def take(self, event: Event, equity: float | None, most: float, *, trusted: bool = False) -> str:
+        """Take a record; return what is wrong with it, or nothing. ``most``: the most that the account may be worth."""
         if isinstance(event, e.PeakRaised):
-            self._peak = float(event.equity)
+            before, self._peak = self._peak, float(event.equity)
+            if before and equity is not None and not trusted:
+                if self._peak < before * (1.0 - SAME):
+                    return f"invariant 10: the peak goes from {before:.2f} to {self._peak:.2f}"
+                if self._peak > max(before, most) * (1.0 + SAME):
+                    return f"the peak is {self._peak:.2f}, and the account was worth {max(before, most):.2f} at most"
         elif isinstance(event, LossAccepted):
             self._peak, self.step = float(event.equity), 0
         elif isinstance(event, DrawdownStepped):
@@ -40,6 +52,13 @@ class Ladder:
 
     def _depth(self, equity: float | None) -> float | None:
         return None if equity is None or not self._peak else 1.0 - equity / self._peak
+
+    def caused(self, event: GuardianActed, equity: float) -> str:
+        """See that a step was entered at its depth."""
+        depth = self._depth(equity)
+        if event.act in _DEEPER and depth is not None and depth < STEPS[max(self.step, 1) - 1][0] - SLACK:
+            return f"step {self.step} of the drawdown without a cause, at {depth:.2%}: {event}"
+        return ""
 
     def look(self, equity: float, gross: float, trading: TradingState, left: Sequence[InstrumentId]) -> str:
         """Return what a look of the watch has left undone; ``left`` is held and neither closed nor reduced."""

@@ -1,17 +1,18 @@
 """What the account has lost, reckoned beside the engine from fills and prices alone, and what must be done of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, InstrumentId
+from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.message import Event, Nanoseconds
-from core.domain.watch import LossAccepted
-from tests.core.kit import BTC_PERP, ETH_PERP
-from tests.simulation.ladder import SLACK, Ladder
+from core.domain.watch import GuardianActed, LossAccepted
+from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP
+from tests.simulation.ladder import SAME, SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
 """The bounds of the day's loss and of one position's, as they are in a new ``config.toml``."""
@@ -19,6 +20,9 @@ FAR = 0.05
 """A price further than this from the last is believed of two."""
 DERIVATIVES = {one.id: float(one.min_size) for one in (BTC_PERP, ETH_PERP)}
 USDT = Asset("USDT")
+CENT = 0.01
+CLOSING = 2 * GuardianSettings().forced_stop_frac + max(float(one.taker_fee) for one in (BTC_PERP, ETH_PERP)) + SLACK
+"""What closing may be thought to cost, of what is held: the way, spread and depth up to as much, the fee."""
 
 
 class Holding(msgspec.Struct):
@@ -27,23 +31,32 @@ class Holding(msgspec.Struct):
     units: float = 0.0
     entry: float = 0.0
 
-    def take(self, units: float, price: float) -> None:
-        """Add units (signed) at a price."""
-        after = self.units + units
+    def take(self, units: float, price: float) -> float:
+        """Add units (signed) at a price; return what is made by it."""
+        after, made = self.units + units, 0.0
+        if self.units * units < 0.0:
+            closed = min(abs(units), abs(self.units)) * (1.0 if self.units > 0.0 else -1.0)
+            made = closed * (price - self.entry)
         if self.units * units >= 0.0:
             self.entry = (self.entry * self.units + price * units) / after if after else 0.0
         elif after * self.units < 0.0:
             self.entry = price
         self.units = after
+        return made
 
 
 class Losses:
     """Reckon the account's value; silent where something beside trading has moved it, or a price is missing."""
 
-    def __init__(self, day: float = DAY, position: float = POSITION) -> None:
+    def __init__(self, flows: Mapping[VenueId, Sequence[float]], day: float = DAY, position: float = POSITION) -> None:
         self.ladder = Ladder()
         self._day, self._position = day, position
         self._cash = 0.0
+        self._flows, self._counted = flows, dict[VenueId, int]()
+        """What came and went at each exchange, and how much of it is on record as capital."""
+        self._wallets: dict[VenueId, float] = {}
+        self._trusted = False
+        """Capital came while the value was not known: what is counted from is what the record says."""
         self._held: dict[InstrumentId, Holding] = {}
         self._touch: dict[InstrumentId, tuple[float, float]] = {}
         self._newest: dict[InstrumentId, tuple[int, Nanoseconds]] = {}
@@ -59,29 +72,102 @@ class Losses:
 
     def take(self, event: Event) -> str:
         """Take a record; return what is wrong with it, or nothing."""
+        self._trusted = self._trusted and isinstance(event, (e.DayStarted, e.PeakRaised))
         if isinstance(event, e.OrderFilled):
             self._fill(event)
         elif isinstance(event, e.EngineStarted):
             self._touch, self._doubt = {}, {}  # what comes first is believed
         elif isinstance(event, e.BalanceSet):
-            self._cash += float(event.total)
+            return self._capital(event)
         elif isinstance(event, e.DayStarted):
-            # A wallet that is heard of later raises what the day began with: what was accepted of it stays accepted.
-            self._accepted, self._day_began = self._accepted if event.ts == self._day_began else 0.0, event.ts
-            self._base = float(event.equity) - self._accepted
+            return self._day_started(event)
+        elif isinstance(event, GuardianActed):
+            return self._caused(event)
         elif isinstance(event, LossAccepted):
             self._accepted += self._base - float(event.equity)
             self._base = float(event.equity)
         elif isinstance(event, (e.PositionLiquidated, e.FundingPaid, e.PositionSet)):
             self._sure = False
-        return self.ladder.take(event, self.value())
+        return self.ladder.take(event, self.value(), (self._range() or (0.0, 0.0))[1], trusted=self._trusted)
+
+    def _capital(self, event: e.BalanceSet) -> str:
+        """Count what came or went: as for a fund's units, what losses count from goes with the value."""
+        opening, known = event.reason == "opening", self._wallets.get(event.venue, 0.0)
+        if event.asset != USDT or not (opening or event.reason.startswith(("deposit", "withdrawal"))):
+            self._sure = False
+            return ""
+        amount = float(event.total) - known
+        if not opening:
+            done, all_ = self._counted.get(event.venue, 0), self._flows.get(event.venue, ())
+            sums = {sum(all_[done:upto]): upto for upto in range(done + 1, len(all_) + 1)}
+            flowed = min(sums, key=lambda one: abs(one - amount), default=0.0)
+            if abs(flowed - amount) > CENT:
+                self._sure = False
+                return f"capital of {amount:.4f} is counted at {event.venue}, and {all_[done:]} has come: {event}"
+            self._counted[event.venue], amount = sums[flowed], flowed
+        before = self._range()
+        self._wallets[event.venue] = known + amount
+        self._cash += amount
+        if self._base:
+            self._move(before, amount)
+        return ""
+
+    def _move(self, worth: tuple[float, float] | None, amount: float) -> None:
+        self._trusted = worth is None or worth[1] - worth[0] > SAME / 10 * abs(worth[0])
+        if worth is None or self._trusted:
+            return
+        before = worth[0]
+        if before > 0.0 and before + amount > 0.0:
+            factor = (before + amount) / before
+            self._base, self._accepted = self._base * factor, self._accepted * factor
+            self.ladder.moved(factor, 0.0)
+        else:
+            self._base += amount
+            self.ladder.moved(1.0, amount)
+
+    def _day_started(self, event: e.DayStarted) -> str:
+        """Take another day; within one the record of what it counts from must be what is reckoned here."""
+        base = float(event.base or event.equity)
+        if event.ts != self._day_began:
+            self._accepted, self._day_began, self._base = 0.0, event.ts, base
+        elif self._trusted:
+            before = self._base + self._accepted
+            self._accepted *= base / before if event.base and before else 1.0
+            self._base = base - self._accepted
+        elif event.base and self._sure and abs(base / (self._base + self._accepted) - 1.0) > SAME:
+            return f"capital moves a day's loss: it counts from {base:.2f}, and not {self._base + self._accepted:.2f}"
+        return ""
+
+    def _caused(self, event: GuardianActed) -> str:
+        """See that what the guardian has done of itself had its cause."""
+        held, worth = self._open(), self._range()
+        if worth is None or worth[0] <= 0.0 or not self._base:
+            return ""
+        equity = worth[0]
+        if event.rule == "max_daily_loss":
+            lost = (self._base - equity + self._gross(held) * CLOSING) / self._base
+            if lost < self._day - SLACK:
+                return f"a halt without a cause: {lost:.2%} of the day is lost, with what closing costs: {event}"
+        elif event.rule == "drawdown":
+            return self.ladder.caused(event, equity)
+        elif event.rule == "max_position_loss" and event.instrument in DERIVATIVES and event.instrument in held:
+            loss = self._loss(event.instrument, held[event.instrument]) / equity
+            if loss < self._position - SLACK:
+                return f"an exit without a cause: {event.instrument} loses {loss:.2%} of equity: {event}"
+        return ""
+
+    def _loss(self, key: InstrumentId, one: Holding) -> float:
+        return one.units * (one.entry - self._touch[key][0 if one.units > 0 else 1])
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)
         fee = float(fill.fee)
         self._cash -= sign * quantity * price + (fee if fill.fee_asset == USDT else 0.0)
         units = sign * quantity - (fee if fill.fee_asset != USDT else 0.0)
-        self._held.setdefault(fill.instrument, Holding()).take(units, price)
+        made = self._held.setdefault(fill.instrument, Holding()).take(units, price)
+        venue, paid = venue_of(fill.instrument), fee if fill.fee_asset == USDT else 0.0
+        made = made if fill.instrument in DERIVATIVES else -sign * quantity * price
+        self._wallets[venue] = self._wallets.get(venue, 0.0) + made - paid
 
     def price(self, quote: m.Quote) -> None:
         """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""
@@ -114,6 +200,14 @@ class Losses:
         if not self._sure or any(key not in self._touch for key in held):
             return None
         return self._cash + sum(one.units * self._mid(key) for key, one in held.items())
+
+    def _range(self) -> tuple[float, float] | None:
+        """Return the least and the most that it may be taken for: a coin is valued by its perpetual in a silence."""
+        value, coin = self.value(), self._held.get(BTC_SPOT.id)
+        if value is None or coin is None or BTC_PERP.id not in self._touch or BTC_SPOT.id not in self._touch:
+            return None if value is None else (value, value)
+        other = value + coin.units * (self._mid(BTC_PERP.id) - self._mid(BTC_SPOT.id))
+        return min(value, other), max(value, other)
 
     def _mid(self, key: InstrumentId) -> float:
         return sum(self._touch[key]) / 2
@@ -155,8 +249,7 @@ class Losses:
                 continue
             if lost > self._day + SLACK:
                 return f"invariant 10: the day's loss is {lost:.2%}, and {key} is not being closed"
-            out = self._touch[key][0 if one.units > 0 else 1]
-            loss = one.units * (one.entry - out) / equity if equity > 0 else 1.0
+            loss = self._loss(key, one) / equity if equity > 0 else 1.0
             if loss > self._position + SLACK:
                 return f"invariant 10: {key} loses {loss:.2%} of equity and is not being closed"
         return ""

@@ -48,6 +48,14 @@ class Incident(msgspec.Struct, frozen=True):
     venue: int
 
 
+class Flow(msgspec.Struct, frozen=True):
+    """Money that comes (a share of what was there at first) or, negative, leaves (a share of what is free)."""
+
+    at: Nanoseconds
+    venue: int
+    share: float
+
+
 class Mishap(StrEnum):
     """What may go wrong where a sentinel watches."""
 
@@ -97,6 +105,8 @@ class Plan(msgspec.Struct):
     incidents: list[Incident]
     strangers: list[Nanoseconds] = []
     """When somebody else trades in the same account."""
+    flows: list[Flow] = []
+    """Deposits and withdrawals."""
     guarded: bool = False
     """A sentinel watches the engine."""
     start: tuple[Nanoseconds, Nanoseconds] = (0, 1)
@@ -104,6 +114,11 @@ class Plan(msgspec.Struct):
     strikes: list[Strike] = []
     deep: bool = False
     """Losses may be large before anything but the drawdown ladder acts."""
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether something happens at the exchange that no order of ours explains."""
+        return bool(self.strangers or self.flows)
 
 
 _WEIGHTS = {Fault.KILL: 5, Fault.POWER: 2, Fault.DROP: 2, Fault.CRASH: 2, Fault.LATE: 2}
@@ -136,6 +151,7 @@ def plan_of(seed: int) -> Plan:
         incidents=sorted(incidents, key=lambda one: one.at),
         strangers=_strangers(random.Random(f"{seed}.strangers"), length),
     )
+    plan.flows = flows_of(random.Random(f"{seed}.flows"), plan)
     plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
@@ -145,6 +161,25 @@ DEEP = 0.2
 """In how many roomy worlds the drawdown ladder is the only bound."""
 GUARDED = 0.3
 """In how many worlds a sentinel watches."""
+FLOWING = 0.1
+"""In how many worlds money comes and goes."""
+_AWAY = (Fault.DROP, Fault.HALF_OPEN, Fault.OUTAGE, Fault.KILL)
+
+
+def flows_of(rng: random.Random, plan: Plan, share: float = FLOWING) -> list[Flow]:
+    """Return what comes and goes, large and small: half of it soon behind a line or an engine that is lost."""
+    if rng.random() >= share:
+        return []
+    flows = []
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        at = rng.randrange(800 * MS, plan.length)
+        away = [one for one in plan.incidents if one.fault in _AWAY]
+        if away and rng.random() < 0.5:
+            at = rng.choice(away).at + rng.randrange(300 * MS)
+        # no deposit takes a withdrawal back to within the tolerance of a comparison
+        sizes = (-0.8, -0.5, -0.2, -0.001) if rng.random() < 0.5 else (3.0, 0.6, 0.3, 0.004)
+        flows.append(Flow(at, rng.randrange(2), rng.choice(sizes)))
+    return sorted(flows, key=lambda one: one.at)
 
 
 def guarded(plan: Plan, rng: random.Random, share: float = GUARDED) -> Plan:

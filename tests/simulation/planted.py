@@ -6,6 +6,7 @@ from core.execution import brackets, exits, flatten, guard, orders
 from core.guardian import guardian, limits
 from core.guardian.watch import account, position, protection
 from core.reconcile import compare, looks, reconcile
+from core.state import account as account_state
 from core.state import blotter, state
 from store.journal import file, writer
 from tests.simulation.planting import Bug
@@ -298,7 +299,7 @@ BUGS = (
         "judge",
         'if self._mode == "off" or',
         "if True or",
-        seed=23,
+        seed=99,
     ),
     Bug(
         "a stop is not verified",
@@ -306,7 +307,7 @@ BUGS = (
         "_missing",
         "if not need or not native or",
         "if True or",
-        seed=23,
+        seed=99,
     ),
     Bug(
         "a stop in another's place is not verified",
@@ -317,5 +318,23 @@ BUGS = (
         seed=131,
     ),
     Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=454),
+    # --- capital -----------------------------------------------------------------------------------------------------
+    Bug(
+        "a withdrawal is a drawdown",
+        account_state,
+        "_move_base",
+        "outbox.record(e.PeakRaised(_EXACT.plus(state.peak * factor), now))",
+        "pass",
+        seed=9,
+    ),
+    Bug(
+        "a withdrawal is a loss of the day",
+        account_state,
+        "_move_base",
+        "outbox.record(e.DayStarted(start, day, _EXACT.plus(state.watched.base_of(state.day_start) * factor)))",
+        "outbox.record(e.DayStarted(start, day, state.watched.base_of(state.day_start)))",
+        seed=1,
+    ),
+    Bug("capital is added to the peak as it is", account_state, "_move_base", "if why:", "if True:", 55),
     Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=3551),
 )

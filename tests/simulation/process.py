@@ -21,6 +21,7 @@ from core.session.wire import decode_event
 from store.memory import MemoryTickStore
 from tests.simulation.link import SimVenue
 from tests.simulation.machine import ProcessLoop, S
+from tests.simulation.plan import Plan
 from tests.simulation.sentinel import MARK
 from tests.simulation.trader import Given
 
@@ -42,6 +43,11 @@ DEEP = msgspec.structs.replace(WIDE, max_daily_loss_frac=0.9, max_position_loss_
 """The drawdown ladder comes before everything else."""
 NARROW = GuardianSettings(duplicate_window_ms=0)
 _RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.TRIGGERED, OrderStatus.APPROVED})
+
+
+def _looks(plan: Plan) -> ReconcileSettings | None:
+    """Return how often the account is compared: often where something is to be found."""
+    return ReconcileSettings(every_s=1 if plan.flows else 3) if plan.differs else None
 
 
 class Process:
@@ -66,7 +72,7 @@ class Process:
             MemoryTickStore(),
             venues,
             self.clock,
-            reconcile=ReconcileSettings(every_s=3) if world.plan.strangers else None,
+            reconcile=_looks(world.plan),
             on_event=world.trouble.on_event,
         )
         self.runtime.server = world.trouble.server  # type: ignore[assignment]

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from tests.simulation.link import Link
 
 Request = SubmitOrder | AmendOrder | CancelOrder
+USDT = Asset("USDT")
 ENGINE, SENTINEL = "engine", "sentinel"
 """Who has a session here: each a line of its own."""
 STRANGE = "web"
 """How the ids of orders begin that somebody else sends."""
+LEAST = 50
+"""Money that comes or goes is more than the tolerance of a wallet's comparison."""
 _WORKING = frozenset({OrderType.MARKET, OrderType.LIMIT})
 
 
@@ -67,7 +70,7 @@ class Exchange:
     ) -> None:
         self.id, self.instruments, self.plan, self.machine, self.watcher = venue, instruments, plan, machine, watcher
         self.rng = random.Random(f"{plan.seed}.{venue}")
-        wallets = {Asset("USDT"): Decimal(100_000)}
+        wallets = {USDT: Decimal(100_000)}
         self.matching = Matching(venue, instruments, wallets, MatchingSettings(id_prefix="x"), self._out)
         self.abilities = Abilities(
             order_types=frozenset(OrderType) if plan.native else _WORKING,
@@ -183,6 +186,18 @@ class Exchange:
             price = one.quantise_price(away)
             order = Order(one.id, side, quantity, OrderType.LIMIT, price, client_order_id=id_, venue=self.id)
         self.matching.submit(SubmitOrder(order, "web", now), now)
+
+    def flow(self, share: float) -> Decimal:
+        """Have money come, or go as far as it is free; nothing is said of it."""
+        self.matching.advance(self.machine.utc)
+        account, of = self.matching._account, Decimal(100_000)
+        if share < 0:
+            of = max(account.free(USDT), Decimal(0))
+        amount = (of * Decimal(repr(share))).quantize(Decimal("0.01"))
+        if abs(amount) < LEAST:
+            return Decimal(0)
+        account.add(USDT, amount)
+        return amount
 
     def _out(self, event: Message) -> None:
         self.watcher.happened(self.id, event)

@@ -23,6 +23,7 @@ from core.errors import JournalDamaged
 from core.guardian import pulse
 from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP
 from tests.simulation.audit import Audit
+from tests.simulation.capital import Capital
 from tests.simulation.disk import Disk
 from tests.simulation.machine import MOST_STEPS, MS, Machine, ProcessLoop, S
 from tests.simulation.plan import Plan, plan_of
@@ -96,6 +97,7 @@ class World:
         self.audit.protecting = Protecting(self)
         self.audit.bounds = (0.9, 0.9) if plan.deep else self.audit.bounds
         self.trader = Trader(plan.seed, roomy=plan.roomy)
+        self.capital = Capital(self)
         self.trouble = Trouble(self)
         self.process: Process | None = None
         self.side = Side(self, folder) if plan.guarded else None
@@ -159,7 +161,7 @@ class World:
         rng = self.trader.rng
         self.machine.after(int(rng.expovariate(1) * self.plan.pace), self.trade)
         process = self.process
-        if process is None or not process.up:
+        if process is None or not process.up or self.machine.now < self.capital.calm_until:
             return
         command = self.trader.next(process.engine.state)
         if rng.random() < 0.2:
@@ -188,6 +190,7 @@ class World:
             machine.after(incident.at, lambda one=incident: self.trouble.begin(one))  # type: ignore[misc]
         for at in plan.strangers:
             machine.after(at, self._stranger)
+        self.capital.begin()
         if self.side is not None:
             self.side.begin()
         machine.run(self._over, plan.length)
@@ -195,10 +198,10 @@ class World:
         self.trouble.heal()
         if self.side is not None:
             self.side.heal()
-        if not self._rest("after the troubles", COMPARED if plan.strangers else LATE):
+        if not self._rest("after the troubles", COMPARED if plan.differs else LATE):
             return
         assert self.process is not None
-        if plan.strangers and not self._say_a_word():
+        if plan.differs and not self._say_a_word():
             return
         self._compare()
         if self.process.engine.state.trading_state is not TradingState.ACTIVE:
@@ -217,6 +220,7 @@ class World:
         """Adopt what differs until nothing does: a slow exchange's second look comes late."""
         for _ in range(WORDS):
             assert self.process is not None
+            self.capital.say()
             self.process.give(ResolveDifference(0, Resolution.ADOPTED, who="trader", origin="sim"))
             if not self._rest("after the trader's word", COMPARED):
                 return False

@@ -283,8 +283,6 @@ class Exits:
     def late_fill(self, fill: e.OrderFilled) -> None:
         """Close again what an order older than the last flatten of its holding has opened behind it."""
         exits = self.state.exits
-        if not exits.flattened:
-            return
         flat = exits.flattened_at(holding_of(fill.instrument))
         if not flat or exits.closing(holding_of(fill.instrument)) is not None:
             return

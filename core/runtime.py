@@ -107,6 +107,7 @@ class Runtime:
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
         if self.engine.state.exits.flattening:
             log.warning("flatten goes on", instruments=list(self.engine.state.exits.flattening))
+        self.engine.ids.begin(now)
         self.emit(e.EngineStarted(run, self._version, self.engine.state.mode, now))
         changed = changes(self.engine.state.limits.settings, self.engine.guardian.settings, now)
         if changed is not None:

@@ -25,6 +25,7 @@ from desk.paths import ALWAYS, Home, Role
 from desk.research.configs import in_use, opened
 from desk.research.summoning import waits
 from desk.roles import services
+from desk.roles.stopping import words_of_a_fallen
 from desk.session import talk
 from store.postgres import PostgresServer
 from tui.fit import unfit
@@ -201,6 +202,8 @@ def _roles(home: Home) -> Iterator[Finding]:
         if there is None and role not in ALWAYS:
             if waits(home):
                 yield Finding(role, "note", "does not run, and studies or a schedule wait for it", f"tradedeck {role}")
+        elif there is None and role is Role.ENGINE and (fell := words_of_a_fallen(home)):
+            yield Finding(role, "wrong", fell, "start it to see what is open: tradedeck engine")
         elif there is None:
             yield Finding(role, "note", "does not run", f"tradedeck {role}, or tradedeck for all of them")
         else:

@@ -180,6 +180,8 @@ def send(home: Home, ticket: Ticket, wait: float, as_json: bool) -> None:
         if outcome.limit == "operation_id":
             outcome = _taken_before(client, order.operation_id) or outcome
         require(outcome)
+        if not outcome.orders:
+            raise ClientError("the engine took the order and gave no id of it; see tradedeck orders")
         return outcome, await settle(client, outcome.orders[0], lambda record: not record.is_open, wait)
 
     outcome, record = talk(home, work, stream=True)
@@ -242,6 +244,8 @@ def unchanged(command: AmendOrder, record: OrderRecord) -> str:
     stays = ", ".join(
         f"its {name} stays {output.plain(now) if now is not None else 'none'}" for name, now in kept.items()
     )
+    if not record.reason and order.parent:
+        return f"the change did not last: the bracket of {order.parent} says what this order is; {stays}"
     return f"{record.venue} refused the change: {record.reason or 'no reason given'}; {stays}"
 
 

@@ -38,7 +38,7 @@ def build_engine(
     from core.clock import LiveClock
     from core.domain.identifiers import Asset
     from core.engine import Engine
-    from core.execution.ids import OrderIds, born_at
+    from core.execution.ids import OrderIds
     from core.guardian.guardian import Guardian
     from core.guardian.loosening import in_force
     from core.recording import settings_before
@@ -65,7 +65,7 @@ def build_engine(
     engine = Engine(
         Guardian(limits, places, held_back),
         State(Asset(settings.account.currency), "paper"),
-        ids=OrderIds(f"t{home.mark()}", born_at(clock.now())),
+        ids=OrderIds(f"t{home.mark()}"),
         abilities={venue.id: venue.abilities for venue in venues},
         day_start=settings.account.day_start_ns,
         alerts=settings.alerts,

@@ -188,7 +188,7 @@ def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
         parts.add("does not start")  # told behind the silence: it is known some seconds later
     if status.holds:
         text = f"the sentinel holds the lease, nothing is sent: {status.holds}" + (f"; {missing}" if missing else "")
-        parts.add("holds")
+        parts.add(_letters(status.holds))  # each phase is told, each further second of it is not
         yield Finding(
             "sentinel:lease", AlertKind.SENTINEL, _CRITICAL, text, lasts=True, parts=frozenset(parts), news=True
         )
@@ -196,6 +196,11 @@ def _sentinel(state: State, now: Nanoseconds) -> Iterator[Finding]:
         yield Finding(
             "sentinel:silent", AlertKind.SENTINEL, _CRITICAL, missing, lasts=True, parts=frozenset(parts), news=True
         )
+
+
+def _letters(text: str) -> str:
+    """Return a text without its figures."""
+    return "".join(sign for sign in text if not sign.isdigit())
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------

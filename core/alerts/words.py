@@ -12,6 +12,7 @@ from core.domain import events as e
 from core.domain import watch as w
 from core.domain.alerts import AlertKind, Severity
 from core.domain.approval import TradingState
+from core.domain.differences import BY_SENTINEL, OrderAdopted
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Message
 from core.domain.numbers import plain
@@ -59,6 +60,16 @@ def _filled(state: State, event: e.OrderFilled) -> Finding:
     key = f"fill:{event.client_order_id or event.instrument}"
     done = record is not None and not record.remaining
     return Finding(key, AlertKind.FILL, _INFO, text, event.instrument, news=done)
+
+
+def _met(state: State, event: OrderAdopted) -> Finding | None:
+    """Describe what the sentinel sent while there was no engine that could have said so."""
+    if event.who != BY_SENTINEL:
+        return None
+    order = state.blotter.orders[event.client_order_id].order
+    instrument = order.instrument
+    text = f"the sentinel closed in the engine's place: {order.side} {plain(order.quantity)} {symbol_of(instrument)}"
+    return Finding(f"sentinel:closed:{instrument}", AlertKind.SENTINEL, _CRITICAL, text, instrument)
 
 
 def _denied(_: State, event: e.OrderDenied) -> Finding:
@@ -205,6 +216,7 @@ ALWAYS: dict[type[Message], Describe] = {
     e.ExitUnjournalled: _unjournalled,
     w.ExitEscalated: _escalated,
     w.GuardianActed: _acted,
+    OrderAdopted: _met,
     w.ProtectionChanged: _protection,
     e.GuardianSettingsChanged: _settings,
     w.LooserLimitsHeldBack: _held_back,

@@ -203,7 +203,7 @@ class EngineSettings(Section, frozen=True):
 class ReconcileSettings(Section, frozen=True):
     """How our record is held against the venues'."""
 
-    every_s: Annotated[float, about("orders, positions and wallets are compared this often (s)", ge=1)] = 30.0
+    every_s: Annotated[float, about("orders, positions and wallets are compared this often (s)", ge=1, le=600)] = 30.0
     balance_tolerance_frac: Annotated[
         float, about("a wallet may be off by this fraction before it counts as a difference", ge=0, lt=1)
     ] = 0.0001

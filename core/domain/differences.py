@@ -133,6 +133,10 @@ class DifferenceResolved(Event, frozen=True):
     ts: Nanoseconds
 
 
+BY_SENTINEL = "sent by the sentinel"
+"""Who an order of the sentinel's is adopted by."""
+
+
 class OrderAdopted(Event, frozen=True):
     """An order that others placed is ours from now on."""
 

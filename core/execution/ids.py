@@ -28,6 +28,10 @@ class OrderIds:
         self._prefix, self._born, self._sequence = prefix, born, 0
         self._form = re.compile(rf"{re.escape(prefix)}r(\d+)(t[0-9a-z]+)?n\d+")
 
+    def begin(self, now: Nanoseconds) -> None:
+        """Begin a run, before its first id."""
+        self._born = born_at(now)
+
     def new(self, run: int) -> ClientOrderId:
         """Return an id that no order and no bracket has had before."""
         self._sequence += 1

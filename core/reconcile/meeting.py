@@ -8,7 +8,7 @@ import structlog
 
 from core.beating import Beating
 from core.domain import events as e
-from core.domain.differences import OrderAdopted
+from core.domain.differences import BY_SENTINEL, OrderAdopted
 from core.domain.identifiers import ClientOrderId, VenueId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Message, Nanoseconds
@@ -126,7 +126,7 @@ def found(report: OrderReport, venue: VenueId, now: Nanoseconds, *, first: bool 
     """
     return [
         e.OrderFound(report.order, venue, report.venue_order_id, report.filled if first else ZERO, now),
-        OrderAdopted(report.client_order_id, "sent by the sentinel", now),
+        OrderAdopted(report.client_order_id, BY_SENTINEL, now),
     ]
 
 

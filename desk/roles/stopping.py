@@ -82,13 +82,20 @@ def _refuse_unknown(home: Home, there: list[Role]) -> None:
     if lease.held and Role.SENTINEL in there:
         what = f"the engine is dead and the sentinel holds the lease ({lease.reason})"
         advice = "start the engine (tradedeck) to see what is open, or --leave to end the sentinel too"
-    elif lease.armed or lease.held or _fell(home):
-        what = "the engine is dead and did not end in order: what is open is not known"
+    elif what := words_of_a_fallen(home):
         advice = "start the engine (tradedeck) to see what is, or --leave to end the rest without asking"
     else:
         return
     reason = f"{what}: nothing was stopped; {advice}"
     raise Refused(reason, {"stopped": [], "reason": reason})
+
+
+def words_of_a_fallen(home: Home) -> str:
+    """Say that the last engine of this home ended without a word; empty where it did not, or none ever ran."""
+    lease = read_lease(home.lease)
+    if not (lease.armed or lease.held or _fell(home)):
+        return ""
+    return "the engine is dead and did not end in order: what is open is not known"
 
 
 def _fell(home: Home) -> bool:

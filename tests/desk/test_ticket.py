@@ -46,6 +46,11 @@ RESTS = OrderRecord(
             {"reason": ""},
             "V refused the change: no reason given; its quantity stays 60, its limit stays 98",
         ),
+        (
+            {"quantity": Decimal(70)},
+            {"reason": "", "order": msgspec.structs.replace(RESTS.order, parent=ClientOrderId("e"))},
+            "the change did not last: the bracket of e says what this order is; its quantity stays 60",
+        ),
         ({"price": Decimal(98)}, {}, ""),
         ({"price": Decimal(97)}, {"status": OrderStatus.PENDING_AMEND}, ""),
         ({"price": Decimal(97)}, {"status": OrderStatus.UNKNOWN}, ""),

@@ -11,6 +11,7 @@ from core.domain.differences import DifferenceFound
 from core.domain.identifiers import VenueId, venue_of
 from core.domain.order import OrderStatus
 from core.domain.reports import OrderReport, VenueSnapshot
+from core.execution.ids import born_at
 from store.journal.tools import check
 from tests.scenarios.house import Auditor, House
 from tests.scenarios.traffic import Given
@@ -36,6 +37,8 @@ class Audit:
         self.changes: set[tuple[str, str]] = set()
         self.closed: set[str] = set()
         self.runs: list[int] = []
+        self.head = ""
+        """How the ids of the last run begin."""
         self.prefix = f"t{house.home.mark()}"
         self.counts: Counter[str] = Counter()
         self._house = house
@@ -52,6 +55,7 @@ class Audit:
         if isinstance(event, e.EngineStarted):
             assert not self.runs or event.run > self.runs[-1], f"run {event.run} follows {self.runs[-1]}"
             self.runs.append(event.run)
+            self.head = f"{self.prefix}r{event.run}{born_at(event.ts)}n"
         elif isinstance(event, (e.OrderSubmitted, e.OrderApproved)):
             self._intent(event)
         elif isinstance(event, e.OrderFilled):
@@ -122,8 +126,7 @@ class Audit:
 
     async def nothing_beyond(self, auditor: Auditor) -> None:
         """Check that the market knows no order behind the last one recorded of this run."""
-        run = self.runs[-1]
-        head = f"{self.prefix}r{run}n"
+        head = self.head
         last = max((int(id_.removeprefix(head)) for id_ in self.submitted if id_.startswith(head)), default=0)
         for number in range(last + 1, last + 1 + PROBED):
             for venue in auditor.venues.values():

@@ -302,7 +302,7 @@ class Audit:
         elif isinstance(command, c.CancelOrder):
             id_ = command.client_order_id
             mine = self.shadow.orders[id_]
-            if mine.open and id_ not in self.begun and id_.startswith(f"t0r{self.shadow.run}n"):
+            if mine.open and id_ not in self.begun and id_.startswith(f"t0r{self.shadow.run}t"):
                 self.early.add(id_)  # it was given up, or else the cancel has overtaken it
         decided = self._urgent.pop(id(approved), (self.machine.now, None))[0]
         if decided != self.machine.now:

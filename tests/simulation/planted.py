@@ -2,7 +2,7 @@
 
 from core import clock, connection, recording, runtime
 from core.engine import Engine
-from core.execution import brackets, exits, flatten, guard, orders
+from core.execution import brackets, exits, flatten, guard, ids, orders
 from core.guardian import guardian, limits
 from core.guardian.watch import account, position, protection
 from core.reconcile import compare, looks, reconcile
@@ -70,7 +70,7 @@ BUGS = (
         'put_meta(self._db, "run", run - 1)',
     ),
     # --- orders ------------------------------------------------------------------------------------------------------
-    Bug("an id is used again", _ORDERS, "new_id", "r{self._outbox.state.run}n", "r1n"),
+    Bug("an id is used again", ids.OrderIds, "new", "r{run}{self._born}n", "r1n"),
     Bug(
         "an instruction is carried out twice",
         guardian.Guardian,
@@ -227,8 +227,8 @@ BUGS = (
         "a rule of the watch is told and not carried out",
         guard.Guard,
         "_act",
-        "self._exits.bring(verdict.instrument, verdict.target,",
-        "(verdict.instrument, verdict.target,",
+        "self._exits.bring(verdict.instrument, target,",
+        "(verdict.instrument, target,",
         seed=47,
     ),
     # --- exits -------------------------------------------------------------------------------------------------------
@@ -336,5 +336,12 @@ BUGS = (
         seed=1,
     ),
     Bug("capital is added to the peak as it is", account_state, "_move_base", "if why:", "if True:", 55),
-    Bug("a step is told and nothing reduced", guard.Guard, "_fit", "if gross <= most or", "if True or", seed=3551),
+    Bug(
+        "a step is told and nothing reduced",
+        guard.Guard,
+        "_fit",
+        "if gross <= most *",
+        "if True or gross <= most *",
+        seed=3551,
+    ),
 )

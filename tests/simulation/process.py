@@ -12,7 +12,7 @@ from core.domain.message import Command, Message
 from core.domain.order import OrderStatus
 from core.engine import Engine
 from core.errors import JournalDamaged, StoreError
-from core.execution.ids import OrderIds, born_at
+from core.execution.ids import OrderIds
 from core.guardian.guardian import Guardian
 from core.outbox import Effect
 from core.runtime import Runtime
@@ -60,10 +60,10 @@ class Process:
         )
         guardian = Guardian(DEEP if world.plan.deep else WIDE if world.plan.roomy else NARROW)
         abilities = {venue: exchange.abilities for venue, exchange in world.exchanges.items()}
-        self.clock = LiveClock()
-        self.engine = Engine(guardian, ids=OrderIds(MARK, born_at(self.clock.now())), abilities=abilities)
+        self.engine = Engine(guardian, ids=OrderIds(MARK), abilities=abilities)
         self.tapped = self.engine.process
         self.engine.process = self.tap  # type: ignore[method-assign]
+        self.clock = LiveClock()
         self.journal = world.disk.open()
         venues = [SimVenue(exchange, self.clock, self.within) for exchange in world.exchanges.values()]
         self.runtime = Runtime(

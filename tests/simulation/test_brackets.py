@@ -175,9 +175,12 @@ class Bracketed(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """Let everything arrive and be answered; then the exits must fit exactly."""
+        """Let everything arrive and be answered; then the exits must fit exactly.
+
+        An amend whose request was lost counts until a look that is asked long behind it, as the runtime does.
+        """
         self.tell(quote(BTC_PERP, 59_999.0, 60_001.0, self.now))
-        for _ in range(40):
+        for turn in range(60):
             while self.exchange.wire:
                 self.exchange.take()
             while self.exchange.answers:
@@ -185,6 +188,8 @@ class Bracketed(RuleBasedStateMachine):
             self.time(500)
             if not self.exchange.wire and not self.exchange.answers:
                 self.time(2000)
+            if turn in (20, 40):
+                self.reconcile()
         assert not self.exchange.wire
         self.check()
 

@@ -10,6 +10,12 @@ from core.guardian.limits.base import Breach, Rule
 from core.guardian.proposal import Proposal
 
 
+def _unpriced(proposal: Proposal) -> str:
+    """Say what has no price, where that may be why there is no equity."""
+    ledger = proposal.state.ledger
+    return f"; nothing prices {', '.join(sorted(ledger.unvalued))} in {ledger.currency}" if ledger.unvalued else ""
+
+
 class _Exposure(Rule):
     """Compare what a proposal would hold at worst, as a fraction of equity, with the bound that ``key`` names."""
 
@@ -25,7 +31,7 @@ class _Exposure(Rule):
         """Return why the order may not pass, or None."""
         equity = proposal.equity
         if equity <= 0.0:
-            return Breach(self.name, exact(equity), "0", "equity is not positive: entries denied")
+            return Breach(self.name, exact(equity), "0", f"equity is not positive: entries denied{_unpriced(proposal)}")
         value = self._seen(proposal) / equity
         return None if value <= self.bound else self.beyond(value, self.bound, ">", self.key)
 

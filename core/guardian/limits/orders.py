@@ -59,8 +59,15 @@ class ReduceOnly(Rule):
         else:
             text += f"; nothing sent; use {plain(room)}"
         if resting and order.quantity <= abs(position) and _stop_follows(proposal):
-            text += ", or send it without reduce-only: the stop that covers the position follows what is left of it"
+            text += _around(proposal)
         return Breach(self.name, plain(order.quantity), plain(room), text)
+
+
+def _around(proposal: Proposal) -> str:
+    """Say how a part is closed by hand beside a bracket's stop: where coins are owned, the stop holds them."""
+    if proposal.market.kind is SPOT_PAIR:
+        return "; the stop that covers them holds the coins: cancel it, sell, and place it for what is left"
+    return ", or send it without reduce-only: the stop that covers the position follows what is left of it"
 
 
 def _stop_follows(proposal: Proposal) -> bool:

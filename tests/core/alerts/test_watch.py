@@ -11,7 +11,8 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import Approved, TradingState
-from core.domain.identifiers import ClientOrderId
+from core.domain.differences import BY_SENTINEL, OrderAdopted
+from core.domain.identifiers import ClientOrderId, VenueOrderId
 from core.domain.order import Side
 from tests.core.alerts.desk import LOOSE, Desk, K
 from tests.core.kit import (
@@ -328,9 +329,29 @@ def test_a_sentinel_that_is_silent_or_holds_the_lease_is_critical_and_clears(des
     desk.give(m.SentinelStatus(True, "the engine is dead", desk.now, "", "", desk.now))
     desk.wait(2)
     assert desk.state.alerts.alerts[silent.number].cleared == 0
+    for holds in ("the engine fell again: closing everything", "NOT FLAT after 30 s, goes on: close by hand"):
+        desk.give(m.SentinelStatus(True, holds, desk.now, "", "", desk.now))
+        desk.wait(1)
+        assert holds in desk.of_kind(K.SENTINEL)[-1].text
+    told = len(desk.of_kind(K.SENTINEL))
+    desk.give(m.SentinelStatus(True, holds.replace("30", "60"), desk.now, "", "", desk.now))
+    desk.wait(1)
+    assert len(desk.of_kind(K.SENTINEL)) == told, "each phase is told, not each second of it"
     desk.give(m.SentinelStatus(False, "", 0, "", "", desk.now))  # it ended in order
     desk.wait(30)
     assert desk.state.alerts.alerts[silent.number].cleared > 0
+
+
+def test_what_the_sentinel_closed_is_critical(desk: Desk) -> None:
+    sold = order(BTC_PERP, Side.SELL, "0.1", reduce_only=True, client_order_id=ClientOrderId("t0s7n1"))
+    for who, count in (("ada", 0), (BY_SENTINEL, 1)):
+        desk.give(e.OrderFound(sold, BTC_PERP.venue, VenueOrderId("v"), D(0), desk.now))
+        desk.give(OrderAdopted(ClientOrderId("t0s7n1"), who, desk.now))
+        desk.wait(1)
+        assert len(desk.of_kind(K.SENTINEL)) == count
+    (told,) = desk.of_kind(K.SENTINEL)
+    assert told.text == "the sentinel closed in the engine's place: SELL 0.1 BTC-USDT.P"
+    assert told.severity is a.Severity.CRITICAL
 
 
 def test_a_loss_raises_position_day_and_drawdown_and_limits(desk: Desk) -> None:

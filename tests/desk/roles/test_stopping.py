@@ -9,6 +9,7 @@ import pytest
 
 from core.domain.approval import TradingState
 from core.guardian.pulse import Pulse, boottime
+from desk import doctor
 from desk.output import Refused
 from desk.paths import Home, Role
 from desk.roles import services, stopping
@@ -59,6 +60,8 @@ def test_an_engine_that_fell_may_have_left_something_open(home: Home, pulse: Pul
         pulse.beat(1, 1, TradingState.ACTIVE, boottime(), reconciled=True)
     with services.holding(home, Role.RECORDER), pytest.raises(Refused, match="what is open is not known"):
         stop(home)
+    found = {one.name: one for one in doctor.examine(home)}["engine"]
+    assert (found.verdict, "what is open is not known" in found.detail) == ("wrong", True)
     assert stop(home) == [], "nothing runs: nothing is to be asked"
 
 

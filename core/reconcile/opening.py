@@ -11,6 +11,9 @@ from core.domain.order import OrderRecord
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.state.state import State
 
+TICK_NS: Nanoseconds = 2_000_000_000
+"""The coarsest clock that a venue stamps by, with room for what ours was off in a journal of before."""
+
 
 def opened(state: State, snapshot: VenueSnapshot) -> Nanoseconds:
     """Return until when what was traded is part of the opening: our first look at this account, which may be now."""
@@ -45,10 +48,10 @@ def filled_by(state: State, record: OrderRecord, snapshot: VenueSnapshot) -> Dec
 def lacking(
     state: State, snapshot: VenueSnapshot, answers: Mapping[ClientOrderId, OrderReport | None]
 ) -> frozenset[tuple[InstrumentId, FillId]]:
-    """Name the fills of found orders that stamps put before our first look and whose orders' reports count since.
+    """Name the fills of found orders that stamps put just before our first look and whose orders' reports count since.
 
     A venue's stamps may be coarse: one tick of its clock can hold the look and a fill behind it. What a report counts
-    beyond our record are the newest of them.
+    beyond our record are the newest of them. Older ones are in the opening, whatever a report counts.
     """
     lacks: dict[ClientOrderId, Decimal] = {}
     if snapshot.venue in state.ledger.balances:
@@ -60,7 +63,8 @@ def lacking(
     for fill in reversed(snapshot.fills) if any(lacks.values()) else ():
         left = lacks.get(fill.client_order_id, ZERO)
         known = state.blotter.knows_fill(fill.instrument, fill.fill_id)
-        if fill.quantity <= left and not known and is_past(state, fill, since):
+        is_near = fill.ts_exchange >= since - TICK_NS
+        if is_near and fill.quantity <= left and not known and is_past(state, fill, since):
             lacks[fill.client_order_id] = left - fill.quantity
             found.add((fill.instrument, fill.fill_id))
     return frozenset(found)

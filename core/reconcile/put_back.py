@@ -29,11 +29,13 @@ def of_forgotten_runs(state: State, snapshot: VenueSnapshot, ids: OrderIds) -> I
     """
     first, blotter = snapshot.venue not in state.ledger.balances, state.blotter
     opened = 0 if first else state.venue(snapshot.venue).opened
-    told = [report.client_order_id for report in snapshot.open_orders]
+    told = [report.client_order_id for report in snapshot.open_orders if report.order.instrument in state.markets]
     told += [
         fill.client_order_id
         for fill in snapshot.fills
-        if fill.ts_exchange >= opened and not blotter.knows_fill(fill.instrument, fill.fill_id)
+        if fill.instrument in state.markets
+        and fill.ts_exchange >= opened
+        and not blotter.knows_fill(fill.instrument, fill.fill_id)
     ]
     for id_ in told:
         if id_ not in blotter.orders and ids.is_of_forgotten_run(id_, state.run):

@@ -6,12 +6,13 @@ import pytest
 
 from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, VenueOrderId
+from core.domain.market import InstrumentDefined
 from core.domain.order import OrderStatus, Side
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.execution.ids import OrderIds
 from core.reconcile.put_back import of_forgotten_runs
 from core.state.state import State
-from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, opened, order
+from tests.core.kit import BTC_PERP, ETH_PERP, PERP, T0, D, S, fill, opened, order
 
 IDS = OrderIds("t0", "tbb")
 LATER, KNOWN = ClientOrderId("t0r2taan1"), ClientOrderId("t0r1tbbn1")
@@ -37,6 +38,11 @@ def test_an_open_order_and_a_fill_of_a_forgotten_run_are_told() -> None:
     assert not list(of_forgotten_runs(state, seen(fills=[sold(KNOWN)]), IDS))
 
 
+def test_one_of_an_instrument_that_nobody_knows_is_passed_over_for_nothing_could_answer_it() -> None:
+    state = opened(instruments=(ETH_PERP,)).state
+    assert not list(of_forgotten_runs(state, seen(LATER, fills=[sold(LATER)]), IDS))
+
+
 def test_each_is_told_once() -> None:
     engine = opened()
     engine.process(sold(LATER))
@@ -51,4 +57,5 @@ def test_each_is_told_once() -> None:
 @pytest.mark.parametrize(("state", "told"), [(State(), [LATER]), (opened().state, [])], ids=["first look", "later"])
 def test_what_was_filled_before_the_first_look_counts_at_it_alone(state: State, told: list[ClientOrderId]) -> None:
     state.run = 1
+    state.apply(InstrumentDefined(BTC_PERP, T0))
     assert list(of_forgotten_runs(state, seen(fills=[sold(LATER, T0 - S)]), IDS)) == told

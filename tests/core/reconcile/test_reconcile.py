@@ -413,6 +413,14 @@ def test_what_a_found_order_had_filled_before_does_not_count_twice() -> None:
     assert filled_by(state, state.blotter.orders[OWN], snapshot(fills=(old, since))) == D("1.5")
 
 
+def test_what_was_filled_long_before_the_first_look_is_never_what_a_report_counts_more() -> None:
+    """A venue whose list of fills is behind its list of orders: the new one comes by the stream."""
+    long_ago = fill(BTC_PERP, Side.BUY, "1", "50000", "f0", OWN, ts=T0 - S)
+    state = met("1", long_ago)
+    assert run(state, snapshot(report(A.PARTIALLY_FILLED, "2", id_=OWN), fills=(long_ago,))) == []
+    assert quantity(state) is None
+
+
 @pytest.mark.parametrize("instrument", [BTC_PERP, BTC_SPOT], ids=["perpetual", "spot"])
 @pytest.mark.parametrize("id_", [OWN, "x77"], ids=["ours", "others"])
 def test_behind_a_lost_journal_no_look_books_what_was_traded_before_the_first(

@@ -102,8 +102,7 @@ class Runtime:
         _keep_time(self.clock, self.engine.state.now)
         if self.journal.put_back:  # before the run begins: a kill in between must not make it a journal like any other
             self.take(halted_behind_another_journal(self.clock.now()))
-        run = self.journal.start_run()
-        now = self.clock.now()
+        run, now = self.journal.start_run(), self.clock.now()
         log.info("engine started", run=run, recovered=applied, open_orders=len(self.engine.state.blotter.open))
         if self.engine.state.exits.flattening:
             log.warning("flatten goes on", instruments=list(self.engine.state.exits.flattening))

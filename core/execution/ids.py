@@ -10,9 +10,9 @@ _SECOND: Nanoseconds = 1_000_000_000
 
 
 def born_at(now: Nanoseconds) -> str:
-    """Return the part of an id that says when its engine began: seconds in base 36, short, in letters venues take."""
+    """Return the part of an id that says when its run began: the second, in 19 days, in base 36: people type ids."""
     number, text = now // _SECOND, ""
-    while number:
+    for _ in range(4):
         number, digit = divmod(number, 36)
         text = _DIGITS[digit] + text
     return f"t{text}"

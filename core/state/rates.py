@@ -1,6 +1,5 @@
 """What an asset is worth in the reporting currency, and which market says so."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from core.domain.identifiers import Asset, InstrumentType
@@ -32,14 +31,10 @@ class Rates:
         return 1.0 if asset in STABLE and self.currency in STABLE else 0.0
 
     def choose(self, now: Nanoseconds) -> None:
-        """Value what a silent market has valued so far by another one that lives, of a stable currency at par.
-
-        Without one its last rate stays.
-        """
+        """Value what a silent market has valued so far by another one that lives; without one its last rate stays."""
         for asset, source in self.sources.items():
             if source.quiet(now) > STALE_NS:
-                found = [*self._markets_of(asset), *self._at_par(asset)]
-                alive = [market for market in found if market.quiet(now) <= STALE_NS]
+                alive = [market for market in self._markets_of(asset) if market.quiet(now) <= STALE_NS]
                 if alive:
                     self.sources[asset] = alive[0]
 
@@ -64,22 +59,10 @@ class Rates:
 
         One quoted in another stable currency counts at par where the reporting currency has no market of the asset.
         """
-        currency = self.currency
-        if not any(market.instrument.quote == currency for market in self._based_on(asset)):
-            return self._at_par(asset)
-        return self._sorted(market for market in self._based_on(asset) if market.instrument.quote == currency)
-
-    def _at_par(self, asset: Asset) -> list[Market]:
-        """Return the markets that value an asset in another stable currency, where ours is one."""
-        if self.currency not in STABLE:
-            return []
-        return self._sorted(market for market in self._based_on(asset) if market.instrument.quote in STABLE)
-
-    def _based_on(self, asset: Asset) -> list[Market]:
-        return [market for market in self._markets.values() if market.instrument.base == asset]
-
-    @staticmethod
-    def _sorted(markets: Iterable[Market]) -> list[Market]:
-        spot = InstrumentType.SPOT_PAIR
-        priced = [market for market in markets if market.mark > 0]
-        return sorted(priced, key=lambda market: (market.instrument.type is not spot, market.instrument.id))
+        found = [market for market in self._markets.values() if market.instrument.base == asset]
+        quoted = [market for market in found if market.instrument.quote == self.currency]
+        if not quoted and self.currency in STABLE:
+            quoted = [market for market in found if market.instrument.quote in STABLE]
+        quoted = [market for market in quoted if market.mark > 0]
+        quoted.sort(key=lambda market: (market.instrument.type is not InstrumentType.SPOT_PAIR, market.instrument.id))
+        return quoted

@@ -300,16 +300,6 @@ def test_a_holding_is_judged_by_the_pair_that_has_a_price(pairs: tuple[Instrumen
     assert [one.rule for one in acted] == ["max_position_loss"]
 
 
-def test_a_pair_that_falls_silent_gives_way_to_the_one_that_lives() -> None:
-    engine = venue("0.05")
-    for second in range(1, 5):
-        engine.process(quote(BTC_USDC, 59_000.0, 59_000.1, T0 + second * S))
-        engine.process(m.Timer(T0 + second * S))
-    marked = engine.state.ledger.mark_of(BTC_SPOT.holding)
-    assert marked is engine.state.markets[BTC_USDC.id]
-    assert engine._guard.watch.held.keys() == {BTC_USDC.id}
-
-
 def test_a_late_fill_of_another_pair_is_closed_again() -> None:
     engine = venue("0.05")
     late = sent(engine, order(BTC_USDC, Side.BUY, "0.02", "59900"))

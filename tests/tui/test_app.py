@@ -95,7 +95,7 @@ async def test_a_resting_order_is_shown_moved_and_cancelled(house: House) -> Non
         record = next(iter(house.state.blotter.open.values()))
         assert float(record.order.price or 0) == price
         await until(pilot, lambda: "+0.050" in app.trade.ladder.text)
-        await until(pilot, lambda: record.order.client_order_id in app.trade.orders.text)
+        await until(pilot, lambda: record.order.client_order_id[-8:] in app.trade.orders.text)
         await pilot.press("m", "j", "m")
         await asked(app, pilot)
         assert "→" in picture(app)

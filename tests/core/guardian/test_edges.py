@@ -34,6 +34,7 @@ from core.margin import Backing
 from core.state.exiting import Closing, Exiting
 from core.state.mark import JUMP
 from core.state.markets import Market
+from core.state.state import State
 from core.strategy.rule import Terms
 from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
 from tests.core.kit import (
@@ -101,7 +102,8 @@ def test_what_is_gone_by_word_is_missed_by_no_stop() -> None:
 def test_an_account_below_nothing_denies_both_sides() -> None:
     limit = Net(GuardianSettings())
     for side in Side.BUY, Side.SELL:
-        breach = limit.breach(cast("Proposal", SimpleNamespace(equity=-1.0, order=SimpleNamespace(side=side))))
+        found = SimpleNamespace(equity=-1.0, order=SimpleNamespace(side=side), state=State())
+        breach = limit.breach(cast("Proposal", found))
         assert breach is not None
         assert "equity is not positive" in breach.reason
 

@@ -241,6 +241,8 @@ class MarketServer:
 
     def _ask(self, session: Session, account: Account, frame: p.Frame, now: Nanoseconds) -> None:
         account.matching.advance(now)
+        if isinstance(frame, p.AskOrder | p.AskSnapshot):
+            account.touched = True  # it may tell of what was carried out and whose answer is still on its way
         self._settle()
         if isinstance(frame, p.AskOrder):
             self._reply(session, p.OrderAnswer(frame.id, account.matching.order(frame.client_order_id)))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.domain.events import OrderAccepted, OrderFilled, OrderUnknown
+from core.domain.identifiers import ClientOrderId
 from core.domain.market import VenueStatus
 from core.domain.order import Side
 from tests.venues.market.process import BTC, FUTURES, Trader
@@ -72,6 +73,34 @@ async def test_an_answer_waits_for_the_disk(server: MarketServer, disk: Disk, tm
         disk.open.set()
         assert [fill.client_order_id for fill in (await asked).fills] == ["a"]
         assert trader.of(OrderFilled, "a")
+
+
+async def test_a_fill_whose_answer_is_on_its_way_is_durable_before_a_snapshot_tells_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = LatencySettings(request_ns=20_000_000, answer_ns=60_000_000_000)
+    server = MarketServer(MarketSettings(tmp_path, manual=(BTC,), latency=slow))
+    await server.start()
+    disk = Disk()
+    disk.over(server.memory._file)
+    try:
+        async with Trader(server.settings.socket) as trader:
+            await trader.prices(100.0, 100.1)
+            await trader.submit("a", "2")
+            await trader.until(lambda: not server.memory.busy)
+            await asyncio.sleep(0.3)  # carried out by now; nothing of it was told
+            disk.open.clear()
+            snapshot = asyncio.create_task(trader.venue.snapshot(0))
+            order = asyncio.create_task(trader.venue.order(ClientOrderId("a")))
+            await asyncio.sleep(0.3)
+            assert not trader.of(OrderFilled)
+            assert not snapshot.done()
+            assert not order.done()
+            disk.open.set()
+            assert [fill.client_order_id for fill in (await snapshot).fills] == ["a"]
+            assert await order is not None
+    finally:
+        await server.stop()
 
 
 async def test_a_full_disk_holds_answers_back_until_it_has_room(server: MarketServer, disk: Disk) -> None:

@@ -175,7 +175,8 @@ class Losses:
         if quote.update_id < number and quote.ts_exchange < stamp:
             return
         self._newest[quote.instrument] = (quote.update_id, quote.ts_exchange)
-        self._believe(quote.instrument, (quote.bid, quote.ask), number < quote.update_id or stamp < quote.ts_exchange)
+        is_news = (quote.update_id, quote.ts_exchange) != (number, stamp)  # overtaken on its way is another word still
+        self._believe(quote.instrument, (quote.bid, quote.ask), is_news)
 
     def _believe(self, key: InstrumentId, touch: tuple[float, float], is_news: bool) -> None:
         """Take a touch near the last one; one more than 5 % away when a second has gone the same way: the nearer."""

@@ -309,14 +309,6 @@ BUGS = (
         "if True or",
         seed=147,
     ),
-    Bug(
-        "a stop in another's place is not verified",
-        protection.ProtectiveStop,
-        "_missing",
-        "ids <= self._confirmed.get(id_, frozenset())",
-        "id_ in self._confirmed",
-        seed=131,
-    ),
     Bug("a step of the drawdown is overlooked", account.Drawdown, "judge", "if step == now:", "if True:", seed=454),
     # --- capital -----------------------------------------------------------------------------------------------------
     Bug(

@@ -164,6 +164,7 @@ def test_other_sections_may_be_left_out() -> None:
         ("record = true", "record = 1", "[ticks] record: must be true or false (got 1)"),
         ('theme = "dark"', 'theme = "drk"', 'must be one of dark, light, contrast, ansi (got "drk")'),
         ('day_start = "00:00"', 'day_start = "0"', "[account] day_start: must be a time of day in quotes"),
+        ("every_s = 30.0", "every_s = 601", "[reconcile] every_s: must be a number <= 600 (got 601)"),
         ("rate = 200.0", "rate = 0", "[market] rate: must be a number > 0 (got 0)"),
     ],
 )

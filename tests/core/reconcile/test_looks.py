@@ -9,6 +9,8 @@ import pytest
 from core.config.settings import ReconcileSettings
 from core.connection import VenueLink
 from core.domain import events as e
+from core.domain.approval import TradingState
+from core.domain.commands import SetTradingState
 from core.domain.differences import DifferenceKind, OrderAdopted
 from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
 from core.domain.message import Message
@@ -143,6 +145,19 @@ async def test_a_foreign_fill_is_flagged_once_and_a_forced_close_is_not(desk: De
     await until(lambda: held(desk.engine, BTC_PERP) == 0)
     (one,) = state.differences.standing.values()
     assert (one.ours, one.theirs) == (D(0), D("0.1"))
+
+
+async def test_an_order_of_a_run_that_our_journal_does_not_know_halts_once(desk: Desk) -> None:
+    later = ClientOrderId(f"t0r{desk.engine.state.run + 3}taaaan1")
+    wanted = order(BTC_PERP, Side.BUY, "0.01", "50000", client_order_id=later)
+    desk.venue._orders[later] = (wanted, A.ACCEPTED)
+    await link_of(desk).looks.look(frozenset())
+    state = desk.engine.state
+    assert (state.trading_state, "put back" in state.state_reason) == (TradingState.HALTED, True)
+    desk.runtime.take(SetTradingState(TradingState.ACTIVE, "seen", "RESUME", "ada", "test", desk.clock.now()))
+    await link_of(desk).looks.look(frozenset())
+    assert state.trading_state is TradingState.ACTIVE
+    assert not state.blotter.open[later].foreign
 
 
 async def test_a_fill_from_before_our_first_look_is_not_booked(desk: Desk) -> None:

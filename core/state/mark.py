@@ -144,7 +144,7 @@ class Mark:
         """Return what a wide touch says: the price between its sides that is nearest to the mark, or what has stood."""
         if ts - self.wide <= MARK_TTL_NS and self.mark:
             return min(max(self.mark, self.bid), self.ask)
-        self.overruled = ts
+        self.overruled = self.wide + MARK_TTL_NS  # once: where a touch is always wide, peaks are raised as elsewhere
         return mid
 
     def _is_off(self, mark: float) -> bool:

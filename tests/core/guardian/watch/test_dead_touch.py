@@ -113,6 +113,15 @@ def test_a_market_that_is_always_wide_is_priced_at_its_mid_at_once() -> None:
     assert btc(engine).mark == 57_000.5
 
 
+def test_a_market_that_is_always_wide_holds_back_no_peak() -> None:
+    engine = coins()
+    for number in range(150):
+        now = T0 + S + number * 100 * MS
+        engine.process(quote(BTC_PERP, 55_000.0, 60_000.0, now))
+        spot(engine, 60_000.0 + 10 * number, 60_001.0 + 10 * number, now)
+    assert float(engine.state.peak) == pytest.approx(engine.state.equity, rel=2e-4)
+
+
 def test_of_a_wide_touch_beyond_the_mark_the_nearer_side_counts_at_once() -> None:
     engine = coins(max_position_loss_frac=0.005)
     assert not acted(spot(engine, 30_000.0, 55_000.0, T0 + S))
@@ -233,4 +242,5 @@ def test_a_stop_that_waits_leaves_by_prints_where_the_touch_is_dead() -> None:
     wanted = order(BTC_SPOT, Side.SELL, "0.05", type=OrderType.STOP, trigger=D(59_000), reduce_only=True)
     assert of(submit(engine, wanted), e.OrderApproved)
     assert not of(prints(engine, 58_900.0, T0 + STALE_NS // 2), e.OrderTriggered)
-    assert of(prints(engine, 58_900.0, T0 + STALE_NS + MS), e.OrderTriggered)
+    (left,) = of(prints(engine, 58_900.0, T0 + STALE_NS + MS), e.OrderSubmitted)
+    assert (left.order.type, left.order.quantity) == (OrderType.MARKET, D("0.05"))

@@ -62,8 +62,8 @@ class Audit:
         self.guarding: Guarding | None = None
         """The oracles of the sentinel, where one watches."""
         self.truth: Counter[InstrumentId] = Counter()
-        self.wire, self.unjournalled = set[ClientOrderId](), set[ClientOrderId]()
-        """What has left, and the exits of a full disk: the record of these may be lost with the process."""
+        self.wire, self.unjournalled, self.ahead = set[ClientOrderId](), set[ClientOrderId](), set[ClientOrderId]()
+        """What has left, and exits and amends of a full disk: the record of these may be lost with the process."""
         self.operations: Counter[str] = Counter()
         self.recorded: set[tuple[str, ClientOrderId]] = set()
         self.opened: set[VenueId] = set()
@@ -164,7 +164,7 @@ class Audit:
             self.unjournalled.add(event.client_order_id)
         elif isinstance(event, e.OrderFound) and not self._may_be_found(event.order.client_order_id):
             self.fail(f"invariant 1: the exchange holds an order without a record: {event}")
-        elif isinstance(event, e.IllegalEventSeen) and not (self.messy or self._is_strange(event.client_order_id)):
+        elif isinstance(event, e.IllegalEventSeen) and not self._may_be_odd(event.client_order_id):
             self.fail(f"an event that no order's life allows: {event}")
 
     def _beside(self, event: Event) -> None:
@@ -180,6 +180,9 @@ class Audit:
     def _may_differ(self, venue: VenueId) -> bool:
         """Tell whether a wallet may differ: by what came or went, or until the position is flat by late fills."""
         return venue in self.disordered or bool(self.flows.get(venue))
+
+    def _may_be_odd(self, order: ClientOrderId) -> bool:
+        return self.messy or self._is_strange(order) or order in self.ahead
 
     def _is_strange(self, order: ClientOrderId) -> bool:
         """Tell whether somebody else sent an order."""
@@ -321,8 +324,10 @@ class Audit:
         id_ = command.client_order_id
         mine = self.shadow.orders.get(id_)
         reduces = kind == "cancel" or (mine is not None and mine.order.reduce_only)
-        if (kind, id_) not in self.recorded and not (approved.urgent or (self.failing and reduces)):
-            self.fail(f"invariant 1: {kind} of {id_} leaves before its record is durable")
+        if (kind, id_) not in self.recorded:
+            if not (approved.urgent or (self.failing and reduces)):
+                self.fail(f"invariant 1: {kind} of {id_} leaves before its record is durable")
+            self.ahead |= {id_} if kind == "amend" else set()
 
     def _order_left(self, approved: Approved[Any], order: Order) -> None:
         id_ = order.client_order_id

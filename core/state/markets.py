@@ -110,8 +110,8 @@ class Market(Mark):
     def trade(self, trade: Trade) -> float | None:
         """Take a print and return the new mark where nothing better marks this market.
 
-        A print beyond a touch that has fallen silent says that the touch is dead: then prints mark it until the touch
-        is told again.
+        Two prints beyond a touch that has fallen silent say that the touch is dead: then prints mark it until the touch
+        is told again. One alone may have swept a thin book, whose touch is told behind it.
         """
         price, stamp, trades = trade.price, trade.ts_exchange, self.trades
         if not 0.0 < price < _INFINITY or not 0.0 < trade.size < _INFINITY or not 0 <= stamp <= trade.ts + FUTURE_NS:
@@ -131,7 +131,7 @@ class Market(Mark):
         self.last, self.printed = price, stamp
         dead = bare or (trade.ts - self.ts > STALE_NS and not self.bid <= price <= self.ask)
         if dead and trade.ts - self.marked > MARK_TTL_NS and price != self.mark:
-            if abs(price - self.mark) > JUMP * self.mark:
+            if not bare or abs(price - self.mark) > JUMP * self.mark:
                 return self._far(price, trade.ts)
             self.doubted = 0.0
             return price

@@ -132,6 +132,7 @@ def order(record: OrderRecord) -> Json:
         "filled": plain(record.filled),
         "price": optional(item.price),
         "trigger": optional(item.trigger),
+        "trigger_now": optional(record.stands_at),
         "average_price": None if record.average_price is None else average(record.average_price),
         "status": record.status,
         "time_in_force": item.time_in_force,

@@ -163,7 +163,7 @@ def order_price(record: OrderRecord, brackets: Brackets) -> Decimal | None:
     bracket = brackets.find(order.parent) if order.parent and order.type in STOPS else None
     if bracket is not None and bracket.stop is not None:
         return bracket.stop.price  # wherever it trails
-    return record.trigger_now if record.trigger_now is not None else order.trigger
+    return record.stands_at
 
 
 def _price_text(record: OrderRecord, brackets: Brackets, decimals: int) -> str:

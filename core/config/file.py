@@ -23,7 +23,8 @@ from core.config.settings import (
     TargetSettings,
 )
 from core.config.writing import render, sections, toml_value
-from core.errors import ConfigError
+from core.domain.identifiers import instrument_id
+from core.errors import ConfigError, InvalidInstrumentId
 
 FILE_NAME = "config.toml"
 T = TypeVar("T", bound=Section)
@@ -96,6 +97,7 @@ def parse(text: str, name: str = FILE_NAME, path: str = FILE_NAME) -> tuple[Sett
     _refuse_layouts(tree, name, lines)
     _refuse_keymaps(tree, name, lines)
     _refuse_steps(tree, name, lines)
+    _refuse_no_ids(tree, name, lines)
     try:
         settings = msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -256,6 +258,20 @@ def _refuse_steps(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) 
         if type(age) not in (int, float) or not age > 0:
             text = f"{who} must be seconds greater than 0 (got {toml_value(age)})"
             raise ConfigError(f"{_at(name, lines, 'guardian.max_age_s')} [guardian] max_age_s: {text}")
+
+
+def _refuse_no_ids(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:
+    """Refuse an instrument that is none: it would choose or bound nothing."""
+    for section, key in (("engine", "instruments"), ("guardian", "max_order_quantity")):
+        named = tree.get(section, {}).get(key, ())
+        for text in named if isinstance(named, list | dict) else ():
+            try:
+                proper = instrument_id(text) if isinstance(text, str) else text
+            except InvalidInstrumentId as error:
+                raise ConfigError(f"{_at(name, lines, f'{section}.{key}')} [{section}] {key}: {error}") from None
+            if proper != text:
+                place = _at(name, lines, f"{section}.{key}")
+                raise ConfigError(f'{place} [{section}] {key}: write "{text}" as "{proper}"')
 
 
 def _refuse_secrets(tree: Mapping[str, Any], name: str, lines: Mapping[str, int]) -> None:

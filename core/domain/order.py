@@ -280,6 +280,11 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
         return self.remaining if asked is None else max(self.order.quantity, asked) - self.filled
 
     @property
+    def stands_at(self) -> Decimal | None:
+        """Return the trigger, for a trailing stop how far it has come."""
+        return self.trigger_now if self.trigger_now is not None else self.order.trigger
+
+    @property
     def remaining(self) -> Decimal:
         """Return the quantity not yet filled."""
         return max(self.order.quantity - self.filled, ZERO)

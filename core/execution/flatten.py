@@ -233,7 +233,7 @@ def _nearest_first(records: list[OrderRecord]) -> list[OrderRecord]:
     """Sort what rests so that the trigger nearest to the market comes first: it is the one that would go next."""
 
     def distance(record: OrderRecord) -> Decimal:
-        trigger = record.trigger_now or record.order.trigger
+        trigger = record.stands_at
         if trigger is None:
             return _FAR
         return -trigger if record.order.side is Side.SELL else trigger

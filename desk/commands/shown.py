@@ -110,7 +110,7 @@ def show_orders(records: Iterable[OrderRecord]) -> None:
                 plain(record.order.quantity),
                 plain(record.filled),
                 "-" if record.order.price is None else plain(record.order.price),
-                "-" if record.order.trigger is None else plain(record.order.trigger),
+                "-" if record.stands_at is None else plain(record.stands_at),
             )
             for record in records
         ),

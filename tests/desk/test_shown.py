@@ -3,12 +3,13 @@
 import pytest
 
 from core.domain import events as e
-from core.domain.identifiers import Asset
-from core.domain.order import Side
+from core.domain.identifiers import Asset, VenueId
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
 from core.engine import Engine
 from core.session import views
 from core.state.state import State
-from desk.commands.shown import show_status
+from desk import answers
+from desk.commands.shown import show_orders, show_status
 from tests.core.kit import BTC_PERP, SPOT, T0, D, S, fill, opened
 
 
@@ -33,3 +34,12 @@ def test_what_never_had_a_price_hides_nothing(capsys: pytest.CaptureFixture[str]
     engine.process(e.BalanceSet(SPOT, Asset("JUNK"), D(1), "deposit", T0))
     told = line(engine.state, capsys)
     assert told.startswith("equity ~50 000.00  (not everything could be valued)  day +0.00  drawdown 0.00%")
+
+
+def test_a_trailing_stop_is_shown_where_it_has_come(capsys: pytest.CaptureFixture[str]) -> None:
+    trails = Order(BTC_PERP.id, Side.SELL, D(1), OrderType.TRAILING_STOP, trigger=D(100), trail=D(10))
+    record = OrderRecord(trails, OrderStatus.ACCEPTED, VenueId("V"), 1, 1, trigger_now=D(120))
+    show_orders([record])
+    assert capsys.readouterr().out.splitlines()[-1].split()[-1] == "120"
+    told = answers.order(record)
+    assert (told["trigger"], told["trigger_now"]) == ("100", "120")

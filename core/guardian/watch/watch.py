@@ -123,7 +123,7 @@ class Watch:
             if bracket.stop is not None and bracket.left and bracket.side.sign == held.sign:
                 yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
         for record in stops_of(state, held.instrument, Side.SELL if held.sign > 0 else Side.BUY):
-            trigger = record.trigger_now or record.order.trigger
+            trigger = record.stands_at
             if trigger is not None and self.ours(record) and state.brackets.find(record.order.parent) is None:
                 yield self._stop(held, trigger, record.remaining, ClientOrderId(""))
 

@@ -71,6 +71,25 @@ def test_an_unknown_key_names_its_line_and_the_nearest_key() -> None:
     assert said == f'config.toml:{at} [guardian] has no key "max_gros_frac"; did you mean "max_gross_frac"?'
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "where", "said"),
+    [
+        ("instruments = []", 'instruments = ["BTCUSDT.BINANCE"]', "[engine] instruments", "the form must be"),
+        ("max_order_quantity = {}", 'max_order_quantity = { "BTC" = 1 }', "[guardian] max_order_quantity", "the form"),
+        (
+            "instruments = []",
+            'instruments = ["BETFAIR:TOTAL_GOALS:GER-BUNDESLIGA:20250316T1430:A-B@2.5"]',
+            "[engine] instruments",
+            'as "BETFAIR:TOTAL_GOALS_OU_2_5:GER-BUNDESLIGA:20250316T1430:A-B@2.5"',
+        ),
+    ],
+)
+def test_an_instrument_that_is_none_is_refused(old: str, new: str, where: str, said: str) -> None:
+    told = complaint(old, new)
+    assert told.startswith(f"config.toml:{line_of(old)} {where}: ")
+    assert said in told
+
+
 def test_an_unknown_key_without_a_near_one_lists_the_keys() -> None:
     assert "its keys: currency, day_start" in complaint("currency =", "zzz =")
 

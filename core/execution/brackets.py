@@ -260,15 +260,15 @@ class Protection:
     def _clear_orphans(self, instrument: InstrumentId) -> None:
         """Take away exits whose bracket is over: what they would close is not theirs.
 
-        An exit whose entry is not on record was found at the venue behind a journal that was lost or restored: what it
-        protects is held still, and it stays.
+        One that was found at its venue, its entry not on record, stays: the journal was lost or put back, and what it
+        protects is held still.
         """
         state = self._outbox.state
         for record in state.blotter.of(instrument):
             order = record.order
             if not is_exit(record) or record.status in _LEAVING or state.brackets.find(order.parent) is not None:
                 continue
-            if order.parent not in state.blotter.orders:
+            if record.found and order.parent not in state.blotter.orders:
                 continue
             if self._later.get((order.parent, order.strategy_intent), 0) <= state.now:
                 self._orders.cancel(c.CancelOrder(record.order.client_order_id, BRACKET))

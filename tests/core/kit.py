@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
@@ -51,6 +53,14 @@ BTC_SPOT = Instrument(
     taker_fee=D("0.001"),
     maker_fee=D("0.001"),
 )
+BTC_USDC = msgspec.structs.replace(
+    BTC_SPOT,
+    id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:BTC-USDC"),
+    raw_symbol="BTCUSDC",
+    quote=Asset("USDC"),
+    settle=Asset("USDC"),
+)
+"""The same coins by another pair."""
 BTC_PERP = Instrument(
     id=InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"),
     raw_symbol="BTCUSDT",

@@ -27,6 +27,7 @@ from tests.core.kit import (
     ALL,
     BTC_PERP,
     BTC_SPOT,
+    BTC_USDC,
     PRICES,
     SPOT,
     T0,
@@ -45,13 +46,6 @@ from tests.core.kit import (
     submit,
 )
 
-BTC_USDC = msgspec.structs.replace(
-    BTC_SPOT,
-    id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:BTC-USDC"),
-    raw_symbol="BTCUSDC",
-    quote=Asset("USDC"),
-    settle=Asset("USDC"),
-)
 PAIRS = (BTC_SPOT, BTC_USDC)
 WHOLE = {SPOT: Abilities(order_types=frozenset(OrderType), amend=True)}
 

@@ -15,7 +15,7 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
 from core.domain.differences import DifferenceFound, DifferenceKind
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, holding_of, venue_of
 from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
@@ -227,7 +227,8 @@ class Audit:
         if abs(held) > target:
             self.fail(f"invariant 5: called flat with {held} held: {event}")
         for id_, mine in self.shadow.orders.items():
-            there = mine.open and mine.order.instrument == event.instrument and not self._is_strange(id_)
+            same = holding_of(mine.order.instrument) == holding_of(event.instrument)
+            there = mine.open and same and not self._is_strange(id_)
             if not target and there:
                 self.fail(f"invariant 5: called flat with {id_} open: {event}")
 
@@ -256,6 +257,8 @@ class Audit:
             return
         order: Order = command.order
         held = Decimal(self.shadow.held[order.instrument])
+        if order.venue in self.spot:
+            held = Decimal(self.shadow.coins[holding_of(order.instrument)])
         if order.reduce_only:
             self._exit(order, held)
             return
@@ -266,8 +269,6 @@ class Audit:
             self._entry(order)
 
     def _exit(self, order: Order, held: Decimal) -> None:
-        if order.venue in self.spot:
-            return  # what is held there is the wallet, of which fees take their part
         out = self.shadow.exits(order.instrument, order.side, order.client_order_id)
         if held * order.side.sign >= 0:
             self.fail(f"invariant 11: an exit of {held} that would enlarge it: {order}")

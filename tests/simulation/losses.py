@@ -11,7 +11,7 @@ from core.domain.approval import TradingState
 from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
 from core.domain.message import Event, Nanoseconds
 from core.domain.watch import GuardianActed, LossAccepted
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP
+from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_PERP
 from tests.simulation.ladder import SAME, SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
@@ -19,7 +19,9 @@ DAY, POSITION = 0.05, 0.02
 FAR = 0.05
 """A price further than this from the last is believed of two."""
 DERIVATIVES = {one.id: float(one.min_size) for one in (BTC_PERP, ETH_PERP)}
-USDT = Asset("USDT")
+USDT, USDC = Asset("USDT"), Asset("USDC")
+SAME_COIN = {BTC_USDC.id: BTC_SPOT.id}
+"""A second pair trades the coins of the first, which values them."""
 CENT = 0.01
 CLOSING = 2 * GuardianSettings().forced_stop_frac + max(float(one.taker_fee) for one in (BTC_PERP, ETH_PERP)) + SLACK
 """What closing may be thought to cost, of what is held: the way, spread and depth up to as much, the fee."""
@@ -54,7 +56,7 @@ class Losses:
         self._cash = 0.0
         self._flows, self._counted = flows, dict[VenueId, int]()
         """What came and went at each exchange, and how much of it is on record as capital."""
-        self._wallets: dict[VenueId, float] = {}
+        self._wallets: dict[tuple[VenueId, Asset], float] = {}
         self._trusted = False
         """Capital came while the value was not known: what is counted from is what the record says."""
         self._held: dict[InstrumentId, Holding] = {}
@@ -92,8 +94,9 @@ class Losses:
 
     def _capital(self, event: e.BalanceSet) -> str:
         """Count what came or went: as for a fund's units, what losses count from goes with the value."""
-        opening, known = event.reason == "opening", self._wallets.get(event.venue, 0.0)
-        if event.asset != USDT or not (opening or event.reason.startswith(("deposit", "withdrawal"))):
+        wallet = (event.venue, event.asset)
+        opening, known = event.reason == "opening", self._wallets.get(wallet, 0.0)
+        if event.asset not in (USDT, USDC) or not (opening or event.reason.startswith(("deposit", "withdrawal"))):
             self._sure = False
             return ""
         amount = float(event.total) - known
@@ -106,7 +109,7 @@ class Losses:
                 return f"capital of {amount:.4f} is counted at {event.venue}, and {all_[done:]} has come: {event}"
             self._counted[event.venue], amount = sums[flowed], flowed
         before = self._range()
-        self._wallets[event.venue] = known + amount
+        self._wallets[wallet] = known + amount
         self._cash += amount
         if self._base:
             self._move(before, amount)
@@ -161,13 +164,14 @@ class Losses:
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)
-        fee = float(fill.fee)
-        self._cash -= sign * quantity * price + (fee if fill.fee_asset == USDT else 0.0)
-        units = sign * quantity - (fee if fill.fee_asset != USDT else 0.0)
-        made = self._held.setdefault(fill.instrument, Holding()).take(units, price)
-        venue, paid = venue_of(fill.instrument), fee if fill.fee_asset == USDT else 0.0
+        money, fee = (USDC if fill.instrument in SAME_COIN else USDT), float(fill.fee)
+        self._cash -= sign * quantity * price + (fee if fill.fee_asset == money else 0.0)
+        units = sign * quantity - (fee if fill.fee_asset != money else 0.0)
+        held = SAME_COIN.get(fill.instrument, fill.instrument)
+        made = self._held.setdefault(held, Holding()).take(units, price)
+        wallet, paid = (venue_of(fill.instrument), money), fee if fill.fee_asset == money else 0.0
         made = made if fill.instrument in DERIVATIVES else -sign * quantity * price
-        self._wallets[venue] = self._wallets.get(venue, 0.0) + made - paid
+        self._wallets[wallet] = self._wallets.get(wallet, 0.0) + made - paid
 
     def price(self, quote: m.Quote) -> None:
         """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""

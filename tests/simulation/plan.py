@@ -112,6 +112,8 @@ class Plan(msgspec.Struct):
     start: tuple[Nanoseconds, Nanoseconds] = (0, 1)
     """How long a start of the engine takes that the sentinel asks for, from and to."""
     strikes: list[Strike] = []
+    paired: bool = False
+    """A second pair trades the same coins."""
     deep: bool = False
     """Losses may be large before anything but the drawdown ladder acts."""
 
@@ -153,12 +155,15 @@ def plan_of(seed: int) -> Plan:
     )
     plan.flows = flows_of(random.Random(f"{seed}.flows"), plan)
     plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
+    plan.paired = random.Random(f"{seed}.paired").random() < PAIRED
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
 
 _MISHAPS = {Mishap.ENGINE_LOST: 3, Mishap.ENGINE_FROZEN: 3, Mishap.SENTINEL_KILLED_SOON: 2}
 DEEP = 0.2
 """In how many roomy worlds the drawdown ladder is the only bound."""
+PAIRED = 0.2
+"""In how many worlds a coin has two pairs."""
 GUARDED = 0.3
 """In how many worlds a sentinel watches."""
 FLOWING = 0.1

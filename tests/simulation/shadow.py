@@ -7,11 +7,12 @@ import msgspec
 
 from core.domain import events as e
 from core.domain.approval import TradingState
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_of
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId, holding_of, venue_of
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, Side
 
 ZERO = Decimal(0)
+COIN = Asset("BTC")
 
 
 class Mine(msgspec.Struct):
@@ -37,6 +38,8 @@ class Shadow:
         self.orders: dict[ClientOrderId, Mine] = {}
         self.fills: set[tuple[VenueId, str]] = set()
         self.held: Counter[InstrumentId] = Counter()
+        self.coins: Counter[InstrumentId] = Counter()
+        """What wallets hold, fees in coins taken off, by what every pair of them trades into."""
         self.flattening: dict[InstrumentId, e.FlattenStarted] = {}
         self.trading = TradingState.ACTIVE
         self.run = 0
@@ -82,6 +85,9 @@ class Shadow:
             return
         self.fills.add(key)
         self.held[fill.instrument] += fill.quantity * fill.side.sign  # type: ignore[assignment]
+        if fill.fee_asset == COIN:
+            self.coins[holding_of(fill.instrument)] -= fill.fee  # type: ignore[assignment]
+        self.coins[holding_of(fill.instrument)] += fill.quantity * fill.side.sign  # type: ignore[assignment]
         mine = self.orders.get(fill.client_order_id)
         if mine is not None:
             mine.filled += fill.quantity
@@ -115,7 +121,7 @@ class Shadow:
             if mine.open
             and mine.sent
             and mine.order.reduce_only
-            and mine.order.instrument == instrument
+            and holding_of(mine.order.instrument) == holding_of(instrument)
             and mine.order.side is side
             and id_ != but
         )

@@ -70,7 +70,7 @@ class Exchange:
     ) -> None:
         self.id, self.instruments, self.plan, self.machine, self.watcher = venue, instruments, plan, machine, watcher
         self.rng = random.Random(f"{plan.seed}.{venue}")
-        wallets = {USDT: Decimal(100_000)}
+        wallets = {one.quote: Decimal(100_000) for one in instruments}
         self.matching = Matching(venue, instruments, wallets, MatchingSettings(id_prefix="x"), self._out)
         self.abilities = Abilities(
             order_types=frozenset(OrderType) if plan.native else _WORKING,
@@ -117,6 +117,11 @@ class Exchange:
             self._prices[key] *= factor
         for one in self.instruments:
             self._quote(one)
+
+    @property
+    def dearest(self) -> float:
+        """Return the highest price."""
+        return max(self._prices.values())
 
     def _tick(self, one: Instrument) -> None:
         if not self.still:

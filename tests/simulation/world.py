@@ -18,10 +18,11 @@ from core.domain.approval import Approved, TradingState
 from core.domain.commands import CancelAll, Flatten, SetTradingState
 from core.domain.differences import Resolution, ResolveDifference
 from core.domain.identifiers import VenueId
+from core.domain.instrument import Instrument
 from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
 from core.guardian import pulse
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP
+from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_PERP
 from tests.simulation.audit import Audit
 from tests.simulation.capital import Capital
 from tests.simulation.disk import Disk
@@ -34,7 +35,11 @@ from tests.simulation.trader import Given, Trader
 from tests.simulation.trouble import Trouble
 from tests.simulation.venue import Exchange
 
-LISTED = {BTC_PERP.venue: (BTC_PERP, ETH_PERP), BTC_SPOT.venue: (BTC_SPOT,)}
+LISTED: dict[VenueId, tuple[Instrument, ...]] = {
+    BTC_PERP.venue: (BTC_PERP, ETH_PERP),
+    BTC_SPOT.venue: (BTC_SPOT,),
+}
+PAIRED = {**LISTED, BTC_SPOT.venue: (BTC_SPOT, BTC_USDC)}
 UNLOCKED = frozenset({BTC_PERP.id, ETH_PERP.id})
 """Where other orders lock nothing that a stop would need."""
 _NOT_THERE = frozenset({OrderStatus.APPROVED, OrderStatus.SUBMITTED})
@@ -92,7 +97,8 @@ class World:
         self.disk.failed = self.audit.disk_failed
         self.disk.is_frozen = lambda: self.process is not None and self.process.loop.frozen
         self.exchanges: dict[VenueId, Exchange] = {
-            venue: Exchange(self.machine, venue, listed, plan, self.audit) for venue, listed in LISTED.items()
+            venue: Exchange(self.machine, venue, listed, plan, self.audit)
+            for venue, listed in (PAIRED if plan.paired else LISTED).items()
         }
         self.audit.protecting = Protecting(self)
         self.audit.bounds = (0.9, 0.9) if plan.deep else self.audit.bounds
@@ -320,6 +326,10 @@ class World:
             left = exchange.matching.snapshot(0)
             if left.open_orders or any(one.quantity for one in left.positions):
                 self.audit.fail(f"invariant 10: not flat after the last flatten: {left.open_orders} {left.positions}")
+            coins = {one.asset: one.total for one in left.balances}.get(BTC_SPOT.base, Decimal(0))
+            least = max(BTC_SPOT.min_size, BTC_SPOT.min_notional / Decimal(repr(exchange.dearest)))
+            if coins > least + BTC_SPOT.size_step:
+                self.audit.fail(f"invariant 10: {coins} are held after the last flatten, an order takes {least}")
 
     def result(self) -> Result:
         """Return what was shown, with the last steps where something was wrong."""

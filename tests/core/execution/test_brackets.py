@@ -16,6 +16,7 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, VenueO
 from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TakeProfit
 from core.engine import Engine
 from core.ports import Abilities
+from core.state.blotter import KEPT_CLOSED
 from tests.core.kit import BTC_PERP, BTC_SPOT, MS, PERP, SPOT, T0, D, S, accept, fill, held, of, opened, order, quote
 
 WIDE = GuardianSettings(
@@ -41,7 +42,9 @@ def desk(abilities: Mapping[VenueId, Abilities] = WHOLE) -> Engine:
     return opened(settings=WIDE, abilities=abilities)
 
 
-def entered(engine: Engine, quantity: str = "0.1", filled: str = "", **changes: Any) -> ClientOrderId:
+def entered(
+    engine: Engine, quantity: str = "0.1", filled: str = "", id_: str = "entry", **changes: Any
+) -> ClientOrderId:
     """Enter long by a limit order and have it filled, wholly unless ``filled`` says how far; return the entry."""
     changes = {"stop_loss": STOP, **changes}
     wanted = order(BTC_PERP, Side.BUY, quantity, "60000", **changes)
@@ -49,7 +52,7 @@ def entered(engine: Engine, quantity: str = "0.1", filled: str = "", **changes: 
         0
     ].order.client_order_id
     accept(engine, entry)
-    engine.process(fill(BTC_PERP, Side.BUY, filled or quantity, "60000", "entry", entry))
+    engine.process(fill(BTC_PERP, Side.BUY, filled or quantity, "60000", id_, entry))
     return entry
 
 
@@ -552,3 +555,19 @@ def test_a_stop_whose_entry_is_not_on_record_stays() -> None:
         assert not of(price(engine, 60_100.0, T0 + second * S), Approved)
         assert not of(list(engine.process(m.Timer(T0 + second * S))), Approved)
     assert engine.state.blotter.open[id_].status is OrderStatus.ACCEPTED
+
+
+def test_a_stop_is_taken_away_though_its_entry_was_long_ago() -> None:
+    engine = desk()
+    entered(engine)
+    stop = only(engine).client_order_id
+    accept(engine, stop)
+    for number in range(KEPT_CLOSED + 1):
+        record = ClientOrderId(f"x{number}")
+        refused = order(BTC_PERP, Side.BUY, "1", client_order_id=record)
+        engine.state.apply(e.OrderDenied(refused, "a", "1", "0", "no", "b", T0))
+    effects = engine.process(fill(BTC_PERP, Side.SELL, "0.1", "60000", "hand"))
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [stop]
+    again = entered(engine, stop_loss=StopLoss(D(59_500)), id_="again")
+    effects = cancelled(engine, stop)
+    assert [(one.order.parent, one.order.trigger) for one in of(effects, e.OrderSubmitted)] == [(again, D(59_500))]

@@ -129,6 +129,15 @@ def test_with_place_the_guardian_protects_what_nobody_did(side: Side, trigger: s
     assert sum(one.left for one in engine.state.brackets.all()) == D("1.5")
 
 
+def test_a_placed_stop_goes_with_what_it_protects() -> None:
+    engine = watched(protective_stop="place", max_position_loss_frac=0.02)
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))
+    (stop,) = of(timer(engine, T0 + 100 * MS), e.OrderSubmitted)
+    accept(engine, stop.order.client_order_id)
+    effects = engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "f1"))
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [stop.order.client_order_id]
+
+
 def test_a_placed_stop_survives_a_restart() -> None:
     engine = long(watched(protective_stop="place", max_position_loss_frac=0.02))
     timer(engine, T0 + 100 * MS)

@@ -93,6 +93,8 @@ class FeedDesk:
         markets = self._outbox.state.markets
         for market in markets.values():
             self._judge(market, now)
+            if market.is_crossed and now - market.ts >= RESYNC_NS and market.instrument.id not in self.resyncing:
+                self.resync(market, now)
         for instrument, asked in list(self.resyncing.items()):
             if now - asked >= RESYNC_NS:
                 self.resync(markets[instrument], now)

@@ -148,6 +148,9 @@ class Market(Mark):
 
     def last_price(self, message: LastPrice) -> None:
         """Take the newest print's price without the print, unless a newer one came: a screen shows it."""
+        if not 0.0 < message.price < _INFINITY or message.ts_exchange > message.ts + FUTURE_NS:
+            self._drop(message.ts_exchange - message.ts)
+            return
         if message.ts_exchange >= self.printed:
             self.last, self.printed = message.price, message.ts_exchange
         self.day_open = message.day_open or self.day_open
@@ -175,18 +178,22 @@ class Market(Mark):
         return self._top(snapshot.ts, snapshot.ts_exchange)
 
     def _top(self, ts: Nanoseconds, stamp: Nanoseconds) -> float | None:
-        """Take the top from the book: it is never older than the quote feed when it is synchronised."""
+        """Take the top from the book: it is never older than the quote feed when it is synchronised.
+
+        A book without a side, or that crosses itself, tells of no touch: the one before grows old.
+        """
         book = self.book
-        if not book.bid_prices or not book.ask_prices:
+        bids, asks = book.bid_prices, book.ask_prices
+        if not bids or not asks or bids[-1] >= asks[0]:
             if not self.bid:
                 self._came(ts, stamp)
             return None
         self._came(ts, stamp)
-        bid, ask = book.bid_prices[-1], book.ask_prices[0]
-        if bid >= ask:
-            return None
-        if bid == self.bid and ask == self.ask and not ((self.doubted or self.wide) and self.moved == ts):
-            return None
+        bid, ask = bids[-1], asks[0]
+        if bid == self.bid and ask == self.ask:
+            alone = (bid + ask) * 0.5 != self.mark and ts - self.marked > MARK_TTL_NS  # prints or marks have moved it
+            if not ((self.doubted or self.wide or alone) and (self.moved == ts or not stamp)):
+                return None
         self.bid, self.ask = bid, ask
         self.bid_size, self.ask_size = book.bids[bid], book.asks[ask]
         return self._touch((bid + ask) * 0.5, ts)
@@ -219,17 +226,21 @@ class Market(Mark):
         """Return how far this feed can be trusted, from what it delivered; the engine makes a FeedReport of it."""
         if not self.ts:
             return Health.STALE, "no data yet"
-        age = now - self.ts
-        if age > STALE_NS:
+        age, book = now - self.ts, self.book
+        if age > STALE_NS and not self.is_crossed:
             return Health.STALE, f"no update for {age / 1e9:.0f} s"
-        book = self.book
         if book.sync is Sync.GAP:
             return Health.GAP, "an update is missing; asked for a new snapshot"
-        if book.sync is Sync.SYNCED and book.crossed:
+        if self.is_crossed:
             return Health.CROSSED, "best bid at or above best ask"
         if book.sync is Sync.PARTIAL:
             return Health.PARTIAL, "no snapshot: levels seen so far"
         return Health.LIVE, ""
+
+    @property
+    def is_crossed(self) -> bool:
+        """Tell whether the whole book crosses itself: a level was lost, and no gap tells of it."""
+        return self.book.sync is Sync.SYNCED and self.book.crossed
 
     def quiet(self, now: Nanoseconds) -> Nanoseconds:
         """Return for how long nothing new has come: no update, or updates under a stamp that stands still."""

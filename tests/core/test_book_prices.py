@@ -9,11 +9,11 @@ from core.domain.identifiers import StrategyId
 from core.domain.message import Command, Message
 from core.domain.order import OrderType, Side, StopLoss
 from core.engine import Engine
-from core.outbox import Effect
+from core.outbox import Effect, Resync
 from core.ports import Abilities
 from core.state.state import State
 from tests.core.guardian.watch.kit import acted, long, watched
-from tests.core.kit import BTC_PERP, PERP, T0, D, fill, of, opened, order, quote, sent, submit
+from tests.core.kit import BTC_PERP, PERP, T0, D, S, fill, of, opened, order, quote, sent, submit
 
 HOUR = 3_600_000_000_000
 PLAIN = {PERP: Abilities(amend=True)}
@@ -90,3 +90,44 @@ def test_an_order_that_waited_here_in_the_last_run_is_released_in_this_one() -> 
     wanted = order(BTC_PERP, Side.SELL, "0.01", type=OrderType.STOP, trigger=D(59_900), **known)
     assert not engine.recover(e.OrderApproved(wanted, PERP, T0))
     assert of(list(engine.process(quote(BTC_PERP, 59_900.0, 59_900.1))), e.OrderTriggered)
+
+
+def _touched(engine: Engine, number: int, bids: m.Levels, ts: int) -> list[Effect]:
+    """Change levels, and let the timer look."""
+    told = m.BookDelta(BTC_PERP.id, bids, (), number, number, m.NO_ID, ts, ts)
+    return [*engine.process(told), *engine.process(m.Timer(ts))]
+
+
+def test_prints_mark_only_until_the_book_tells_its_touch_again() -> None:
+    engine = booked(opened())
+    market = engine.state.markets[BTC_PERP.id]
+    for number in (1, 2):
+        engine.process(m.Trade(BTC_PERP.id, 54_000.0, 1.0, True, number, T0 + 3 * S, T0 + 3 * S))
+    assert (market.mark, market.closes_at(1)) == (54_000.0, 54_000.0)
+    for number in (1, 2):
+        _touched(engine, 100 + number, ((50_000.0, float(number)),), T0 + 4 * S + number)
+    assert (market.mark, market.closes_at(1)) == (60_000.0, 59_999.0)
+
+
+def test_the_middle_marks_where_the_venues_mark_has_stopped_beside_a_touch_that_stands() -> None:
+    engine = booked(opened())
+    market = engine.state.markets[BTC_PERP.id]
+    engine.process(m.MarkPrice(BTC_PERP.id, 60_500.0, 60_500.0, 0.0, 0, T0 + 1, T0 + 1))
+    assert market.mark == 60_500.0
+    _touched(engine, 101, ((50_000.0, 1.0),), T0 + 6 * S)
+    assert market.mark == 60_000.0
+
+
+def test_a_book_that_crosses_itself_is_no_price_and_is_asked_for_again() -> None:
+    engine = booked(opened())
+    market, resyncs = engine.state.markets[BTC_PERP.id], []
+    for number in range(1, 8):
+        now = T0 + number * S
+        resyncs += of(_touched(engine, 100 + number, ((60_500.0 + number, 1.0),), now), Resync)
+        engine.process(m.Trade(BTC_PERP.id, 63_000.0, 1.0, True, number, now, now))
+    assert (market.health, market.mark, market.closes_at(-1)) == (m.Health.CROSSED, 63_000.0, 63_000.0)
+    assert resyncs == [Resync(BTC_PERP.id)]
+    whole = m.BookSnapshot(BTC_PERP.id, ((62_999.0, 1.0),), ((63_001.0, 1.0),), 200, True, T0 + 9 * S, T0 + 9 * S)
+    engine.process(whole)
+    engine.process(m.Timer(T0 + 9 * S))
+    assert (market.health, market.closes_at(-1)) == (m.Health.LIVE, 63_001.0)

@@ -114,6 +114,8 @@ class Plan(msgspec.Struct):
     strikes: list[Strike] = []
     paired: bool = False
     """A second pair trades the same coins."""
+    placing: bool = False
+    """The guardian places a stop for what nobody protects."""
     deep: bool = False
     """Losses may be large before anything but the drawdown ladder acts."""
 
@@ -155,6 +157,7 @@ def plan_of(seed: int) -> Plan:
     )
     plan.flows = flows_of(random.Random(f"{seed}.flows"), plan)
     plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
+    plan.placing = random.Random(f"{seed}.placing").random() < PLACING
     plan.paired = random.Random(f"{seed}.paired").random() < PAIRED
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
@@ -164,6 +167,8 @@ DEEP = 0.2
 """In how many roomy worlds the drawdown ladder is the only bound."""
 PAIRED = 0.2
 """In how many worlds a coin has two pairs."""
+PLACING = 0.2
+"""In how many worlds the guardian places stops."""
 GUARDED = 0.3
 """In how many worlds a sentinel watches."""
 FLOWING = 0.1

@@ -45,6 +45,11 @@ NARROW = GuardianSettings(duplicate_window_ms=0)
 _RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.TRIGGERED, OrderStatus.APPROVED})
 
 
+def _settings(plan: Plan) -> GuardianSettings:
+    settings = DEEP if plan.deep else WIDE if plan.roomy else NARROW
+    return msgspec.structs.replace(settings, protective_stop="place") if plan.placing else settings
+
+
 def _looks(plan: Plan) -> ReconcileSettings | None:
     """Return how often the account is compared: often where something is to be found."""
     return ReconcileSettings(every_s=1 if plan.flows else 3) if plan.differs else None
@@ -58,7 +63,7 @@ class Process:
         self.loop = ProcessLoop(  # type: ignore[abstract]
             world.machine, lambda text: world.audit.fail(f"nobody caught: {text}")
         )
-        guardian = Guardian(DEEP if world.plan.deep else WIDE if world.plan.roomy else NARROW)
+        guardian = Guardian(_settings(world.plan))
         abilities = {venue: exchange.abilities for venue, exchange in world.exchanges.items()}
         self.engine = Engine(guardian, ids=OrderIds(MARK), abilities=abilities)
         self.tapped = self.engine.process

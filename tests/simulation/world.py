@@ -22,6 +22,7 @@ from core.domain.instrument import Instrument
 from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
 from core.guardian import pulse
+from core.state.brackets import STOP
 from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_PERP
 from tests.simulation.audit import Audit
 from tests.simulation.capital import Capital
@@ -301,9 +302,12 @@ class World:
         self._protected()
 
     def _protected(self) -> None:
-        """See that every bracket's stop covers what is left of it."""
+        """See that every bracket's stop covers what is left of it, and that none is left behind."""
         assert self.process is not None
         state = self.process.engine.state
+        for record in state.blotter.open.values():
+            if record.order.strategy_intent == STOP and state.brackets.find(record.order.parent) is None:
+                self.audit.fail(f"invariant 16: what {record.order} was for is over")
         for bracket in state.brackets.all():
             stops = [one for one in state.blotter.open.values() if one.order.parent == bracket.entry]
             covered = sum((one.remaining for one in stops), Decimal(0))

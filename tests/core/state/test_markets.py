@@ -138,6 +138,7 @@ def test_the_top_comes_from_the_book_only_when_it_is_whole() -> None:
     market.mark = 100.5
     assert (market.bid, market.bid_size, market.ask, market.ask_size) == (100.0, 3.0, 101.0, 4.0)
     assert market.delta(delta(((100.4, 1.0),), (), 101, 102)) == 100.7
+    market.mark = 100.7
     assert market.delta(delta(((100.0, 0.0),), (), 103, 103)) is None  # the top did not move
     assert market.delta(delta(((103.0, 1.0),), (), 104, 104)) is None  # crossed
     assert market.bid == 100.4
@@ -318,3 +319,11 @@ def test_a_stamp_that_stands_still_is_no_live_feed() -> None:
     assert "stands still" in market.reason
     market.quote(quote(BTC_PERP, 1.0, 2.0, T0 + 5 * S))
     assert health(feeds, market, T0 + 5 * S) is Health.LIVE
+
+
+def test_a_last_price_that_is_none_is_dropped() -> None:
+    market = Market(BTC_PERP)
+    market.last_price(m.LastPrice(BTC_PERP.id, 100.0, T0, T0))
+    market.last_price(m.LastPrice(BTC_PERP.id, NAN, T0 + 1, T0 + 1))
+    market.last_price(m.LastPrice(BTC_PERP.id, 200.0, T0 + 2 * FUTURE_NS, T0))
+    assert (market.last, market.bad) == (100.0, 2)

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, StopLoss, TimeInForce
 from core.execution import triggers
-from core.execution.flatten import at_once, exit_quantity
+from core.execution.flatten import at_once, exit_quantity, sides
 from core.execution.orders import BRACKET, Orders
 from core.outbox import Outbox
 from core.state.brackets import STOP, TARGET, Bracket
@@ -28,6 +28,7 @@ RETRY_NS: Nanoseconds = 1_000_000_000
 """The least time between two tries of what was refused, so that a "no" cannot become a storm."""
 TRAIL_STEPS = 50
 """A trailing stop moves by this part of its distance at least: every move is journalled."""
+_ALL = Decimal("Infinity")
 _IDLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.APPROVED})
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.UNKNOWN})
 _STOPS = frozenset({OrderType.STOP, OrderType.TRAILING_STOP})
@@ -260,18 +261,32 @@ class Protection:
     def _clear_orphans(self, instrument: InstrumentId) -> None:
         """Take away exits whose bracket is over: what they would close is not theirs.
 
-        One that was found at its venue, its entry not on record, stays: the journal was lost or put back, and what it
-        protects is held still.
+        One that was found at its venue, its entry not on record, stays for what is held beside the brackets: a journal
+        was lost or put back, and it protects what was held then.
         """
         state = self._outbox.state
+        bare: Decimal | None = None
         for record in state.blotter.of(instrument):
             order = record.order
             if not is_exit(record) or record.status in _LEAVING or state.brackets.find(order.parent) is not None:
                 continue
             if record.found and order.parent not in state.blotter.orders:
-                continue
+                bare = self._bare(order) if bare is None else bare
+                if bare >= state.markets[instrument].instrument.min_size:
+                    bare -= record.may_fill
+                    continue
             if self._later.get((order.parent, order.strategy_intent), 0) <= state.now:
                 self._orders.cancel(c.CancelOrder(record.order.client_order_id, BRACKET))
+
+    def _bare(self, order: Order) -> Decimal:
+        """Return how much is held, by our record or the venue's, that an exit would close and no bracket covers."""
+        state = self._outbox.state
+        market = state.markets[order.instrument]
+        if not state.venue(market.venue).reconciled:
+            return _ALL  # what is held there is not known yet
+        held = max((abs(one) for one in sides(state, market) if one * order.side.sign < ZERO), default=ZERO)
+        brackets = (one for one in state.brackets.all() if holding_of(one.instrument) == market.holding)
+        return held - sum((one.left for one in brackets if one.stop is not None), ZERO)
 
     def _waits(self, bracket: Bracket, intent: str) -> bool:
         return self._later.get((bracket.entry, intent), 0) > self._outbox.state.now

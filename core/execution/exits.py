@@ -23,9 +23,10 @@ from core.execution.orders import GRACE_NS, Orders
 from core.outbox import Confirm, Outbox
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import orders_of
+from core.state.outright import moved, orders_of
 from core.state.state import State
 
+SECOND_NS: Nanoseconds = 1_000_000_000
 ESCALATE_NS: Nanoseconds = 30_000_000_000
 """An exit of the guardian's that is not confirmed by then calls a human; it goes on."""
 SLOW_NS: Nanoseconds = 5_000_000_000
@@ -51,7 +52,7 @@ class Budget:
     def has_room(self, now: Nanoseconds) -> bool:
         """Tell whether one more may leave now."""
         sent = self._sent
-        while sent and now - sent[0] >= flatten.RETRY_NS:
+        while sent and now - sent[0] >= SECOND_NS:
             sent.popleft()
         return len(sent) < self._most
 
@@ -86,10 +87,15 @@ class Exits:
             self._outbox.guarded(self.step, instrument)
 
     def bring(self, instrument: InstrumentId, target: Decimal, origin: str, entry: ClientOrderId = NOBODY) -> None:
-        """Bring a position to ``target`` (unsigned) at most; what closes it already gets the nearer of both."""
+        """Bring a position to ``target`` (unsigned) at most; what closes it already gets the nearer of both.
+
+        What a trader closes becomes the guardian's where the guardian asks for as much: it gives up nothing.
+        """
         closing = self.state.exits.flattening.get(instrument)
         if closing is not None and closing.target <= target:
-            return
+            if closing.guarded or not origin.startswith(GUARDIAN):
+                return
+            target, entry = closing.target, closing.entry
         self._begin(instrument, origin, target, entry)
         self.step(instrument)
 
@@ -121,8 +127,12 @@ class Exits:
         return flatten.is_flat(self.state, instrument, self._orders.ours)
 
     def go_on(self) -> None:
-        """Take the next step of every instrument that is being closed; one that fails holds up no other."""
-        for instrument in list(self.state.exits.flattening):
+        """Take the next step of every instrument that is being closed; one that fails holds up no other.
+
+        The one whose last exit left first comes first: what a venue refuses again and again takes no other's turn.
+        """
+        paces = self._paces
+        for instrument in sorted(self.state.exits.flattening, key=lambda one: paces[one].last if one in paces else 0):
             self._outbox.guarded(self.step, instrument)
 
     def step(self, instrument: InstrumentId) -> None:
@@ -130,10 +140,10 @@ class Exits:
         pace = self._paces.get(instrument)
         if pace is None:  # begun by a run that ended before it was flat
             pace = self._paces[instrument] = Pace(resumed=True)
-        if self.state.guard.holds or (pace.resumed and self._awaits_venue(instrument, pace)):
-            return  # the sentinel closes it meanwhile, or the venue has yet to answer
         state, closing, market = self.state, self.state.exits.flattening[instrument], self.state.markets[instrument]
         self._escalate_if_late(instrument, closing, pace)
+        if state.guard.holds or (pace.resumed and self._awaits_venue(instrument, pace)):
+            return  # the sentinel closes it meanwhile, or the venue has yet to answer
         if flatten.is_reached(state, market, closing, self._orders.ours):
             self._reached(instrument, closing, pace)
             return
@@ -165,6 +175,7 @@ class Exits:
             if isinstance(command, c.CancelOrder):
                 self._orders.cancel(command, urgent=True)
             else:
+                pace.amended.add(command.client_order_id)
                 self._orders.amend(command, urgent=True)
 
     def _exit(self, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
@@ -172,7 +183,7 @@ class Exits:
         now, instrument = self.state.now, command.order.instrument
         wait = flatten.RETRY_NS
         if closing.guarded:
-            wait = SLOW_NS if closing.escalated else 0 if pace.tries == 1 else wait
+            wait = 0 if pace.tries == 1 else SLOW_NS if closing.escalated else wait
         if now - pace.last < wait or not self._budget.has_room(now):
             return
         market = self.state.markets[instrument]
@@ -182,11 +193,12 @@ class Exits:
                 pace.away = True
                 self._orders.submit(command, urgent=True)  # the refusal says why, once
             return
-        pace.away = False
+        pace.away, held = False, self._held(market)
+        if held < pace.held:
+            pace.counted = 0  # the last one closed something
         if not closing.guarded and pace.counted >= flatten.MAX_TRIES:
             self._give_up(instrument, pace)
             return
-        held = self._held(market)
         pace.failed, pace.held = pace.failed_with(held), held
         pace.last, pace.tries, pace.counted = now, pace.tries + 1, pace.counted + venue.reconciled
         self._budget.take(now)
@@ -214,7 +226,7 @@ class Exits:
             collar *= WIDER[min(pace.tries, len(WIDER) - 1)]
         elif closing.guarded and not pace.tries and (able is None or able.takes_ioc_limits):
             collar = self._collar
-        return Way(collar, able is None or able.reduce_only, able is None or able.amend)
+        return Way(collar, able is None or able.reduce_only, able is None or able.amend, pace.amended)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +268,7 @@ class Exits:
     def _escalate_if_late(self, instrument: InstrumentId, closing: Closing, pace: Pace) -> None:
         if closing.escalated or self.state.now - closing.since < ESCALATE_NS:
             return
-        seconds = (self.state.now - closing.since) // flatten.RETRY_NS
+        seconds = (self.state.now - closing.since) // SECOND_NS
         what = "its venue has not confirmed it flat" if pace.reached else "it is not done"
         asked = f"{instrument}: {seconds} s and {pace.tries} exits since {closing.origin} asked"
         reason = f"{asked}, {what}; it goes on, look at it"
@@ -281,11 +293,17 @@ class Exits:
         self._outbox.record(e.FlattenEnded(instrument, flat, reason, self.state.now))
 
     def late_fill(self, fill: e.OrderFilled) -> None:
-        """Close again what an order older than the last flatten of its holding has opened behind it."""
-        exits = self.state.exits
-        flat = exits.flattened_at(holding_of(fill.instrument))
-        if not flat or exits.closing(holding_of(fill.instrument)) is not None:
+        """Close again what an order older than the last flatten of its holding has opened behind it, and no more.
+
+        One that was found at its venue was not ours then: what a trader adopts is wanted.
+        """
+        exits, holding = self.state.exits, holding_of(fill.instrument)
+        flat, position = exits.flattened_at(holding), self.state.ledger.positions.get(holding)
+        if not flat or position is None or exits.closing(holding) is not None:
             return
         record = self.state.blotter.orders.get(fill.client_order_id)
-        if record is not None and record.created <= flat and self._orders.ours(record):
-            self._begin(fill.instrument, "late fill")
+        if record is None or record.created > flat or record.found:
+            return
+        before = abs(position.quantity) - moved(fill, self.state.markets[fill.instrument].instrument)
+        if position.quantity * fill.side.sign > ZERO:
+            self._begin(fill.instrument, "late fill", max(before, ZERO))

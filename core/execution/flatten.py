@@ -1,6 +1,6 @@
 """Bringing positions to a target: cancel what stands in the way, exit what is too much; target 0 is flat."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
@@ -28,6 +28,7 @@ Only those count that left to a venue that was reconciled: an outage is no answe
 _FAR = Decimal("Infinity")
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
 _CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 _RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -49,6 +50,8 @@ class Pace(msgspec.Struct):
     """How many of the tries left to a venue that was reconciled."""
     away: bool = False
     """It was said that the venue is not connected."""
+    amended: set[ClientOrderId] = set()
+    """What was asked to make room by becoming smaller: where that did not do, it is taken away."""
     failed: int = 0
     """How many tries closed nothing, the last one not yet counted."""
     held: Decimal = ZERO
@@ -78,11 +81,13 @@ class Way(msgspec.Struct, frozen=True):
 
     ``capped``: the venue lets no reduce-only order exceed the position; where it does not, entries that rest on the
     exit's side count as exits until their cancel is confirmed. ``amend``: the venue changes orders in place.
+    ``amended``: those that were asked to change already.
     """
 
     collar: float | None = None
     capped: bool = True
     amend: bool = False
+    amended: Collection[ClientOrderId] = ()
 
 
 MARKET_WAY = Way()
@@ -125,8 +130,9 @@ def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: 
         blocked -= record.may_fill
         if record.status in _CHANGING:
             continue
-        stays = market.instrument.floor_size(-blocked)  # coins in a wallet stand on no step
-        if stays >= market.instrument.min_size and _is_amendable(record, way):
+        own = state.markets[record.order.instrument].instrument  # another pair of the coin has a step of its own
+        stays = own.floor_size(-blocked)  # coins in a wallet stand on no step
+        if stays >= own.min_size and _is_amendable(record, way):
             yield AmendOrder(record.order.client_order_id, record.filled + stays, origin=closing.origin)
         else:
             yield CancelOrder(record.order.client_order_id, closing.origin)
@@ -204,7 +210,7 @@ def is_on_its_way(record: OrderRecord, now: Nanoseconds) -> bool:
 
 
 def _is_immediate(order: Order) -> bool:
-    return order.type is OrderType.MARKET or (order.type is OrderType.LIMIT and order.time_in_force is TimeInForce.IOC)
+    return order.type is OrderType.MARKET or (order.type is OrderType.LIMIT and order.time_in_force in _AT_ONCE)
 
 
 def _on_their_way(state: State, market: Market, side: Side) -> Decimal:
@@ -242,18 +248,24 @@ def _nearest_first(records: list[OrderRecord]) -> list[OrderRecord]:
 
 
 def _is_amendable(record: OrderRecord, way: Way) -> bool:
+    """Tell whether a stop can be made smaller: one that waits here, one at its venue where it was not tried yet."""
+    if record.order.client_order_id in way.amended:
+        return False
+    if record.status is OrderStatus.APPROVED:
+        return True
     return way.amend and record.status in _RESTING and record.order.type in (OrderType.STOP, OrderType.TRAILING_STOP)
 
 
 def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bool:
-    """Tell whether our record says that an instrument is where it is to be brought."""
+    """Tell whether our record says that an instrument is where it is to be brought.
+
+    Where a difference stands and a part is to be left, what both sides hold is brought there.
+    """
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
     if any(one.order.reduce_only and _is_immediate(one.order) for one in orders_of(state, market)):
         return False
-    position = state.ledger.positions.get(market.holding)
-    excess = abs(position.quantity) - closing.target if position is not None else ZERO
-    return is_unsellable(market, max(excess, ZERO))
+    return is_unsellable(market, max(abs(_exitable(state, market)) - closing.target, ZERO))
 
 
 def attainable(market: Market, held: Decimal, target: Decimal, collar: float) -> Decimal:

@@ -137,7 +137,7 @@ class Guard:
         elif verdict.act in (Act.EXIT, Act.REDUCE):
             closing = self.state.exits.flattening.get(verdict.instrument)
             target = self._attainable(verdict.instrument, verdict.target)
-            if closing is None or target < closing.target:
+            if closing is None or target < closing.target or not closing.guarded:
                 self._exits.bring(verdict.instrument, target, f"{GUARDIAN} {verdict.rule}", verdict.entry)
                 self._tell(replace(verdict, target=target))
         elif verdict.act is Act.PLACE:
@@ -189,7 +189,7 @@ class Guard:
     def _is_open(self, instrument: InstrumentId) -> bool:
         """Tell whether something is to be closed that nothing closes yet; where that cannot be told, it is."""
         closing = self.state.exits.flattening.get(instrument)
-        if closing is not None and not closing.target:
+        if closing is not None and closing.guarded and not closing.target:
             return False
         try:
             return not self._exits.is_flat(instrument)

@@ -9,6 +9,7 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import Approved
 from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus, OrderType
 from core.execution import triggers
@@ -16,6 +17,7 @@ from core.execution.ids import OrderIds
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
 from core.ports import Abilities
+from core.state.markets import Market
 from core.state.state import State
 
 NO_VENUE = VenueId("")
@@ -171,6 +173,7 @@ class Orders:
         for record in records:
             if self._expired(record) or not triggers.met(record.order, market) or self._awaits_venue(record.order):
                 continue
+            self._trim(record, market)
             order = triggers.released(record.order, market, self.collar(market.venue))
             price = Decimal(repr(market.mark))
             self._outbox.record(e.OrderTriggered(order.client_order_id, price, now, now))
@@ -181,8 +184,20 @@ class Orders:
             else:
                 self._outbox.record(verdict)
 
+    def _trim(self, record: OrderRecord, market: Market) -> None:
+        """Make an exit that waited here as small as what is left for it to close, as a venue would do with its own."""
+        left = triggers.left_for(self.state, record, market)
+        if ZERO < left < record.order.quantity:
+            now = self.state.now
+            self._outbox.record(e.OrderAmended(record.order.client_order_id, left, None, None, now, now))
+
     def _awaits_venue(self, order: Order) -> bool:
-        """Tell whether the venue has yet to say what it holds: an exit may have left already, entries are denied."""
+        """Tell whether the sentinel holds the lease, or the venue has yet to say what it holds.
+
+        An exit may have left already, entries are denied.
+        """
+        if self.state.guard.holds:
+            return True
         venue = self.state.venue(order.venue)
         if venue.reconciled:
             return False

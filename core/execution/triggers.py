@@ -1,6 +1,9 @@
 """Stops and take profits that wait in the engine, for venues that cannot hold them."""
 
+from decimal import Decimal
+
 from core.domain.identifiers import InstrumentId
+from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.execution.flatten import at_once
@@ -42,6 +45,17 @@ def met(order: Order, market: Market) -> bool:
     if price <= 0.0:
         return False
     return (price - float(order.trigger)) * sign >= 0.0 if takes else (price - float(order.trigger)) * sign <= 0.0
+
+
+def left_for(state: State, record: OrderRecord, market: Market) -> Decimal:
+    """Return how much an exit that waits here would close now, beside the other exits; 0 is nothing, or no exit."""
+    order, position = record.order, state.ledger.positions.get(market.holding)
+    held = state.differences.both(market, position.quantity) if position is not None else ZERO
+    if not order.reduce_only or held * order.side.sign >= ZERO:
+        return ZERO
+    others = state.blotter.resting_reduction(order.instrument, order.side, order.client_order_id)
+    left = market.instrument.floor_size(max(abs(held) - others, ZERO))
+    return left if left >= market.instrument.min_size else ZERO
 
 
 def released(order: Order, market: Market, collar: float | None) -> Order:

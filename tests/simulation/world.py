@@ -17,7 +17,7 @@ from core.digest import Digest
 from core.domain.approval import Approved, TradingState
 from core.domain.commands import CancelAll, Flatten, SetTradingState
 from core.domain.differences import Resolution, ResolveDifference
-from core.domain.identifiers import VenueId
+from core.domain.identifiers import VenueId, holding_of
 from core.domain.instrument import Instrument
 from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
@@ -306,7 +306,10 @@ class World:
         assert self.process is not None
         state = self.process.engine.state
         for record in state.blotter.open.values():
-            if record.order.strategy_intent == STOP and state.brackets.find(record.order.parent) is None:
+            if record.order.strategy_intent != STOP or state.brackets.find(record.order.parent) is not None:
+                continue
+            held = state.ledger.positions.get(holding_of(record.order.instrument))
+            if not record.found or held is None or held.quantity * record.order.side.sign >= 0:
                 self.audit.fail(f"invariant 16: what {record.order} was for is over")
         for bracket in state.brackets.all():
             stops = [one for one in state.blotter.open.values() if one.order.parent == bracket.entry]

@@ -124,7 +124,8 @@ class ProtectiveStop(PositionRule):
         state, instrument = scene.state, held.market.instrument
         side = Side.SELL if held.sign > 0 else Side.BUY
         covered = sum((one.left for one in state.brackets.of(held.instrument) if one.stop is not None), ZERO)
-        covered += sum((one.remaining for one in stops_of(state, held.instrument, side) if not one.order.parent), ZERO)
+        stops = stops_of(state, held.instrument, side)
+        covered += sum((one.remaining for one in stops if state.brackets.find(one.order.parent) is None), ZERO)
         quantity = instrument.floor_size(max(held.quantity - covered, ZERO))
         trigger = self._trigger(held, scene.equity)
         if quantity < instrument.min_size or trigger <= ZERO or scene.equity <= 0.0:

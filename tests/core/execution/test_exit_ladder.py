@@ -327,10 +327,15 @@ def test_a_breach_tightens_a_target_and_never_widens_it() -> None:
 
 def test_a_guardian_goes_on_where_a_hand_began() -> None:
     engine = desk()
-    engine.process(c.Flatten(BTC_PERP.id, "me", T0))
-    assert not bring(engine, "0.3")
+    (first,) = exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))
     engine.process(c.Flatten(BTC_PERP.id, "me again", T0))
     assert engine.state.exits.flattening[BTC_PERP.id].origin == "me again"
+    assert not exits(bring(engine, "0.3")), "what is on its way is enough"
+    closing = engine.state.exits.flattening[BTC_PERP.id]
+    assert (closing.target, closing.origin) == (D(0), "guardian test"), "all of it still, and it gives up nothing"
+    assert not bring(engine), "it is the guardian's already"
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "x1", first.client_order_id))
+    assert of(tick(engine, T0 + 100 * MS), Confirm) or engine.state.exits.flattening, "the venue has to say so"
     other = desk()
     bring(other, "0.5")
     other.process(c.Flatten(BTC_PERP.id, "me", T0))

@@ -114,6 +114,8 @@ class Plan(msgspec.Struct):
     strikes: list[Strike] = []
     paired: bool = False
     """A second pair trades the same coins."""
+    stiff: bool = False
+    """The venue says no to every change of a stop."""
     placing: bool = False
     """The guardian places a stop for what nobody protects."""
     deep: bool = False
@@ -157,8 +159,9 @@ def plan_of(seed: int) -> Plan:
     )
     plan.flows = flows_of(random.Random(f"{seed}.flows"), plan)
     plan.deep = plan.roomy and random.Random(f"{seed}.ladder").random() < DEEP
-    plan.placing = random.Random(f"{seed}.placing").random() < PLACING
-    plan.paired = random.Random(f"{seed}.paired").random() < PAIRED
+    plan.stiff = random.Random(f"{seed}.no change").random() < STIFF
+    plan.placing = random.Random(f"{seed}.stops").random() < PLACING
+    plan.paired = random.Random(f"{seed}.second pair").random() < PAIRED
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
 
@@ -167,7 +170,9 @@ DEEP = 0.2
 """In how many roomy worlds the drawdown ladder is the only bound."""
 PAIRED = 0.2
 """In how many worlds a coin has two pairs."""
-PLACING = 0.2
+STIFF = 0.1
+"""In how many worlds no stop can be changed."""
+PLACING = 0.15
 """In how many worlds the guardian places stops."""
 GUARDED = 0.3
 """In how many worlds a sentinel watches."""

@@ -283,6 +283,30 @@ BUGS = (
     # --- brackets ----------------------------------------------------------------------------------------------------
     Bug("a fill is not protected", brackets.Protection, "_fit", "elif have < want and", "elif False and", seed=6),
     Bug("a stop stays larger than what is left", brackets.Protection, "_fit", "if have > want:", "if False:", seed=15),
+    Bug(
+        "a stop whose entry is on record no more is left behind",
+        brackets.Protection,
+        "_clear_orphans",
+        "if record.found and order.parent not in state.blotter.orders:",
+        "if order.parent not in state.blotter.orders:\n            continue\n        if False:",
+        seed=244,
+    ),
+    Bug(
+        "a change that is refused holds up a reduction for ever",
+        flatten,
+        "_is_amendable",
+        "if record.order.client_order_id in way.amended:",
+        "if False:",
+        seed=6261,
+    ),
+    Bug(
+        "exits by another pair of the coin are not counted",
+        blotter.Blotter,
+        "resting_reduction",
+        "holding_of(record.order.instrument) == holding",
+        "record.order.instrument == instrument",
+        seed=11,
+    ),
     # --- time --------------------------------------------------------------------------------------------------------
     Bug(
         "a step of the clock goes through",

@@ -37,6 +37,7 @@ ENGINE, SENTINEL = "engine", "sentinel"
 """Who has a session here: each a line of its own."""
 STRANGE = "web"
 """How the ids of orders begin that somebody else sends."""
+NEVER: Nanoseconds = 1 << 62
 LEAST = 50
 """Money that comes or goes is more than the tolerance of a wallet's comparison."""
 _WORKING = frozenset({OrderType.MARKET, OrderType.LIMIT})
@@ -170,10 +171,16 @@ class Exchange:
                 self._out(e.OrderRejected(command.order.client_order_id, "not today", now, now))
                 return
             self.matching.submit(command, now)
+        elif isinstance(command, AmendOrder) and self.plan.stiff and self._is_stop(command.client_order_id):
+            self._out(e.AmendRejected(command.client_order_id, "cannot be changed", now, now))
         elif isinstance(command, AmendOrder):
             self.matching.amend(command, now)
         else:
             self.matching.cancel(command, now)
+
+    def _is_stop(self, id_: ClientOrderId) -> bool:
+        resting = self.matching.snapshot(NEVER).open_orders
+        return any(one.client_order_id == id_ and one.order.trigger is not None for one in resting)
 
     def stranger(self) -> None:
         """Have somebody else trade in this account, with orders of no record of ours; their words come to us too."""

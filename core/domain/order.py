@@ -259,7 +259,7 @@ class OrderRecord(msgspec.Struct, gc=False, array_like=True):
     resume_status: OrderStatus = OrderStatus.ACCEPTED
     """What a refused cancel or amend falls back to."""
     trigger_now: Decimal | None = None
-    """Where a trailing stop stands."""
+    """Where a trailing stop stands, in an answer to who asked."""
     asked: Decimal | None = None
     """The quantity that an amend on its way asks for: the venue may hold it already."""
     answered_in: Nanoseconds = 0

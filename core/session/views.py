@@ -4,11 +4,13 @@ import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import msgspec
+
 from core.domain.identifiers import VenueId, venue_of
 from core.domain.instrument import ZERO
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
-from core.domain.order import Order, OrderRecord, OrderStatus, Side
+from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
 from core.guardian.guardian import Guardian
 from core.session.protocol import LimitView, VenueReport
 from core.session.status import FeedView, PositionView, Status
@@ -56,7 +58,7 @@ def status(
         gross=money(gross),
         net=money(net),
         positions=positions(state),
-        orders=tuple(state.blotter.open.values()),
+        orders=tuple(_standing(state, record) for record in state.blotter.open.values()),
         feeds=feeds(state, now),
         venues={name: venue_words(view) for name, view in state.venues.items()},
         journal=journal,
@@ -156,10 +158,18 @@ def _percentile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def orders(state: State, open_only: bool, limit: int) -> tuple[OrderRecord, ...]:
-    """Return orders, newest first."""
+    """Return orders, newest first; a stop of a bracket with where it stands now."""
     records = list(state.blotter.open.values() if open_only else state.blotter.orders.values())
     records.sort(key=lambda record: record.created, reverse=True)
-    return tuple(records[:limit])
+    return tuple(_standing(state, record) for record in records[:limit])
+
+
+def _standing(state: State, record: OrderRecord) -> OrderRecord:
+    """Return the record of a trailing stop as far as its bracket has trailed it, wherever it rests."""
+    bracket = state.brackets.find(record.order.parent) if record.order.type is OrderType.TRAILING_STOP else None
+    if bracket is None or bracket.stop is None:
+        return record
+    return msgspec.structs.replace(record, trigger_now=bracket.stop.price)
 
 
 def limits(state: State, guardian: Guardian, now: Nanoseconds) -> tuple[LimitView, ...]:

@@ -23,7 +23,7 @@ from core.execution.orders import GRACE_NS, Orders
 from core.outbox import Confirm, Outbox
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import moved, orders_of
+from core.state.outright import is_unsellable, moved, orders_of
 from core.state.state import State
 
 SECOND_NS: Nanoseconds = 1_000_000_000
@@ -304,6 +304,22 @@ class Exits:
         record = self.state.blotter.orders.get(fill.client_order_id)
         if record is None or record.created > flat or record.found:
             return
-        before = abs(position.quantity) - moved(fill, self.state.markets[fill.instrument].instrument)
-        if position.quantity * fill.side.sign > ZERO:
-            self._begin(fill.instrument, "late fill", max(before, ZERO))
+        market = self.state.markets[fill.instrument]
+        brought = moved(fill, market.instrument)
+        if position.quantity * fill.side.sign <= ZERO:
+            return
+        if is_unsellable(market, max(abs(position.quantity) - brought, ZERO)):
+            self._begin(fill.instrument, "late fill")
+        else:
+            self._give_back(market, brought)
+
+    def _give_back(self, market: Market, brought: Decimal) -> None:
+        """Close what a late fill has added to a position that is wanted: once, and nothing else is touched."""
+        quantity = min(market.instrument.floor_size(brought), flatten.exit_quantity(self.state, market))
+        if is_unsellable(market, quantity):
+            return
+        now = self.state.now
+        way = Way(self._orders.collar(market.venue))
+        order = flatten.exit_order(self.state, market, quantity, Closing("late fill", now), way)
+        self._budget.take(now)
+        self._orders.submit(c.SubmitOrder(order, "late fill", now), urgent=True)

@@ -141,8 +141,12 @@ def test_a_late_fill_takes_no_more_than_it_brought() -> None:
     engine.process(fill(BTC_PERP, Side.BUY, "5", "60000", "n", new, hour))
     (stop,) = [one.order for one in engine.state.blotter.open.values() if one.order.parent == new]
     accept(engine, stop.client_order_id, hour)
-    (exit_,) = exits(list(engine.process(fill(BTC_PERP, Side.BUY, "0.001", "59000", "late", old, hour))))
-    assert exit_.quantity == D("0.001")
+    more = sent(engine, order(BTC_PERP, Side.BUY, "1", "58000"), hour)
+    accept(engine, more, hour)
+    effects = list(engine.process(fill(BTC_PERP, Side.BUY, "0.001", "59000", "late", old, hour)))
+    (exit_,) = exits(effects)
+    assert (exit_.quantity, exit_.reduce_only) == (D("0.001"), True)
+    assert not of(effects, e.FlattenStarted) + of(effects, e.CancelSubmitted), "what is wanted is left alone"
     engine.process(fill(BTC_PERP, Side.SELL, "0.001", "60000", "x", exit_.client_order_id, hour + S))
     tick(engine, hour + 2 * S)
     assert held(engine, BTC_PERP) == 5

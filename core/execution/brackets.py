@@ -15,7 +15,7 @@ from core.domain import events as e
 from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
-from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, StopLoss, TimeInForce
+from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TimeInForce
 from core.execution import triggers
 from core.execution.flatten import at_once, exit_quantity, sides
 from core.execution.orders import BRACKET, Orders
@@ -158,7 +158,7 @@ class Protection:
         have = _total(stops)
         if have > want:
             self._shrink(bracket, market, stops[-1], have - want)
-        elif have < want and not self._waits(bracket, STOP):
+        elif have < want and not self._waits(bracket, STOP) and exit_quantity(self._outbox.state, market):
             self._grow(bracket, market, stops, want - have)
         elif stops:
             self._move(bracket, stops)
@@ -265,15 +265,15 @@ class Protection:
         was lost or put back, and it protects what was held then.
         """
         state = self._outbox.state
-        bare: Decimal | None = None
+        bare: dict[Side, Decimal] = {}
         for record in state.blotter.of(instrument):
             order = record.order
             if not is_exit(record) or record.status in _LEAVING or state.brackets.find(order.parent) is not None:
                 continue
             if record.found and order.parent not in state.blotter.orders:
-                bare = self._bare(order) if bare is None else bare
-                if bare >= state.markets[instrument].instrument.min_size:
-                    bare -= record.may_fill
+                left = bare[order.side] if order.side in bare else self._bare(order)
+                if left >= state.markets[instrument].instrument.min_size:
+                    bare[order.side] = left - record.may_fill
                     continue
             if self._later.get((order.parent, order.strategy_intent), 0) <= state.now:
                 self._orders.cancel(c.CancelOrder(record.order.client_order_id, BRACKET))

@@ -89,7 +89,7 @@ class Exits:
     def bring(self, instrument: InstrumentId, target: Decimal, origin: str, entry: ClientOrderId = NOBODY) -> None:
         """Bring a position to ``target`` (unsigned) at most; what closes it already gets the nearer of both.
 
-        What a trader closes becomes the guardian's where the guardian asks for as much: it gives up nothing.
+        What a trader closes becomes the guardian's where the guardian asks for as much or less: it gives up nothing.
         """
         closing = self.state.exits.flattening.get(instrument)
         if closing is not None and closing.target <= target:
@@ -104,7 +104,7 @@ class Exits:
     ) -> None:
         venue = self.state.venue(self.state.markets[instrument].venue)
         guarded = origin.startswith(GUARDIAN)
-        self._paces[instrument] = Pace(resumed=guarded and not venue.reconciled)
+        self._paces[instrument] = Pace(resumed=guarded and not venue.reconciled, begun=self.state.now)
         self._outbox.record(e.FlattenStarted(instrument, origin, self.state.now, target, entry))
         if not target:
             holding = self.state.markets[instrument].holding
@@ -139,11 +139,13 @@ class Exits:
         """Do what brings an instrument closer to flat; ends by itself."""
         pace = self._paces.get(instrument)
         if pace is None:  # begun by a run that ended before it was flat
-            pace = self._paces[instrument] = Pace(resumed=True)
+            pace = self._paces[instrument] = Pace(resumed=True, begun=self.state.now)
         state, closing, market = self.state, self.state.exits.flattening[instrument], self.state.markets[instrument]
-        self._escalate_if_late(instrument, closing, pace)
-        if state.guard.holds or (pace.resumed and self._awaits_venue(instrument, pace)):
-            return  # the sentinel closes it meanwhile, or the venue has yet to answer
+        waits = pace.resumed and self._awaits_venue(instrument, pace)
+        if not waits or state.now - pace.begun >= ESCALATE_NS:
+            self._escalate_if_late(instrument, closing, pace)
+        if waits or state.guard.holds:
+            return  # the venue has yet to answer, or the sentinel closes it meanwhile
         if flatten.is_reached(state, market, closing, self._orders.ours):
             self._reached(instrument, closing, pace)
             return
@@ -295,14 +297,14 @@ class Exits:
     def late_fill(self, fill: e.OrderFilled) -> None:
         """Close again what an order older than the last flatten of its holding has opened behind it, and no more.
 
-        One that was found at its venue was not ours then: what a trader adopts is wanted.
+        One that was adopted since is wanted.
         """
         exits, holding = self.state.exits, holding_of(fill.instrument)
         flat, position = exits.flattened_at(holding), self.state.ledger.positions.get(holding)
         if not flat or position is None or exits.closing(holding) is not None:
             return
         record = self.state.blotter.orders.get(fill.client_order_id)
-        if record is None or record.created > flat or record.found:
+        if record is None or record.created > flat or not self._orders.ours(record):
             return
         market = self.state.markets[fill.instrument]
         brought = moved(fill, market.instrument)
@@ -311,15 +313,15 @@ class Exits:
         if is_unsellable(market, max(abs(position.quantity) - brought, ZERO)):
             self._begin(fill.instrument, "late fill")
         else:
-            self._give_back(market, brought)
+            self._give_back(market, brought, fill.client_order_id)
 
-    def _give_back(self, market: Market, brought: Decimal) -> None:
+    def _give_back(self, market: Market, brought: Decimal, entry: ClientOrderId) -> None:
         """Close what a late fill has added to a position that is wanted: once, and nothing else is touched."""
         quantity = min(market.instrument.floor_size(brought), flatten.exit_quantity(self.state, market))
         if is_unsellable(market, quantity):
             return
         now = self.state.now
         way = Way(self._orders.collar(market.venue))
-        order = flatten.exit_order(self.state, market, quantity, Closing("late fill", now), way)
+        order = flatten.exit_order(self.state, market, quantity, Closing("late fill", now, entry=entry), way)
         self._budget.take(now)
         self._orders.submit(c.SubmitOrder(order, "late fill", now), urgent=True)

@@ -46,6 +46,8 @@ class Pace(msgspec.Struct):
     """Since when our record has said that the target is reached; the venue has not confirmed it yet."""
     asked: Nanoseconds = 0
     """When the venue was last asked to confirm it."""
+    begun: Nanoseconds = 0
+    """When this run began to close it."""
     counted: int = 0
     """How many of the tries left to a venue that was reconciled."""
     away: bool = False
@@ -257,15 +259,14 @@ def _is_amendable(record: OrderRecord, way: Way) -> bool:
 
 
 def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bool:
-    """Tell whether our record says that an instrument is where it is to be brought.
-
-    Where a difference stands and a part is to be left, what both sides hold is brought there.
-    """
+    """Tell whether our record says that an instrument is where it is to be brought."""
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
     if any(one.order.reduce_only and _is_immediate(one.order) for one in orders_of(state, market)):
         return False
-    return is_unsellable(market, max(abs(_exitable(state, market)) - closing.target, ZERO))
+    position = state.ledger.positions.get(market.holding)
+    excess = abs(position.quantity) - closing.target if position is not None else ZERO
+    return is_unsellable(market, max(excess, ZERO))
 
 
 def attainable(market: Market, held: Decimal, target: Decimal, collar: float) -> Decimal:

@@ -253,11 +253,17 @@ class Guard:
                 self._outbox.guarded(partial(self._orders.cancel, urgent=True), command)
 
     def _place(self, verdict: Verdict) -> None:
-        """Protect what nobody protected: as a bracket, so that its stop follows fills and restarts."""
+        """Protect what nobody protected: as a bracket, so that its stop follows fills and restarts.
+
+        A bracket of take profits alone gets it: what it holds is not counted twice.
+        """
         held = self.held[verdict.instrument]
         side = Side.BUY if held.sign > 0 else Side.SELL
-        id_ = self._orders.new_id()
-        event = w.BracketBegun(id_, verdict.instrument, side, verdict.target, verdict.price, self.state.now)
+        brackets = self.state.brackets.of(verdict.instrument)
+        bare = next((one for one in brackets if one.stop is None and one.left and one.side is side), None)
+        id_ = self._orders.new_id() if bare is None else bare.entry
+        quantity = verdict.target if bare is None else bare.left
+        event = w.BracketBegun(id_, verdict.instrument, side, quantity, verdict.price, self.state.now)
         self._outbox.record(event)
         self._protection.watched.add(verdict.instrument)
         self._protection.step(verdict.instrument)

@@ -173,7 +173,8 @@ class Orders:
         for record in records:
             if self._expired(record) or not triggers.met(record.order, market) or self._awaits_venue(record.order):
                 continue
-            self._trim(record, market)
+            if not self._has_room(record, market):
+                continue
             order = triggers.released(record.order, market, self.collar(market.venue))
             price = Decimal(repr(market.mark))
             self._outbox.record(e.OrderTriggered(order.client_order_id, price, now, now))
@@ -184,12 +185,28 @@ class Orders:
             else:
                 self._outbox.record(verdict)
 
-    def _trim(self, record: OrderRecord, market: Market) -> None:
-        """Make an exit that waited here as small as what is left for it to close, as a venue would do with its own."""
-        left = triggers.left_for(self.state, record, market)
-        if ZERO < left < record.order.quantity:
-            now = self.state.now
-            self._outbox.record(e.OrderAmended(record.order.client_order_id, left, None, None, now, now))
+    def _has_room(self, record: OrderRecord, market: Market) -> bool:
+        """Tell whether an exit that is met has something left to close, and make what waits beside it smaller for it.
+
+        What is on its way has its turn first; an exit that rests further away gives way.
+        """
+        room = triggers.room_for(self.state, record, market)
+        if room is None:
+            return True  # no exit, or nothing is held: the guardian judges it
+        now = self.state.now
+        if room.left <= ZERO:
+            for one in room.limits:
+                self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
+            return False
+        for one, stays in room.smaller:
+            id_ = one.order.client_order_id
+            if stays:
+                self._outbox.record(e.OrderAmended(id_, one.filled + stays, None, None, now, now))
+            else:
+                self._outbox.record(e.OrderCancelled(id_, "a nearer exit closes what it was for", now, now))
+        if room.left < record.order.quantity:
+            self._outbox.record(e.OrderAmended(record.order.client_order_id, room.left, None, None, now, now))
+        return True
 
     def _awaits_venue(self, order: Order) -> bool:
         """Tell whether the sentinel holds the lease, or the venue has yet to say what it holds.

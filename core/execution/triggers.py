@@ -2,15 +2,20 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from core.domain.identifiers import InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.execution.flatten import at_once
 from core.state.markets import DAY_NS, Market
+from core.state.outright import orders_of
 from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
+_RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 ENTRY = 0.5
 """The part of the collar that the limit of an entry uses."""
 
@@ -47,15 +52,46 @@ def met(order: Order, market: Market) -> bool:
     return (price - float(order.trigger)) * sign >= 0.0 if takes else (price - float(order.trigger)) * sign <= 0.0
 
 
-def left_for(state: State, record: OrderRecord, market: Market) -> Decimal:
-    """Return how much an exit that waits here would close now, beside the other exits; 0 is nothing, or no exit."""
+class Room(msgspec.Struct, frozen=True):
+    """What is left for an exit that waited here: how much, what has to become how small, which limits stand beside."""
+
+    left: Decimal
+    smaller: list[tuple[OrderRecord, Decimal]] = []
+    """Exits that wait here too, and what may stay of each; the farthest first."""
+    limits: list[OrderRecord] = []
+    """Limits that rest at the venue to close what this exit is for."""
+
+
+def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
+    """Return what is left for an exit that is met; None where it is no exit or nothing is held that it would close."""
     order, position = record.order, state.ledger.positions.get(market.holding)
     held = state.differences.both(market, position.quantity) if position is not None else ZERO
-    if not order.reduce_only or held * order.side.sign >= ZERO:
-        return ZERO
-    others = state.blotter.resting_reduction(order.instrument, order.side, order.client_order_id)
-    left = market.instrument.floor_size(max(abs(held) - others, ZERO))
-    return left if left >= market.instrument.min_size else ZERO
+    least = market.instrument.min_size
+    if not order.reduce_only or held * order.side.sign >= ZERO or market.instrument.floor_size(abs(held)) < least:
+        return None
+    beside = [
+        one
+        for one in orders_of(state, market)
+        if one is not record and one.order.reduce_only and one.order.side is order.side and not one.foreign
+    ]
+    there = [one for one in beside if one.status is not OrderStatus.APPROVED]
+    free = abs(held) - sum((one.may_fill for one in there), ZERO)
+    left = min(market.instrument.floor_size(max(free, ZERO)), order.quantity)
+    if left < least:
+        limits = [one for one in there if one.order.type is OrderType.LIMIT and one.status in _RESTING]
+        return Room(ZERO, limits=[one for one in limits if one.order.time_in_force not in _AT_ONCE])
+    waiting = [one for one in beside if one.status is OrderStatus.APPROVED]
+    excess, smaller = sum((one.may_fill for one in waiting), ZERO) - (free - left), []
+    mark = Decimal(repr(market.mark))
+    for one in sorted(waiting, key=lambda one: abs((one.order.trigger or mark) - mark), reverse=True):
+        if excess <= ZERO:
+            break
+        instrument = state.markets[one.order.instrument].instrument
+        stays = instrument.floor_size(max(one.remaining - excess, ZERO))
+        stays = stays if stays >= instrument.min_size else ZERO
+        excess -= one.remaining - stays
+        smaller.append((one, stays))
+    return Room(left, smaller)
 
 
 def released(order: Order, market: Market, collar: float | None) -> Order:

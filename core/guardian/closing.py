@@ -102,12 +102,21 @@ class Closer:
                     continue
                 clean, known[instrument.id] = False, instrument
                 if self._may(f"{instrument.id} {quantity > 0}", now):
-                    exit_ = self._exit(instrument, quantity, quotes.get(instrument.id), market=account.market)
+                    size = self._unlocked(instrument, quantity, account.snapshot)
+                    exit_ = self._exit(instrument, size, quotes.get(instrument.id), market=account.market)
                     sends.append((account.venue, exit_))
             self._judge(account.venue, now, clean=clean)
         if accounts and not self.flat:
             self.flat = all(self._is_flat(account.venue, now) for account in accounts)
         return sends
+
+    def _unlocked(self, instrument: Instrument, quantity: Decimal, snapshot: VenueSnapshot) -> Decimal:
+        """Return what of a holding to sell: coins that orders of others lock are left out where all were refused."""
+        if instrument.type is not InstrumentType.SPOT_PAIR or not self._tries.get(instrument.id):
+            return quantity
+        free = next((one.free for one in snapshot.balances if one.asset == instrument.base), quantity)
+        size = instrument.floor_size(min(quantity, free))
+        return size if size >= instrument.min_size else quantity
 
     def _may(self, key: str, now: Boottime) -> bool:
         if now - self._last.get(key, -RETRY_NS) < RETRY_NS:

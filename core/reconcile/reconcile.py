@@ -256,7 +256,7 @@ def _resting(record: OrderRecord, report: OrderReport, asked: Nanoseconds, now: 
     travels = _may_change(record, report.order, asked)
     if travels and record.status is not OrderStatus.PENDING_CANCEL:
         return  # busy until then: it counts as what it may become, and no other amend is asked for
-    if is_unanswered(record):
+    if is_unanswered(record) or record.status is OrderStatus.UNKNOWN:  # a change that got lost, behind fills too
         yield e.OrderAccepted(id_, report.venue_order_id, report.ts_exchange, now)
     theirs = report.order
     if _amended(record.order, theirs):

@@ -199,8 +199,9 @@ class Blotter:
         record.found = True
 
     def adopted(self, event: OrderAdopted) -> None:
-        """Take an order that others placed for ours."""
-        self._record(event.client_order_id).foreign = False
+        """Take an order that others placed for ours, from now on: an older flatten did not concern it."""
+        record = self._record(event.client_order_id)
+        record.foreign, record.created = False, event.ts
 
     def accepted(self, event: OrderAccepted) -> None:
         """The venue holds the order; an acknowledgement behind a fill changes only the venue's id."""
@@ -235,7 +236,8 @@ class Blotter:
             record.fees += event.fee
         if event.venue_order_id:
             record.venue_order_id = event.venue_order_id
-        if filled >= record.order.quantity:
+        most = max(record.order.quantity, record.asked or ZERO) if record.is_open else record.order.quantity
+        if filled >= most:  # what a change on its way asks for may rest at the venue already
             self._enter(record, _FILLED, event.ts)
         elif record.status in _FILLS_WITHOUT_CHANGE:
             record.resume_status = OrderStatus.PARTIALLY_FILLED
@@ -272,7 +274,8 @@ class Blotter:
             if record.resume_status in _UNACKNOWLEDGED:  # the order's own answer is still to come, a no perhaps
                 record.status, record.updated, record.reason = record.resume_status, ts, reason
             else:
-                self._enter(record, self._working(record), ts, reason)
+                full = record.filled >= record.order.quantity
+                self._enter(record, _FILLED if full else self._working(record), ts, reason)
 
     def amended(self, event: OrderAmended) -> bool:
         """The venue, or the engine while the order waits there, holds it with new values; tell whether they are new."""

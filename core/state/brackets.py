@@ -159,8 +159,12 @@ class Brackets:
             bracket.stop = StopLoss(event.trigger, bracket.stop.trail)
 
     def begun(self, event: BracketBegun) -> None:
-        """Protect what nobody protected: a bracket without an entry order."""
+        """Protect what nobody protected: by a bracket without an entry order, or one that had no stop yet."""
         stop = StopLoss(event.trigger)
+        known = self.find(event.client_order_id)
+        if known is not None:
+            known.stop = stop
+            return
         bracket = Bracket(event.client_order_id, event.instrument, event.side, stop, (), event.quantity)
         self.by_instrument.setdefault(event.instrument, []).append(bracket)
 

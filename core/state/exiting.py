@@ -75,6 +75,8 @@ class Exiting(msgspec.Struct):
         if before is None:
             self.flattening[event.instrument] = Closing(event.origin, event.ts, event.target, event.entry)
             return
+        if not before.guarded and event.origin.startswith(GUARDIAN):  # what it does counts from here
+            before = replace(before, since=event.ts, escalated=0)
         origin = before.origin if before.guarded else event.origin
         target, entry = min(before.target, event.target), event.entry if event.target else ClientOrderId("")
         self.flattening[event.instrument] = replace(before, origin=origin, target=target, entry=entry)

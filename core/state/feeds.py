@@ -69,6 +69,8 @@ class FeedDesk:
         self._outbox, self._feeds = outbox, Feeds()
         self.resyncing: dict[InstrumentId, Nanoseconds] = {}
         """Books asked for again, and when."""
+        self._crossed: dict[InstrumentId, Nanoseconds] = {}
+        """Since when books cross themselves, or when they were asked for again for it."""
 
     def claim(self, report: FeedReport) -> None:
         """Take what a venue says of a feed."""
@@ -88,13 +90,21 @@ class FeedDesk:
         self._outbox.put(Resync(market.instrument.id))
         self._judge(market, now)
 
+    def _uncross(self, market: Market, now: Nanoseconds) -> None:
+        """Ask again for a book that has crossed itself for a while: a level was lost, and no gap tells of it."""
+        id_ = market.instrument.id
+        if not market.is_crossed:
+            self._crossed.pop(id_, None)
+        elif now - self._crossed.setdefault(id_, now) >= RESYNC_NS and id_ not in self.resyncing:
+            self._crossed[id_] = now
+            self.resync(market, now)
+
     def timer(self, now: Nanoseconds) -> None:
         """Judge every feed, and ask again for the books that have not come."""
         markets = self._outbox.state.markets
         for market in markets.values():
             self._judge(market, now)
-            if market.is_crossed and now - market.ts >= RESYNC_NS and market.instrument.id not in self.resyncing:
-                self.resync(market, now)
+            self._uncross(market, now)
         for instrument, asked in list(self.resyncing.items()):
             if now - asked >= RESYNC_NS:
                 self.resync(markets[instrument], now)

@@ -198,6 +198,8 @@ class Ledger:
             self.unvalued.add(position.instrument)
             return 0.0
         profit = self.unrealised(position, market)
+        if not self.rate(position.settle):
+            self.unvalued.add(position.settle)
         if position.inverse or position.settle != self.currency:  # the rate moves too: equity is recomputed
             market.nonlinear = True
             self._expose(position.settle, profit)

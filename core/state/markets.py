@@ -192,7 +192,7 @@ class Market(Mark):
         bid, ask = bids[-1], asks[0]
         if bid == self.bid and ask == self.ask:
             alone = (bid + ask) * 0.5 != self.mark and ts - self.marked > MARK_TTL_NS  # prints or marks have moved it
-            if not ((self.doubted or self.wide or alone) and (self.moved == ts or not stamp)):
+            if not ((self.doubted or self.wide or alone) and self.moved == ts):
                 return None
         self.bid, self.ask = bid, ask
         self.bid_size, self.ask_size = book.bids[bid], book.asks[ask]

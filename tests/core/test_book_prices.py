@@ -131,3 +131,14 @@ def test_a_book_that_crosses_itself_is_no_price_and_is_asked_for_again() -> None
     engine.process(whole)
     engine.process(m.Timer(T0 + 9 * S))
     assert (market.health, market.closes_at(-1)) == (m.Health.LIVE, 63_001.0)
+
+
+def test_a_crossed_book_is_asked_for_again_at_its_pace_whatever_comes() -> None:
+    engine, resyncs = booked(opened()), []
+    for number in range(1, 200):
+        now = T0 + number * S // 10
+        crossed = m.BookSnapshot(BTC_PERP.id, ((60_500.0, 1.0),), ((60_001.0, 1.0),), 100 + number, True, now, now)
+        engine.process(crossed)
+        engine.process(quote(BTC_PERP, 59_999.0, 60_001.0, now))
+        resyncs += of(list(engine.process(m.Timer(now))), Resync)
+    assert len(resyncs) == 3, "each five seconds, beside quotes that go on and answers that are crossed too"

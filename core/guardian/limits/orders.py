@@ -50,6 +50,9 @@ class ReduceOnly(Rule):
         room = abs(position) - resting
         if order.quantity <= room:
             return None
+        before = proposal.state.blotter.open.get(proposal.replaces)
+        if before is not None and before.order.reduce_only and order.quantity <= before.remaining:
+            return None  # it closes no more than what rests: a stop becomes smaller, or follows its price
         text = f"exit {plain(order.quantity)} is larger than position {plain(abs(position))}"
         if resting:
             text += f" less resting exits {plain(resting)}"

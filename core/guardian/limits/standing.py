@@ -69,7 +69,10 @@ class StoresReady(Rule):
 
 
 class Valued(Rule):
-    """Entries need an account that can be valued: what has no price, capital that waits for it aside, may be a loss."""
+    """Entries need an account, and an instrument, that can be valued.
+
+    What has no price, capital that waits for it aside, may be a loss; what no rate values would pass every bound.
+    """
 
     name = "valued"
 
@@ -77,6 +80,12 @@ class Valued(Rule):
         """Return why the order may not pass, or None."""
         unvalued = proposal.state.ledger.unvalued
         missing = proposal.state.capital.missing(unvalued) if unvalued else unvalued
+        if not missing and proposal.unit <= 0.0 < proposal.price:
+            instrument, currency = proposal.market.instrument, proposal.state.currency
+            named = dict.fromkeys((instrument.quote, instrument.settle))
+            assets = ", ".join(one for one in named if one != currency)
+            text = f"nothing prices {assets} in {currency}: {instrument.id} cannot be valued, entries denied"
+            return Breach(self.name, "0", "priced", text)
         if not missing:
             return None
         text = f"no price for {', '.join(sorted(missing))}: the account cannot be valued, entries denied"

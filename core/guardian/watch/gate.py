@@ -1,5 +1,6 @@
 """Limits of the gate that the watch sets: what a drawdown step and a missing stop still let in."""
 
+from core.domain.identifiers import holding_of
 from core.domain.numbers import exact
 from core.guardian.limits import Breach, Rule, number
 from core.guardian.proposal import Proposal
@@ -48,9 +49,9 @@ class Unprotected(Rule):
 
     def breach(self, proposal: Proposal) -> Breach | None:
         """Return why the order may not pass, or None."""
-        unprotected = proposal.state.watched.unprotected
-        if not unprotected or proposal.order.instrument not in unprotected:
+        unprotected, holding = proposal.state.watched.unprotected, proposal.market.holding
+        bare = next((one for one in unprotected if holding_of(one) == holding), None) if unprotected else None
+        if bare is None:
             return None
-        missing = unprotected[proposal.order.instrument]
-        text = f"{proposal.order.instrument} is UNPROTECTED ({missing}): entries denied"
+        text = f"{bare} is UNPROTECTED ({unprotected[bare]}): entries denied"
         return Breach(self.name, "unprotected", "protected", text, self.key)

@@ -13,6 +13,7 @@ from core.domain.market import SentinelStatus
 from core.domain.order import OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
 from core.outbox import Effect
+from core.state.state import State
 from tests.core.execution.test_exit_ladder import ABLE, WIDE, bring, desk, exits, expired, tick
 from tests.core.kit import (
     BTC_PERP,
@@ -116,16 +117,6 @@ def test_a_stop_that_waits_here_is_made_smaller_and_guards_what_is_left() -> Non
     assert [one.quantity for one in exits(at(engine, 57_900.0, T0 + 2 * S))] == [D("0.5")]
 
 
-def test_where_a_difference_stands_what_both_hold_is_brought_to_the_target() -> None:
-    engine = desk("10")
-    engine.process(differing("10", "4"))
-    bring(engine, "5")
-    tick(engine, T0 + S)
-    assert not engine.state.exits.flattening, "the venue holds less than that"
-    (exit_,) = exits(bring(engine, "3", T0 + 2 * S))
-    assert exit_.quantity == D(1)
-
-
 # --- late fills -------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +156,19 @@ def test_a_late_fill_that_closes_something_is_left_alone() -> None:
     assert not of(list(engine.process(fill(BTC_PERP, Side.BUY, "0.5", "59000", "late", old))), e.FlattenStarted)
 
 
+def test_what_was_adopted_before_a_flatten_is_closed_with_it() -> None:
+    engine = desk("1")
+    theirs = order(BTC_PERP, Side.BUY, "1", "59000", client_order_id=ClientOrderId("hand"), venue=PERP)
+    engine.process(e.OrderFound(theirs, PERP, VenueOrderId("v1"), D(0), ts=T0))
+    engine.process(OrderAdopted(ClientOrderId("hand"), "me", T0))
+    (exit_,) = exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))
+    engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "x", exit_.client_order_id))
+    engine.process(e.OrderCancelled(ClientOrderId("hand"), "asked", T0 + S, T0 + S))
+    tick(engine, T0 + S)
+    assert not engine.state.exits.flattening
+    assert of(list(engine.process(fill(BTC_PERP, Side.BUY, "1", "59000", "a", "hand"))), e.FlattenStarted)
+
+
 def test_what_a_trader_adopts_is_wanted_though_it_is_older_than_a_flatten() -> None:
     engine = desk("1")
     theirs = order(BTC_PERP, Side.BUY, "1", "59000", client_order_id=ClientOrderId("hand"), venue=PERP)
@@ -187,6 +191,48 @@ def test_a_stop_that_waits_here_closes_what_is_left_where_a_part_has_gone() -> N
     effects = at(engine, 57_900.0, T0 + S)
     assert [(one.client_order_id, one.quantity) for one in exits(effects)] == [(stop, D("0.6"))]
     assert not of(effects, e.OrderDenied)
+
+
+def test_stops_that_wait_further_away_give_way_to_the_one_that_is_met() -> None:
+    engine = desk("1", WAITING)
+    near, far = stopped(engine, "0.5"), stopped(engine, "0.5", 50_000)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.4", "60000", "part"))
+    assert [(one.client_order_id, one.quantity) for one in exits(at(engine, 57_900.0, T0 + S))] == [(near, D("0.5"))]
+    assert record_of(engine, far).order.quantity == D("0.1")
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "57900", "near", near))
+    assert [(one.client_order_id, one.quantity) for one in exits(at(engine, 49_900.0, T0 + 2 * S))] == []
+    assert [one.quantity for one in exits(at(engine, 49_900.0, T0 + 3 * S))] == [D("0.1")], "a far price is told twice"
+
+
+def test_the_farthest_goes_where_the_met_stop_closes_all() -> None:
+    engine = desk("1", WAITING)
+    near, far = stopped(engine, "0.5"), stopped(engine, "0.5", 50_000)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "60000", "part"))
+    assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + S))] == [near]
+    assert record_of(engine, far).status is OrderStatus.CANCELLED
+
+
+def test_a_limit_that_rests_gives_way_to_a_stop_that_is_met() -> None:
+    engine = desk("1", WAITING)
+    limit = sent(engine, order(BTC_PERP, Side.SELL, "0.5", "62000", reduce_only=True))
+    accept(engine, limit)
+    stop = stopped(engine, "0.5")
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "60000", "part"))
+    effects = at(engine, 57_900.0, T0 + S)
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [limit]
+    assert not exits(effects)
+    engine.process(e.OrderCancelled(limit, "asked", T0 + S, T0 + S))
+    assert [one.client_order_id for one in exits(at(engine, 57_800.0, T0 + 2 * S))] == [stop]
+
+
+def test_a_stop_that_is_met_waits_for_an_exit_on_its_way_and_closes_what_that_leaves() -> None:
+    engine = desk("1", WAITING)
+    stop = stopped(engine)
+    engine.process(m.Timer(T0))
+    hand = sent(engine, order(BTC_PERP, Side.SELL, "1"))
+    assert not exits(at(engine, 57_900.0, T0 + S)) or record_of(engine, stop).order.quantity == D(1)
+    engine.process(e.OrderRejected(hand, "no", T0 + S, T0 + S))
+    assert record_of(engine, stop).is_open
 
 
 def test_a_stop_that_waits_here_ends_where_nothing_is_left() -> None:
@@ -231,6 +277,16 @@ def test_an_exit_that_waits_for_its_venue_calls_a_human_too() -> None:
     assert of(tick(engine, T0 + 30 * S), w.ExitEscalated)
 
 
+def test_behind_a_restart_a_human_is_called_when_the_venue_had_its_time_to_answer() -> None:
+    before = desk()
+    bring(before)
+    engine = Engine(before.guardian, State.from_image(before.state.image()), abilities={PERP: ABLE})
+    hour = T0 + 3_600 * S
+    engine.process(m.VenueStatus(PERP, False, "down", hour))
+    assert not of(tick(engine, hour + S), w.ExitEscalated)
+    assert of(tick(engine, hour + 31 * S), w.ExitEscalated)
+
+
 def test_behind_a_call_the_second_step_of_the_ladder_is_taken_at_once_all_the_same() -> None:
     engine = desk()
     engine.process(m.VenueStatus(PERP, False, "down", T0))
@@ -260,14 +316,14 @@ def test_exits_that_are_refused_take_no_others_turn() -> None:
 # --- stops that were found --------------------------------------------------------------------------------------------
 
 
-def found(engine: Engine, quantity: str, id_: str = "r1t1") -> ClientOrderId:
+def found(engine: Engine, quantity: str, id_: str = "r1t1", side: Side = Side.SELL) -> ClientOrderId:
     """Have a stop found at the venue whose entry no record knows, as ours; return its id."""
     stop = order(
         BTC_PERP,
-        Side.SELL,
+        side,
         quantity,
         type=OrderType.STOP,
-        trigger=D(58_000),
+        trigger=D(58_000 if side is Side.SELL else 62_000),
         reduce_only=True,
         client_order_id=ClientOrderId(id_),
         parent=ClientOrderId("lost"),
@@ -307,6 +363,15 @@ def test_a_found_stop_stays_for_what_the_venue_alone_says_is_held() -> None:
     engine.process(differing("0", "1"))
     found(engine, "1")
     assert not looked(engine)
+
+
+@pytest.mark.parametrize("order_", [("SELL", "BUY"), ("BUY", "SELL")])
+def test_a_found_stop_of_the_other_side_takes_no_place(order_: tuple[str, str]) -> None:
+    engine = desk("1")
+    ids = {side: found(engine, "1", f"r1{side}", Side[side]) for side in order_}
+    looked(engine)
+    assert record_of(engine, ids["SELL"]).status is OrderStatus.ACCEPTED
+    assert record_of(engine, ids["BUY"]).status is OrderStatus.PENDING_CANCEL
 
 
 def test_found_stops_leave_what_a_bracket_protects_to_it() -> None:

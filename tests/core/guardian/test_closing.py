@@ -297,3 +297,11 @@ def test_each_leg_of_an_account_in_hedge_mode_is_closed(closer: Closer, legs: tu
         closer.look([one], {}, T0 + at * CONFIRM_NS)
         ends.append(closer.flat)
     assert ends == [False, False, True]
+
+
+def test_coins_that_others_lock_hold_up_none_that_are_free(closer: Closer) -> None:
+    seen = replace(snapshot(venue=SPOT), balances=(BalanceReport(Asset("BTC"), D(1), D("0.4")),))
+    there = Account(SPOT, (BTC_SPOT,), seen)
+    quotes = {BTC_SPOT.id: (60_000.0, 60_000.1)}
+    sizes = [one.quantity for look in range(3) for one in exits(closer.look([there], quotes, look * RETRY_NS))]
+    assert sizes == [D(1), D("0.4"), D("0.4")], "what our own cancels free is tried first"

@@ -221,13 +221,15 @@ class Runtime:
 
     def _carry_out(self, effects: Sequence[Effect], turn: Turn) -> None:
         for effect in effects:
-            if isinstance(effect, Approved) and effect.urgent:
-                self._send_now(effect, turn)
+            if isinstance(effect, Approved):
+                if effect.urgent:
+                    self._send_now(effect, turn)
+                else:
+                    turn.sends.append(effect)  # known before an urgent cancel of it, which may not overtake it
         for effect in effects:
             if isinstance(effect, Approved):
-                if not effect.urgent:
-                    turn.sends.append(effect)
-            elif isinstance(effect, Event):
+                continue
+            if isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
                 self._tell(effect)

@@ -325,10 +325,10 @@ class Audit:
         id_ = command.client_order_id
         mine = self.shadow.orders.get(id_)
         reduces = kind == "cancel" or (mine is not None and mine.order.reduce_only)
-        if (kind, id_) not in self.recorded:
-            if not (approved.urgent or (self.failing and reduces)):
-                self.fail(f"invariant 1: {kind} of {id_} leaves before its record is durable")
-            self.ahead |= {id_} if kind == "amend" else set()
+        if (kind, id_) not in self.recorded and not (approved.urgent or (self.failing and reduces)):
+            self.fail(f"invariant 1: {kind} of {id_} leaves before its record is durable")
+        if kind == "amend" and (self.failing or (kind, id_) not in self.recorded):
+            self.ahead.add(id_)
 
     def _order_left(self, approved: Approved[Any], order: Order) -> None:
         id_ = order.client_order_id

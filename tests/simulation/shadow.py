@@ -91,7 +91,7 @@ class Shadow:
         mine = self.orders.get(fill.client_order_id)
         if mine is not None:
             mine.filled += fill.quantity
-            mine.open = mine.open and mine.filled < mine.order.quantity
+            mine.open = mine.open and mine.left > 0  # what a change on its way asks for may rest there already
 
     def _close(self, id_: ClientOrderId) -> None:
         if id_ in self.orders:
@@ -111,7 +111,7 @@ class Shadow:
         mine.asked = ZERO
         if isinstance(event, e.OrderAmended) and event.quantity is not None:
             mine.order = msgspec.structs.replace(mine.order, quantity=event.quantity)
-            mine.open = mine.open and mine.filled < event.quantity
+        mine.open = mine.open and mine.left > 0
 
     def exits(self, instrument: InstrumentId, side: Side, but: ClientOrderId) -> Decimal:
         """Return what exits that may be at the exchange would still close."""

@@ -557,6 +557,18 @@ def test_a_stop_whose_entry_is_not_on_record_stays() -> None:
     assert engine.state.blotter.open[id_].status is OrderStatus.ACCEPTED
 
 
+def test_a_stop_whose_bracket_ended_goes_whatever_else_is_held() -> None:
+    engine = desk()
+    entry = entered(engine)
+    stop = only(engine).client_order_id
+    accept(engine, stop)
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "plain"))
+    engine.state.blotter.orders.pop(entry)  # long ago
+    engine.process(e.BracketEnded(entry, "its stop was cancelled", T0))
+    effects = engine.process(m.Timer(T0 + S))
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [stop]
+
+
 def test_a_stop_is_taken_away_though_its_entry_was_long_ago() -> None:
     engine = desk()
     entered(engine)

@@ -329,9 +329,11 @@ def test_a_guardian_goes_on_where_a_hand_began() -> None:
     engine = desk()
     (first,) = exits(list(engine.process(c.Flatten(BTC_PERP.id, "me", T0))))
     engine.process(c.Flatten(BTC_PERP.id, "me again", T0))
+    engine.state.now = T0 + S
     assert engine.state.exits.flattening[BTC_PERP.id].origin == "me again"
     assert not exits(bring(engine, "0.3")), "what is on its way is enough"
     closing = engine.state.exits.flattening[BTC_PERP.id]
+    assert closing.since == T0 + S, "what the guardian does counts from when it began"
     assert (closing.target, closing.origin) == (D(0), "guardian test"), "all of it still, and it gives up nothing"
     assert not bring(engine), "it is the guardian's already"
     engine.process(fill(BTC_PERP, Side.SELL, "1", "60000", "x1", first.client_order_id))

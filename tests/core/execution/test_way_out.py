@@ -153,7 +153,9 @@ def test_a_late_fill_that_closes_something_is_left_alone() -> None:
     engine.process(c.Flatten(BTC_PERP.id, "me", T0))
     engine.process(e.OrderCancelled(old, "asked", T0, T0))
     engine.process(fill(BTC_PERP, Side.SELL, "2", "60000", "short"))
-    assert not of(list(engine.process(fill(BTC_PERP, Side.BUY, "0.5", "59000", "late", old))), e.FlattenStarted)
+    effects = list(engine.process(fill(BTC_PERP, Side.BUY, "0.5", "59000", "late", old)))
+    assert not of(effects, e.FlattenStarted)
+    assert not exits(effects)
 
 
 def test_what_was_adopted_before_a_flatten_is_closed_with_it() -> None:
@@ -202,6 +204,15 @@ def test_stops_that_wait_further_away_give_way_to_the_one_that_is_met() -> None:
     engine.process(fill(BTC_PERP, Side.SELL, "0.5", "57900", "near", near))
     assert [(one.client_order_id, one.quantity) for one in exits(at(engine, 49_900.0, T0 + 2 * S))] == []
     assert [one.quantity for one in exits(at(engine, 49_900.0, T0 + 3 * S))] == [D("0.1")], "a far price is told twice"
+
+
+def test_of_stops_that_wait_the_farthest_gives_way_first() -> None:
+    engine = desk("1", WAITING)
+    far, middle, near = stopped(engine, "0.3", 40_000), stopped(engine, "0.3", 50_000), stopped(engine, "0.4")
+    engine.process(fill(BTC_PERP, Side.SELL, "0.3", "60000", "part"))
+    assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + S))] == [near]
+    assert record_of(engine, far).status is OrderStatus.CANCELLED
+    assert record_of(engine, middle).order.quantity == D("0.3")
 
 
 def test_the_farthest_goes_where_the_met_stop_closes_all() -> None:
@@ -354,7 +365,8 @@ def test_a_found_stop_stays_until_it_is_known_what_is_held() -> None:
     engine.process(m.VenueStatus(PERP, False, "lost", T0))
     engine.process(m.VenueStatus(PERP, True, "", T0))
     stop = found(engine, "1")
-    assert not of(tick(engine, T0 + S), e.CancelSubmitted)
+    tick(engine, T0 + S)
+    assert record_of(engine, stop).status is OrderStatus.ACCEPTED
     assert looked(engine) == [stop]
 
 
@@ -368,8 +380,10 @@ def test_a_found_stop_stays_for_what_the_venue_alone_says_is_held() -> None:
 @pytest.mark.parametrize("order_", [("SELL", "BUY"), ("BUY", "SELL")])
 def test_a_found_stop_of_the_other_side_takes_no_place(order_: tuple[str, str]) -> None:
     engine = desk("1")
+    engine.process(m.VenueStatus(PERP, False, "lost", T0))
+    engine.process(m.VenueStatus(PERP, True, "", T0))
     ids = {side: found(engine, "1", f"r1{side}", Side[side]) for side in order_}
-    looked(engine)
+    assert looked(engine) == [ids["BUY"]]
     assert record_of(engine, ids["SELL"]).status is OrderStatus.ACCEPTED
     assert record_of(engine, ids["BUY"]).status is OrderStatus.PENDING_CANCEL
 

@@ -7,6 +7,7 @@ import pytest
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import TradingState
+from core.domain.identifiers import ClientOrderId, VenueOrderId
 from core.domain.order import OrderRecord, OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
 from core.outbox import Confirm
@@ -127,6 +128,28 @@ def test_with_place_the_guardian_protects_what_nobody_did(side: Side, trigger: s
     (more,) = of(timer(engine, T0 + 300 * MS), e.OrderSubmitted)
     assert more.order.quantity == D("0.5"), "what has come since"
     assert sum(one.left for one in engine.state.brackets.all()) == D("1.5")
+
+
+def test_a_stop_that_was_found_is_not_placed_again() -> None:
+    engine = watched(protective_stop="place", max_position_loss_frac=0.02)
+    found = order(
+        BTC_PERP,
+        Side.SELL,
+        "1",
+        type=OrderType.STOP,
+        trigger=D(58_000),
+        reduce_only=True,
+        client_order_id=ClientOrderId("r1t1"),
+        parent=ClientOrderId("lost"),
+        strategy_intent="stop_loss",
+        venue=PERP,
+    )
+    engine.process(e.OrderFound(found, PERP, VenueOrderId("v"), D(0), ts=T0))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))
+    assert not acted(timer(engine, T0 + 100 * MS))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.5", "60000", "f1"))
+    (more,) = of(timer(engine, T0 + 200 * MS), e.OrderSubmitted)
+    assert more.order.quantity == D("0.5")
 
 
 def test_a_placed_stop_goes_with_what_it_protects() -> None:

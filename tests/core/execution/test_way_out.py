@@ -346,6 +346,13 @@ def found(engine: Engine, quantity: str, id_: str = "r1t1", side: Side = Side.SE
     return stop.client_order_id
 
 
+def lost_and_back(engine: Engine) -> None:
+    """Lose the link and have it back, not yet reconciled, the instrument's exits being watched."""
+    engine._protection.watched.add(BTC_PERP.id)
+    engine.process(m.VenueStatus(PERP, False, "lost", T0))
+    engine.process(m.VenueStatus(PERP, True, "", T0))
+
+
 def looked(engine: Engine, now: int = T0) -> list[ClientOrderId]:
     """Have the venue compared, and return what is cancelled."""
     effects = [*engine.process(e.VenueReconciled(PERP, now, now)), *tick(engine, now + S)]
@@ -362,8 +369,7 @@ def test_a_found_stop_stays_for_what_is_held_and_goes_with_it() -> None:
 
 def test_a_found_stop_stays_until_it_is_known_what_is_held() -> None:
     engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
-    engine.process(m.VenueStatus(PERP, False, "lost", T0))
-    engine.process(m.VenueStatus(PERP, True, "", T0))
+    lost_and_back(engine)
     stop = found(engine, "1")
     tick(engine, T0 + S)
     assert record_of(engine, stop).status is OrderStatus.ACCEPTED
@@ -380,8 +386,7 @@ def test_a_found_stop_stays_for_what_the_venue_alone_says_is_held() -> None:
 @pytest.mark.parametrize("order_", [("SELL", "BUY"), ("BUY", "SELL")])
 def test_a_found_stop_of_the_other_side_takes_no_place(order_: tuple[str, str]) -> None:
     engine = desk("1")
-    engine.process(m.VenueStatus(PERP, False, "lost", T0))
-    engine.process(m.VenueStatus(PERP, True, "", T0))
+    lost_and_back(engine)
     ids = {side: found(engine, "1", f"r1{side}", Side[side]) for side in order_}
     assert looked(engine) == [ids["BUY"]]
     assert record_of(engine, ids["SELL"]).status is OrderStatus.ACCEPTED

@@ -4,7 +4,7 @@ from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.instrument import ZERO
 from core.domain.numbers import exact, plain
-from core.domain.order import Operation
+from core.domain.order import Operation, OrderStatus
 from core.guardian.limits.base import Breach, Rule, number
 from core.guardian.proposal import Proposal, marketable
 from core.state.outright import SPOT_PAIR, orders_of, there
@@ -50,9 +50,8 @@ class ReduceOnly(Rule):
         room = abs(position) - resting
         if order.quantity <= room:
             return None
-        before = proposal.state.blotter.open.get(proposal.replaces)
-        if before is not None and before.order.reduce_only and order.quantity <= before.remaining:
-            return None  # it closes no more than what rests: a stop becomes smaller, or follows its price
+        if _is_no_larger(proposal):
+            return None
         text = f"exit {plain(order.quantity)} is larger than position {plain(abs(position))}"
         if resting:
             text += f" less resting exits {plain(resting)}"
@@ -64,6 +63,17 @@ class ReduceOnly(Rule):
         if resting and order.quantity <= abs(position) and _stop_follows(proposal):
             text += _around(proposal)
         return Breach(self.name, plain(order.quantity), plain(room), text)
+
+
+def _is_no_larger(proposal: Proposal) -> bool:
+    """Tell whether this changes an exit that rests into one that closes no more: a stop follows, or becomes smaller.
+
+    One that waited here and is met is no change of itself.
+    """
+    before = proposal.state.blotter.open.get(proposal.replaces)
+    if before is None or not before.order.reduce_only or before.status is OrderStatus.TRIGGERED:
+        return False
+    return proposal.order.quantity <= before.remaining
 
 
 def _around(proposal: Proposal) -> str:

@@ -402,3 +402,17 @@ def test_found_stops_leave_what_a_bracket_protects_to_it() -> None:
     effects = list(engine.process(e.OrderCancelled(spare, "asked", T0, T0)))
     assert [(one.order.parent, one.order.quantity) for one in of(effects, e.OrderSubmitted)] == [("b", D("0.4"))]
     assert record_of(engine, kept).status is OrderStatus.ACCEPTED
+
+
+def test_a_stop_that_waits_here_closes_no_more_than_dust() -> None:
+    engine = opened(instruments=(BTC_SPOT,), settings=WIDE, abilities={SPOT: WAITING}, cash="1000000")
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.00100", "60000", "f0"))
+    effects = submit(
+        engine, order(BTC_SPOT, Side.SELL, "0.001", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+    )
+    (waiting,) = of(effects, e.OrderApproved)
+    engine.process(fill(BTC_SPOT, Side.SELL, "0.000995", "60000", "hand"))
+    now = T0 + S
+    effects = [*engine.process(quote(BTC_SPOT, 57_899.9, 57_900.1, now)), *tick(engine, now)]
+    assert [one.order.client_order_id for one in of(effects, e.OrderDenied)] == [waiting.order.client_order_id]
+    assert not exits(effects)

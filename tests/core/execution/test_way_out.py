@@ -385,7 +385,7 @@ def test_a_found_stop_stays_for_what_the_venue_alone_says_is_held() -> None:
 
 @pytest.mark.parametrize("order_", [("SELL", "BUY"), ("BUY", "SELL")])
 def test_a_found_stop_of_the_other_side_takes_no_place(order_: tuple[str, str]) -> None:
-    engine = desk("1")
+    engine = desk("2")
     lost_and_back(engine)
     ids = {side: found(engine, "1", f"r1{side}", Side[side]) for side in order_}
     assert looked(engine) == [ids["BUY"]]

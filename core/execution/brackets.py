@@ -165,8 +165,6 @@ class Protection:
 
     def _grow(self, bracket: Bracket, market: Market, stops: list[OrderRecord], missing: Decimal) -> None:
         room = min(exit_quantity(self._outbox.state, market), missing)
-        if not room:
-            return
         if stops and self._can_amend(stops[0]):
             record = stops[0]
             quantity = record.order.quantity + room

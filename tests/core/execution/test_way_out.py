@@ -146,6 +146,18 @@ def test_a_late_fill_takes_no_more_than_it_brought() -> None:
     assert bracket.left == D(5)
 
 
+def test_a_late_fill_that_no_order_can_sell_stays() -> None:
+    engine = opened(instruments=(BTC_SPOT,), settings=WIDE, abilities={SPOT: ABLE}, cash="1000000")
+    old = sent(engine, order(BTC_SPOT, Side.BUY, "0.5", "59000"))
+    accept(engine, old)
+    engine.process(c.Flatten(BTC_SPOT.id, "me", T0))
+    engine.process(e.OrderCancelled(old, "asked", T0, T0))
+    engine.process(fill(BTC_SPOT, Side.BUY, "1", "60000", "wanted"))
+    effects = list(engine.process(fill(BTC_SPOT, Side.BUY, "0.00001", "59000", "late", old)))
+    assert not exits(effects)
+    assert not of(effects, e.FlattenStarted)
+
+
 def test_a_late_fill_that_closes_something_is_left_alone() -> None:
     engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
     old = sent(engine, order(BTC_PERP, Side.BUY, "0.5", "59000"))

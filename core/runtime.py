@@ -227,8 +227,6 @@ class Runtime:
                 else:
                     turn.sends.append(effect)  # known before an urgent cancel of it, which may not overtake it
         for effect in effects:
-            if isinstance(effect, Approved):
-                continue
             if isinstance(effect, Event):
                 turn.records.append(wire.encode(effect))
                 self._publish(effect)
@@ -239,7 +237,7 @@ class Runtime:
                 self._publish(effect)
                 if effect.health is m.Health.DOWN:
                     log.warning("feed unusable", instrument=effect.instrument, reason=effect.reason)
-            else:
+            elif not isinstance(effect, Approved):
                 self._publish(effect)
 
     def _send_now(self, exit_: Approved[Any], turn: Turn) -> None:

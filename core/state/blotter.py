@@ -274,7 +274,7 @@ class Blotter:
             if record.resume_status in _UNACKNOWLEDGED:  # the order's own answer is still to come, a no perhaps
                 record.status, record.updated, record.reason = record.resume_status, ts, reason
             else:
-                full = record.filled >= record.order.quantity
+                full = record.filled >= max(record.order.quantity, record.asked or ZERO)
                 self._enter(record, _FILLED if full else self._working(record), ts, reason)
 
     def amended(self, event: OrderAmended) -> bool:

@@ -74,6 +74,17 @@ def test_an_order_that_has_filled_when_its_change_is_refused_is_filled() -> None
     assert record_of(engine, id_).status is OrderStatus.FILLED
 
 
+def test_a_no_to_a_cancel_says_nothing_of_a_larger_change_on_its_way() -> None:
+    engine = opened(settings=WIDE, abilities=WHOLE)
+    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "60000"))
+    accept(engine, id_)
+    engine.process(c.AmendOrder(id_, D("0.07"), origin="me"))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.01", "60000", "f1", id_))
+    engine.process(c.CancelOrder(id_, "me"))
+    engine.process(e.CancelRejected(id_, "not sent", T0, T0))
+    assert (record_of(engine, id_).is_open, record_of(engine, id_).may_fill) == (True, D("0.06"))
+
+
 # --- a stop becomes smaller and follows whatever rests beside it ------------------------------------------------------
 
 

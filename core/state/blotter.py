@@ -270,12 +270,14 @@ class Blotter:
         record, reason, ts = self._record(event.client_order_id), event.reason, event.ts
         if isinstance(event, AmendRejected):
             record.asked = None
+        full = record.filled >= max(record.order.quantity, record.asked or ZERO)
         if record.status in (OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND):
             if record.resume_status in _UNACKNOWLEDGED:  # the order's own answer is still to come, a no perhaps
                 record.status, record.updated, record.reason = record.resume_status, ts, reason
             else:
-                full = record.filled >= max(record.order.quantity, record.asked or ZERO)
                 self._enter(record, _FILLED if full else self._working(record), ts, reason)
+        elif full and record.is_open:  # the word on the cancel came before the one on the change
+            self._enter(record, _FILLED, ts, reason)
 
     def amended(self, event: OrderAmended) -> bool:
         """The venue, or the engine while the order waits there, holds it with new values; tell whether they are new."""

@@ -83,6 +83,8 @@ def test_a_no_to_a_cancel_says_nothing_of_a_larger_change_on_its_way() -> None:
     engine.process(c.CancelOrder(id_, "me"))
     engine.process(e.CancelRejected(id_, "not sent", T0, T0))
     assert (record_of(engine, id_).is_open, record_of(engine, id_).may_fill) == (True, D("0.06"))
+    engine.process(e.AmendRejected(id_, "filled", T0, T0))
+    assert record_of(engine, id_).status is OrderStatus.FILLED
 
 
 # --- a stop becomes smaller and follows whatever rests beside it ------------------------------------------------------

@@ -158,13 +158,12 @@ class Protection:
         have = _total(stops)
         if have > want:
             self._shrink(bracket, market, stops[-1], have - want)
-        elif have < want and not self._waits(bracket, STOP) and exit_quantity(self._outbox.state, market):
-            self._grow(bracket, market, stops, want - have)
+        elif have < want and not self._waits(bracket, STOP) and (room := exit_quantity(self._outbox.state, market)):
+            self._grow(bracket, market, stops, min(room, want - have))
         elif stops:
             self._move(bracket, stops)
 
-    def _grow(self, bracket: Bracket, market: Market, stops: list[OrderRecord], missing: Decimal) -> None:
-        room = min(exit_quantity(self._outbox.state, market), missing)
+    def _grow(self, bracket: Bracket, market: Market, stops: list[OrderRecord], room: Decimal) -> None:
         if stops and self._can_amend(stops[0]):
             record = stops[0]
             quantity = record.order.quantity + room

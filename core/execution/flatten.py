@@ -29,7 +29,7 @@ _FAR = Decimal("Infinity")
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
 _CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
-_RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
 
 class Pace(msgspec.Struct):
@@ -127,7 +127,7 @@ def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: 
     for record in _nearest_first(orders_of(state, market)):
         if blocked <= ZERO:
             return
-        if not record.order.reduce_only or _is_immediate(record.order) or not ours(record):
+        if not record.order.reduce_only or is_immediate(record.order) or not ours(record):
             continue
         blocked -= record.may_fill
         if record.status in _CHANGING:
@@ -183,7 +183,7 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     both our record and the venue hold.
     """
     instrument = market.instrument
-    signed = _exitable(state, market)
+    signed = exitable(state, market)
     if not signed:
         return ZERO
     held, side = abs(signed), Side.SELL if signed > 0 else Side.BUY
@@ -200,7 +200,7 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     return quantity
 
 
-def _exitable(state: State, market: Market) -> Decimal:
+def exitable(state: State, market: Market) -> Decimal:
     """Return the signed position, where a difference stands the part of it that both sides hold."""
     position = state.ledger.positions.get(market.holding)
     return state.differences.both(market, position.quantity) if position is not None else ZERO
@@ -208,17 +208,18 @@ def _exitable(state: State, market: Market) -> Decimal:
 
 def is_on_its_way(record: OrderRecord, now: Nanoseconds) -> bool:
     """Tell whether an order is an exit that ends by itself, and is not overdue."""
-    return record.order.reduce_only and _is_immediate(record.order) and now - record.created < ASK_NS
+    return record.order.reduce_only and is_immediate(record.order) and now - record.created < ASK_NS
 
 
-def _is_immediate(order: Order) -> bool:
+def is_immediate(order: Order) -> bool:
+    """Tell whether an order ends at once, filled or not."""
     return order.type is OrderType.MARKET or (order.type is OrderType.LIMIT and order.time_in_force in _AT_ONCE)
 
 
 def _on_their_way(state: State, market: Market, side: Side) -> Decimal:
     """Return what exits that end by themselves may still close."""
     found = (one for one in orders_of(state, market) if one.order.reduce_only and one.order.side is side)
-    return sum((one.may_fill for one in found if _is_immediate(one.order)), ZERO)
+    return sum((one.may_fill for one in found if is_immediate(one.order)), ZERO)
 
 
 def _against(state: State, market: Market, side: Side) -> Decimal:
@@ -255,14 +256,14 @@ def _is_amendable(record: OrderRecord, way: Way) -> bool:
         return False
     if record.status is OrderStatus.APPROVED:
         return True
-    return way.amend and record.status in _RESTING and record.order.type in (OrderType.STOP, OrderType.TRAILING_STOP)
+    return way.amend and record.status in RESTING and record.order.type in (OrderType.STOP, OrderType.TRAILING_STOP)
 
 
 def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bool:
     """Tell whether our record says that an instrument is where it is to be brought."""
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
-    if any(one.order.reduce_only and _is_immediate(one.order) for one in orders_of(state, market)):
+    if any(one.order.reduce_only and is_immediate(one.order) for one in orders_of(state, market)):
         return False
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO

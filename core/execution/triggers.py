@@ -8,14 +8,12 @@ from core.domain.identifiers import InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
-from core.execution.flatten import at_once
+from core.execution.flatten import RESTING, at_once, exitable, is_immediate
 from core.state.markets import DAY_NS, Market
 from core.state.outright import orders_of
 from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
-_RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
-_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 ENTRY = 0.5
 """The part of the collar that the limit of an entry uses."""
 
@@ -64,9 +62,7 @@ class Room(msgspec.Struct, frozen=True):
 
 def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
     """Return what is left for an exit that is met; None where it is no exit or nothing is held that it would close."""
-    order, position = record.order, state.ledger.positions.get(market.holding)
-    held = state.differences.both(market, position.quantity) if position is not None else ZERO
-    least = market.instrument.min_size
+    order, held, least = record.order, exitable(state, market), market.instrument.min_size
     if not order.reduce_only or held * order.side.sign >= ZERO or market.instrument.floor_size(abs(held)) < least:
         return None
     beside = [
@@ -78,8 +74,8 @@ def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
     free = abs(held) - sum((one.may_fill for one in there), ZERO)
     left = min(market.instrument.floor_size(max(free, ZERO)), order.quantity)
     if left < least:
-        limits = [one for one in there if one.order.type is OrderType.LIMIT and one.status in _RESTING]
-        return Room(ZERO, limits=[one for one in limits if one.order.time_in_force not in _AT_ONCE])
+        limits = [one for one in there if one.order.type is OrderType.LIMIT and one.status in RESTING]
+        return Room(ZERO, limits=[one for one in limits if not is_immediate(one.order)])
     waiting = [one for one in beside if one.status is OrderStatus.APPROVED]
     excess, smaller = sum((one.may_fill for one in waiting), ZERO) - (free - left), []
     mark = Decimal(repr(market.mark))

@@ -18,6 +18,14 @@ from tests.core.execution.test_exit_ladder import WIDE as QUIET
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, accept, fill, held, of, opened, order, record_of, sent
 
 
+def resting(quantity: str) -> tuple[Engine, ClientOrderId]:
+    """Return an engine with an entry that rests at its venue, and its id."""
+    engine = opened(settings=WIDE, abilities=WHOLE)
+    id_ = sent(engine, order(BTC_PERP, Side.BUY, quantity, "60000"))
+    accept(engine, id_)
+    return engine, id_
+
+
 def listed(engine: Engine, record: OrderRecord) -> None:
     """Have a look at the venue find an order that rests as it was."""
     id_ = record.order.client_order_id
@@ -34,9 +42,7 @@ def listed(engine: Engine, record: OrderRecord) -> None:
 
 @pytest.mark.parametrize("change", ["cancel", "amend"])
 def test_a_partly_filled_order_whose_change_was_lost_is_known_again_once_its_venue_lists_it(change: str) -> None:
-    engine = opened(settings=WIDE, abilities=WHOLE)
-    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.06", "60000"))
-    accept(engine, id_)
+    engine, id_ = resting("0.06")
     engine.process(fill(BTC_PERP, Side.BUY, "0.01", "60000", "f1", id_))
     engine.process(c.CancelOrder(id_, "me") if change == "cancel" else c.AmendOrder(id_, D("0.07"), origin="me"))
     engine.process(e.OrderUnknown(id_, "no answer", T0))
@@ -49,9 +55,7 @@ def test_a_partly_filled_order_whose_change_was_lost_is_known_again_once_its_ven
 
 
 def test_fills_beyond_the_old_quantity_leave_an_order_open_whose_change_is_on_its_way() -> None:
-    engine = opened(settings=WIDE, abilities=WHOLE)
-    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "60000"))
-    accept(engine, id_)
+    engine, id_ = resting("0.01")
     engine.process(c.AmendOrder(id_, D("0.07"), origin="me"))
     engine.process(fill(BTC_PERP, Side.BUY, "0.03", "60000", "f1", id_))
     assert record_of(engine, id_).is_open
@@ -64,9 +68,7 @@ def test_fills_beyond_the_old_quantity_leave_an_order_open_whose_change_is_on_it
 
 
 def test_an_order_that_has_filled_when_its_change_is_refused_is_filled() -> None:
-    engine = opened(settings=WIDE, abilities=WHOLE)
-    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "60000"))
-    accept(engine, id_)
+    engine, id_ = resting("0.01")
     engine.process(c.AmendOrder(id_, D("0.07"), origin="me"))
     engine.process(fill(BTC_PERP, Side.BUY, "0.01", "60000", "f1", id_))
     assert record_of(engine, id_).is_open, "not known yet"
@@ -75,9 +77,7 @@ def test_an_order_that_has_filled_when_its_change_is_refused_is_filled() -> None
 
 
 def test_a_no_to_a_cancel_says_nothing_of_a_larger_change_on_its_way() -> None:
-    engine = opened(settings=WIDE, abilities=WHOLE)
-    id_ = sent(engine, order(BTC_PERP, Side.BUY, "0.01", "60000"))
-    accept(engine, id_)
+    engine, id_ = resting("0.01")
     engine.process(c.AmendOrder(id_, D("0.07"), origin="me"))
     engine.process(fill(BTC_PERP, Side.BUY, "0.01", "60000", "f1", id_))
     engine.process(c.CancelOrder(id_, "me"))

@@ -9,6 +9,7 @@ from core.domain import market as m
 from core.domain import watch as w
 from core.domain.differences import DifferenceFound, DifferenceKind, OrderAdopted
 from core.domain.identifiers import Asset, ClientOrderId, VenueOrderId
+from core.domain.instrument import Instrument
 from core.domain.market import SentinelStatus
 from core.domain.order import OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
@@ -120,12 +121,19 @@ def test_a_stop_that_waits_here_is_made_smaller_and_guards_what_is_left() -> Non
 # --- late fills -------------------------------------------------------------------------------------------------------
 
 
-def test_a_late_fill_takes_no_more_than_it_brought() -> None:
-    engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
-    old = sent(engine, order(BTC_PERP, Side.BUY, "0.5", "59000"))
+def flattened(instrument: Instrument) -> tuple[Engine, ClientOrderId]:
+    """Return an engine that was flattened, and the id of the entry which that has cancelled."""
+    able = {instrument.venue: ABLE}
+    engine = opened(instruments=(instrument,), settings=WIDE, abilities=able, cash="1000000")
+    old = sent(engine, order(instrument, Side.BUY, "0.5", "59000"))
     accept(engine, old)
-    engine.process(c.Flatten(BTC_PERP.id, "me", T0))
+    engine.process(c.Flatten(instrument.id, "me", T0))
     engine.process(e.OrderCancelled(old, "asked", T0, T0))
+    return engine, old
+
+
+def test_a_late_fill_takes_no_more_than_it_brought() -> None:
+    engine, old = flattened(BTC_PERP)
     hour = T0 + 3_600 * S
     at(engine, 60_000.0, hour)
     new = sent(engine, order(BTC_PERP, Side.BUY, "5", "60000", stop_loss=StopLoss(D(59_000))), hour)
@@ -147,11 +155,7 @@ def test_a_late_fill_takes_no_more_than_it_brought() -> None:
 
 
 def test_a_late_fill_that_no_order_can_sell_stays() -> None:
-    engine = opened(instruments=(BTC_SPOT,), settings=WIDE, abilities={SPOT: ABLE}, cash="1000000")
-    old = sent(engine, order(BTC_SPOT, Side.BUY, "0.5", "59000"))
-    accept(engine, old)
-    engine.process(c.Flatten(BTC_SPOT.id, "me", T0))
-    engine.process(e.OrderCancelled(old, "asked", T0, T0))
+    engine, old = flattened(BTC_SPOT)
     engine.process(fill(BTC_SPOT, Side.BUY, "1", "60000", "wanted"))
     effects = list(engine.process(fill(BTC_SPOT, Side.BUY, "0.00001", "59000", "late", old)))
     assert not exits(effects)
@@ -159,11 +163,7 @@ def test_a_late_fill_that_no_order_can_sell_stays() -> None:
 
 
 def test_a_late_fill_that_closes_something_is_left_alone() -> None:
-    engine = opened(settings=WIDE, abilities={PERP: ABLE}, cash="1000000")
-    old = sent(engine, order(BTC_PERP, Side.BUY, "0.5", "59000"))
-    accept(engine, old)
-    engine.process(c.Flatten(BTC_PERP.id, "me", T0))
-    engine.process(e.OrderCancelled(old, "asked", T0, T0))
+    engine, old = flattened(BTC_PERP)
     engine.process(fill(BTC_PERP, Side.SELL, "2", "60000", "short"))
     effects = list(engine.process(fill(BTC_PERP, Side.BUY, "0.5", "59000", "late", old)))
     assert not of(effects, e.FlattenStarted)

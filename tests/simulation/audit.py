@@ -387,6 +387,8 @@ class Audit:
 
     def died(self) -> None:
         """See the process end: what was not durable never was."""
+        self.begun.clear()
+        self.early.clear()  # what the disk lost of a life, the next one may decide again
         self.note("life", "the process is gone")
         self.shadow, self.durable = self.durable, Shadow()
         self.failing = False

@@ -219,8 +219,8 @@ class Watchdog:
             async with asyncio.timeout(ANSWER_S):
                 market = OrderType.MARKET in venue.abilities.order_types
                 return Account(id_, await venue.instruments(), await venue.snapshot(0), market)
-        except (TimeoutError, VenueError) as error:
-            log.warning("venue does not answer", venue=id_, error=str(error))
+        except Exception as error:  # task boundary: no venue holds up another's exit, whatever its adapter meets
+            log.warning("venue does not answer", venue=id_, error=repr(error))
             return Account(id_)
 
     async def _touch(self, accounts: Sequence[Account]) -> None:
@@ -241,19 +241,23 @@ class Watchdog:
 
     async def _follow(self, venue: Venue, instrument: InstrumentId) -> None:
         """Ask for quotes; a venue that gives none holds up no exit, its own neither."""
-        with contextlib.suppress(VenueError):
+        try:
             await venue.subscribe(instrument, Feed.QUOTE)
+        except Exception as error:  # task boundary
+            log.warning("no quotes", instrument=instrument, error=repr(error))
 
     async def _send(self, venue: Venue, commands: Sequence[Approved[Any]]) -> None:
         """Send to one venue in order; one that takes nothing holds up itself alone, and each command for a moment."""
         for approved in commands:
             log.warning("sentinel sends", command=repr(approved.command)[:400])
-            with contextlib.suppress(VenueError, TimeoutError):  # the next look finds the account as it is
+            try:
                 async with asyncio.timeout(ANSWER_S):
                     if isinstance(approved.command, SubmitOrder):
                         await venue.submit(approved)
                     else:
                         await venue.cancel(approved)
+            except Exception as error:  # task boundary: the next look finds the account as it is
+                log.warning("not taken", venue=venue.id, error=repr(error))
 
     async def _rest(self) -> None:
         """Follow no prices while nothing is closed."""

@@ -44,7 +44,7 @@ def test_sentinels_that_the_disk_does_not_remember_have_run_numbers_of_their_own
 
 
 class Holding:
-    """A venue with one position; ``fault`` is what asking for quotes and sending meet with."""
+    """A venue with one position; ``fault`` is what asking for quotes and sending meet with, or "snapshot" that alone."""
 
     abilities = Abilities()
 
@@ -62,6 +62,8 @@ class Holding:
         return (self.instrument,)
 
     async def snapshot(self, since: int) -> VenueSnapshot:
+        if self.fault == "snapshot":
+            raise ValueError("a reply that nobody expected")
         return VenueSnapshot(self.id, T0, (), (), (PositionReport(self.instrument.id, D(2), D(0), None, D(0), T0),), ())
 
     async def subscribe(self, instrument: InstrumentId, feed: Feed) -> None:
@@ -75,6 +77,8 @@ class Holding:
     async def _meet(self) -> None:
         if self.fault == "refuses":
             raise VenueError("no")
+        if self.fault == "breaks":
+            raise OSError("connection reset")
         if self.fault == "hangs":
             await asyncio.sleep(3600)
 
@@ -90,7 +94,7 @@ class Dead:
     def start(self) -> None: ...
 
 
-@pytest.mark.parametrize("fault", ["refuses", "hangs"])
+@pytest.mark.parametrize("fault", ["refuses", "hangs", "breaks", "snapshot"])
 async def test_a_venue_that_takes_nothing_holds_up_no_other(tmp_path: Path, fault: str) -> None:
     bad, good = Holding(BTC_COINM, fault), Holding(BTC_PERP)
     engine = Pulse(tmp_path / "page")

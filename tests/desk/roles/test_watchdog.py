@@ -44,7 +44,7 @@ def test_sentinels_that_the_disk_does_not_remember_have_run_numbers_of_their_own
 
 
 class Holding:
-    """A venue with one position; ``fault`` is what asking for quotes and sending meet with, or "snapshot" that alone."""
+    """A venue with one position; ``fault`` is what quotes and orders meet with; "snapshot" is met by that alone."""
 
     abilities = Abilities()
 

@@ -15,7 +15,6 @@ from core.domain.identifiers import InstrumentId, VenueId
 from core.domain.market import Feed, Quote, VenueStatus
 from core.domain.message import Message
 from core.domain.order import OrderType
-from core.errors import VenueError
 from core.guardian.closing import Account, Closer, held
 from core.guardian.pulse import Boottime, EnginePhase, Phase, Pulse, boottime
 from core.guardian.sentinel import Act, Seen, Sentinel
@@ -264,5 +263,5 @@ class Watchdog:
         quotes, self._quotes = self._quotes, {}
         for instrument in quotes:
             for venue, _ in self._venues.values():
-                with contextlib.suppress(VenueError):
+                with contextlib.suppress(Exception):  # it costs nothing but messages
                     await venue.unsubscribe(instrument, Feed.QUOTE)

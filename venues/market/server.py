@@ -284,7 +284,10 @@ class Feeds:
         if isinstance(message, m.BookDelta):
             self._book(instrument).apply_delta(message)
         elif isinstance(message, m.BookSnapshot):
-            self._book(instrument).apply_snapshot(message)
+            book = self._book(instrument)
+            book.apply_snapshot(message)
+            if book.last_id > message.last_id:  # older than the deltas that a newcomer was shown as one picture
+                message = _picture(instrument, book, message.ts).replace(ts_exchange=message.ts_exchange)
         elif isinstance(message, m.FeedReport):
             self._reports[instrument] = message
             log.info("feed", instrument=instrument, health=str(message.health), reason=message.reason)

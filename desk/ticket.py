@@ -36,6 +36,8 @@ from desk.session import ORIGIN, require, resolve, talk
 LONGEST_OPERATION_ID = 64
 _ANSWERED = CLOSED | {OrderStatus.APPROVED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
 """Where an order stands once a change of it is answered; an outcome that is not known is none."""
+_FIXED = ("instrument", "side", "type", "reduce_only")
+_TYPED = (*_FIXED, "quantity", "price", "trigger")
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +180,7 @@ def send(home: Home, ticket: Ticket, wait: float, as_json: bool) -> None:
         order = msgspec.structs.replace(typed, instrument=resolve(ticket.instrument, client.state))
         outcome = await client.send(SubmitOrder(order, ORIGIN))
         if outcome.limit == "operation_id":
-            outcome = _taken_before(client, order.operation_id) or outcome
+            outcome = _taken_before(client, order) or outcome
         require(outcome)
         if not outcome.orders:
             raise ClientError("the engine took the order and gave no id of it; see tradedeck orders")
@@ -188,12 +190,17 @@ def send(home: Home, ticket: Ticket, wait: float, as_json: bool) -> None:
     _tell(outcome, record, as_json)
 
 
-def _taken_before(client: Client, operation_id: str) -> Outcome | None:
-    """Return the outcome of an instruction that is repeated: the order it made the first time."""
+def _taken_before(client: Client, repeated: Order) -> Outcome | None:
+    """Return the outcome of an instruction that is repeated: the order it made the first time; None if it was another.
+
+    An order that was changed since is known by what no change touches.
+    """
     for record in client.state.blotter.orders.values():
         order = record.order
-        if order.operation_id == operation_id and record.status is not OrderStatus.DENIED:
-            return Outcome(True, (order.client_order_id,), record.status)
+        if order.operation_id == repeated.operation_id and record.status is not OrderStatus.DENIED:
+            fixed = _FIXED if record.amended else _TYPED
+            if all(getattr(repeated, name) in (None, getattr(order, name)) for name in fixed):
+                return Outcome(True, (order.client_order_id,), record.status)
     return None
 
 

@@ -113,6 +113,10 @@ class Sentinel:
             self._enter(Phase.IDLE, now, "the engine ended in order" if self.armed else self.did)
             return []
         trouble = self._trouble(seen, now)
+        if not trouble and self.phase is Phase.WATCHING and beat.phase is EnginePhase.STARTING:
+            # Nobody has seen the one before end: this one has as long as one that we start ourselves.
+            self._enter(Phase.AWAITING, now, "another engine starts: entries denied until it has reconciled")
+            return [Act.TAKE, Act.ALARM]
         if not trouble:
             if self.phase is Phase.IDLE and beat.phase is EnginePhase.RUNNING:
                 self._enter(Phase.WATCHING, now, "watches")
@@ -147,6 +151,7 @@ class Sentinel:
         if self.phase is Phase.FLATTENING and seen.flat:
             self._enter(Phase.FLAT, now, "everything is flat; entries denied until an engine has reconciled")
             return [Act.ALARM]
+        self._told = self._told or now  # resumed in the middle: when it began is not known
         if self._ready(seen, now) and (self.phase is Phase.FLAT or not seen.sent):
             return self._release(now, "an engine has reconciled")
         if self.phase is Phase.FLAT and not seen.flat:

@@ -31,7 +31,8 @@ class EngineProcess:
         if pid != self._pid:
             self._forget()
             self._pid = pid
-            holder = services.running(self._home, Role.ENGINE) if pid else None
+        if pid and self._fd < 0:  # also again: what a look could not find out is no death
+            holder = services.running(self._home, Role.ENGINE)
             if holder is not None and holder.pid in (pid, 0):
                 with contextlib.suppress(OSError):
                     self._fd = os.pidfd_open(pid)

@@ -13,6 +13,7 @@ from desk.output import UsageFault, say
 from desk.paths import Home, Role
 from desk.research.summoning import waits
 from desk.roles import logs, services
+from desk.roles.stopping import is_missed
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 """A tape may be named as a recorded day of this home."""
@@ -78,6 +79,7 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
             f"the market of {home.root} runs already ({there.detail or 'starting'}), and {market.detail(settings)} was "
             "asked for; end it first with tradedeck stop, or name another --home"
         )
+    fell = services.running(home, Role.ENGINE) is None and is_missed(home)
     started: list[Role] = []
     try:
         for role, arguments in (
@@ -88,10 +90,27 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
         ):
             if _wanted(role, settings) and services.running(home, role) is None and _start(home, role, arguments):
                 started.append(role)
-    except StoreError:
+    except StoreError as error:
+        if fell and Role.ENGINE not in started and settings.engine.sentinel:
+            raise StoreError(f"{error}\n{_leave_to_sentinel(home, started)}") from error
         take_down(home, started)  # half a house helps nobody
         raise
     return [*started, *bring_researcher(home)]
+
+
+def _leave_to_sentinel(home: Home, started: list[Role]) -> str:
+    """Start the sentinel of an engine that fell and does not come back, leave it what it needs, and say so."""
+    what = "the engine that ran here before did not end in order"
+    try:
+        if services.running(home, Role.SENTINEL) is None:
+            _start(home, Role.SENTINEL, [])
+    except StoreError as error:
+        take_down(home, started)
+        return f"{what}, and its sentinel does not start either: look at the account at its venue, now ({error})"
+    return (
+        f"{what}: its sentinel runs, starts the engine once more, and closes what is open if that does not come back; "
+        "tradedeck doctor tells more"
+    )
 
 
 def _start(home: Home, role: Role, arguments: Sequence[str]) -> bool:

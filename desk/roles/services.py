@@ -32,6 +32,8 @@ _IDLE = (Role.RECORDER, Role.RESEARCHER)
 LOG_LINES_SHOWN = 5
 LOCK_GONE = "it beats, its lock file is not there"
 PART_OF_SECOND = 0.02
+PROBED_S = 0.2
+"""A lock that somebody only looks at is free again long before."""
 GIVEN_UP_S = 0.2
 """How soon a start that is given up is noticed."""
 
@@ -58,16 +60,28 @@ def holding(home: Home, role: Role, detail: str = "") -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{home.root} cannot be used: {error.strerror}; a data directory must be writable") from error
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HomeLocked(f"another {role}{_named(_read(fd))} holds this data directory") from None
+        if not _locked(fd):
+            raise HomeLocked(f"another {role}{_named(_read(fd))} holds this data directory")
         os.ftruncate(fd, 0)
         os.pwrite(fd, msgspec.json.encode(Running(os.getpid(), detail)), 0)
         yield
         os.ftruncate(fd, 0)
     finally:
         os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    """Take a lock and tell whether that went well; ``running`` holds it for the moment that it looks."""
+    until = time.monotonic() + PROBED_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(PART_OF_SECOND)
+        else:
+            return True
 
 
 def running(home: Home, role: Role) -> Running | None:

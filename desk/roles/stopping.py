@@ -2,7 +2,7 @@
 
 from core.domain.commands import Flatten, StopEngine
 from core.domain.identifiers import InstrumentId
-from core.errors import ClientError, NoEngine
+from core.errors import ClientError, NoEngine, StoreError
 from core.guardian.pulse import EnginePhase
 from core.session.client import Client
 from desk.exits import held, wait_flat
@@ -98,13 +98,26 @@ def words_of_a_fallen(home: Home) -> str:
     return "the engine is dead and did not end in order: what is open is not known"
 
 
+def is_missed(home: Home) -> bool:
+    """Tell whether a sentinel would miss the engine of this home, which runs no more: it got as far as to trade."""
+    try:
+        lease = read_lease(home.lease)
+    except StoreError:
+        return True
+    return lease.armed or lease.held or _last_phase(home) is EnginePhase.RUNNING
+
+
 def _fell(home: Home) -> bool:
     """Tell whether the last engine of this home, which runs no more, still beats in the page that it shared."""
+    return _last_phase(home) not in (EnginePhase.NONE, EnginePhase.ENDED)
+
+
+def _last_phase(home: Home) -> EnginePhase:
     if not page(home).exists():
-        return False
+        return EnginePhase.NONE
     pulse = open_pulse(home)
     try:
-        return pulse.engine().phase not in (EnginePhase.NONE, EnginePhase.ENDED)
+        return pulse.engine().phase
     finally:
         pulse.close()
 

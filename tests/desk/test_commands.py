@@ -112,8 +112,19 @@ def test_an_instruction_is_carried_out_once_however_often_it_is_sent(running: De
     first = running.json("order", "buy", "ETH-USDT.P", "0.1", "--operation-id", "mine-1")
     again = running.json("order", "buy", "ETH-USDT.P", "0.1", "--operation-id", "mine-1")
     assert again["client_order_id"] == first["client_order_id"]
+    other = running.json("order", "buy", "ETH-USDT.P", "0.2", "--operation-id", "mine-1", code=3)
+    assert "this instruction was taken before; nothing sent" in other["reason"]
     assert [item["quantity"] for item in running.json("positions")] == ["0.1"]
     assert running.json("flatten", "--all")["flat"]
+
+
+def test_an_instruction_whose_order_was_changed_since_is_known_again(running: Desk) -> None:
+    sent = running.rest("--operation-id", "mine-2")
+    price = running.json("amend", sent["client_order_id"], "--quantity", "0.02")["price"]
+    words = ("--limit", price, "--operation-id", "mine-2", "--wait", "0")
+    again = running.json("order", "buy", "BTC-USDT.P", "0.01", *words)
+    assert again["client_order_id"] == sent["client_order_id"]
+    assert running.json("cancel", "--all")["orders"]
 
 
 def test_a_refusal_names_limit_value_bound_and_setting(running: Desk) -> None:

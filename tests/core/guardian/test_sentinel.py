@@ -246,6 +246,28 @@ def test_a_sentinel_killed_with_the_lease_goes_on_where_it_was() -> None:
     assert back.look() == [A.RELEASE, A.ALARM]
 
 
+def test_one_that_finds_an_engine_starting_waits_for_it_as_for_one_of_its_own() -> None:
+    """Both fell and were started again; the engine hangs in its start, and nobody had seen the one before end."""
+    watch = Watch(armed=True)
+    watch.seen = replace(watch.seen, beat=replace(watch.seen.beat, phase=EnginePhase.STARTING))
+    assert watch.look() == [A.TAKE, A.ALARM]
+    assert watch.sentinel.holds
+    assert watch.until(A.FLATTEN) == pytest.approx(GRACE / S)
+    soon = Watch(armed=True)
+    soon.seen = replace(soon.seen, beat=replace(soon.seen.beat, phase=EnginePhase.STARTING))
+    soon.look()
+    soon.comes_back()
+    assert soon.look() == [A.RELEASE, A.ALARM]
+
+
+def test_a_close_that_is_resumed_is_not_told_as_late_at_once() -> None:
+    middle = Watch(armed=True, held=True, closing=True)
+    middle.dies()
+    assert A.ALARM not in middle.looks(ESCALATE_NS / S)
+    assert middle.until(A.ALARM) == pytest.approx(LOOK / S)
+    assert "NOT FLAT after 30 s" in middle.sentinel.did
+
+
 def without_an_engine() -> Watch:
     """Return a sentinel whose file was damaged by a power cut: the page is new, and nobody knows what was."""
     watch = Watch(armed=True, held=True, unsure=True)

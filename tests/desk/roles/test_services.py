@@ -1,6 +1,7 @@
 """Roles as processes: locks that die with their holder, starts that report."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -155,6 +156,31 @@ def test_a_page_of_before_tells_of_nobody(home: Home, monkeypatch: pytest.Monkey
         page(home).chmod(0o644)
         assert services.running(home, Role.ENGINE) is None, "a page that cannot be used tells of nobody"
     page(home).unlink()
+
+
+def test_who_only_looks_at_a_lock_keeps_nobody_from_starting(home: Home) -> None:
+    with services.holding(home, Role.ENGINE):
+        pass
+    fd = os.open(home.lock(Role.ENGINE), os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    threading.Timer(services.PART_OF_SECOND, os.close, [fd]).start()
+    with services.holding(home, Role.ENGINE):
+        assert services.running(home, Role.ENGINE) is not None
+
+
+def test_a_look_that_finds_nothing_out_is_not_remembered_as_a_death(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = hold(home)
+    try:
+        handle = EngineProcess(home)
+        with monkeypatch.context() as patch:
+            patch.setattr(services, "running", lambda *_: None)  # files ran out
+            assert not handle.alive(holder.pid)
+        assert handle.alive(holder.pid)
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def test_stopping_waits_until_the_role_is_gone(home: Home) -> None:

@@ -191,9 +191,9 @@ class Engine:
         if message.instrument in self._guard.held:  # the guardian first
             self._outbox.guarded(self._guard.moved, message.instrument)
         if self._protection.watched and message.instrument in self._protection.watched:
-            self._protection.moved(message.instrument)
+            self._outbox.guarded(self._protection.moved, message.instrument)
         if self._orders.held and message.instrument in self._orders.held:
-            self._orders.release(message.instrument)
+            self._outbox.guarded(self._orders.release, message.instrument)
         if self._strategies:
             self._ask(message)
 

@@ -22,6 +22,7 @@ from core.execution.orders import BRACKET, Orders
 from core.outbox import Outbox
 from core.state.brackets import STOP, TARGET, Bracket
 from core.state.markets import Market
+from core.state.outright import is_unsellable
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -110,7 +111,7 @@ class Protection:
         state = self._outbox.state
         if state.exits.closing(market.holding) is not None or not state.venue(market.venue).reconciled:
             return
-        leaving = _total(exits(state, bracket, TARGET))
+        leaving = _total(_leaving(state, bracket))
         due = ZERO if leaving else self._due(bracket, market)
         want = market.instrument.floor_size(max(bracket.left - leaving - due, ZERO))
         if bracket.stop is None or want < market.instrument.min_size:
@@ -158,10 +159,15 @@ class Protection:
         have = _total(stops)
         if have > want:
             self._shrink(bracket, market, stops[-1], have - want)
-        elif have < want and not self._waits(bracket, STOP) and (room := exit_quantity(self._outbox.state, market)):
-            self._grow(bracket, market, stops, min(room, want - have))
+        elif have < want and not self._waits(bracket, STOP) and (room := self._growth(market, stops, want - have)):
+            self._grow(bracket, market, stops, room)
         elif stops:
             self._move(bracket, stops)
+
+    def _growth(self, market: Market, stops: list[OrderRecord], missing: Decimal) -> Decimal:
+        """Return how much of what is missing can be covered: by an order of its own only where that is large enough."""
+        room = min(exit_quantity(self._outbox.state, market), missing)
+        return room if not is_unsellable(market, room) or (stops and self._can_amend(stops[0])) else ZERO
 
     def _grow(self, bracket: Bracket, market: Market, stops: list[OrderRecord], room: Decimal) -> None:
         if stops and self._can_amend(stops[0]):
@@ -181,6 +187,8 @@ class Protection:
             self._take_away(record)
 
     def _take_away(self, record: OrderRecord) -> None:
+        if self._later.get((record.order.parent, record.order.strategy_intent), 0) > self._outbox.state.now:
+            return  # a venue that would not cancel it is not asked again at once
         self._taken_away.add(record.order.client_order_id)
         self._orders.cancel(c.CancelOrder(record.order.client_order_id, BRACKET))
 
@@ -265,7 +273,9 @@ class Protection:
         bare: dict[Side, Decimal] = {}
         for record in state.blotter.of(instrument):
             order = record.order
-            if not is_exit(record) or record.status in _LEAVING or state.brackets.find(order.parent) is not None:
+            if record.foreign or not is_exit(record) or record.status in _LEAVING:
+                continue
+            if state.brackets.find(order.parent) is not None:
                 continue
             if record.found and order.parent not in state.blotter.orders:
                 left = bare[order.side] if order.side in bare else self._bare(order)
@@ -327,6 +337,15 @@ class Protection:
 def is_exit(record: OrderRecord) -> bool:
     """Tell whether a bracket has made this order."""
     return bool(record.order.parent) and record.order.strategy_intent in (STOP, TARGET)
+
+
+def _leaving(state: State, bracket: Bracket) -> list[OrderRecord]:
+    """Return what closes a bracket's holding now, whoever sent it: take profits, and what gives a late fill back."""
+    return [
+        record
+        for record in state.blotter.open.values()
+        if record.order.parent == bracket.entry and record.order.strategy_intent != STOP
+    ]
 
 
 def exits(state: State, bracket: Bracket, intent: str) -> list[OrderRecord]:

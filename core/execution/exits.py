@@ -157,7 +157,7 @@ class Exits:
             self._give_up(instrument, pace, self._obstacle(market))
         for command in commands:
             if isinstance(command, c.SubmitOrder):
-                self._exit(command, closing, pace)
+                self._exit(instrument, command, closing, pace)
             else:
                 self._clear(command, pace)
 
@@ -180,15 +180,18 @@ class Exits:
                 pace.amended.add(command.client_order_id)
                 self._orders.amend(command, urgent=True)
 
-    def _exit(self, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
-        """Send an exit when it is time: at once behind the ladder's first step, which ends at once."""
-        now, instrument = self.state.now, command.order.instrument
+    def _exit(self, instrument: InstrumentId, command: c.SubmitOrder, closing: Closing, pace: Pace) -> None:
+        """Send an exit when it is time: at once behind the ladder's first step, which ends at once.
+
+        It may go through another pair than the instrument that is closed.
+        """
+        now = self.state.now
         wait = flatten.RETRY_NS
         if closing.guarded:
             wait = 0 if pace.tries == 1 else SLOW_NS if closing.escalated else wait
         if now - pace.last < wait or not self._budget.has_room(now):
             return
-        market = self.state.markets[instrument]
+        market = self.state.markets[command.order.instrument]
         venue = self.state.venue(market.venue)
         if not venue.connected:  # it goes on with the link: nothing leaves, so it is no try
             if not pace.away:

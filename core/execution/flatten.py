@@ -27,7 +27,7 @@ Only those count that left to a venue that was reconciled: an outage is no answe
 """
 _FAR = Decimal("Infinity")
 _LEAVING = frozenset({OrderStatus.PENDING_CANCEL})
-_CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
+CHANGING = frozenset({OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_AMEND})
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 RESTING = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
@@ -130,7 +130,7 @@ def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: 
         if not record.order.reduce_only or is_immediate(record.order) or not ours(record):
             continue
         blocked -= record.may_fill
-        if record.status in _CHANGING:
+        if record.status in CHANGING or _is_asked_about(record, state.now):
             continue
         own = state.markets[record.order.instrument].instrument  # another pair of the coin has a step of its own
         stays = own.floor_size(-blocked)  # coins in a wallet stand on no step
@@ -248,6 +248,11 @@ def _nearest_first(records: list[OrderRecord]) -> list[OrderRecord]:
         return -trigger if record.order.side is Side.SELL else trigger
 
     return sorted(records, key=distance)
+
+
+def _is_asked_about(record: OrderRecord, now: Nanoseconds) -> bool:
+    """Tell whether a change of an order got lost a moment ago: the next look at the venue tells whether it arrived."""
+    return record.status is OrderStatus.UNKNOWN and record.asked is not None and now - record.asked_at < ASK_NS
 
 
 def _is_amendable(record: OrderRecord, way: Way) -> bool:

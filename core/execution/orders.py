@@ -186,27 +186,16 @@ class Orders:
                 self._outbox.record(verdict)
 
     def _has_room(self, record: OrderRecord, market: Market) -> bool:
-        """Tell whether an exit that is met has something left to close, and make what waits beside it smaller for it.
-
-        What is on its way has its turn first; an exit that rests further away gives way.
-        """
+        """Tell whether an exit that is met has something to close, made as small as what is left for it."""
         room = triggers.room_for(self.state, record, market)
         if room is None:
-            return True  # no exit, or nothing is held: the guardian judges it
+            return True
         now = self.state.now
-        if room.left <= ZERO:
-            for one in room.limits:
-                self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
-            return False
-        for one, stays in room.smaller:
-            id_ = one.order.client_order_id
-            if stays:
-                self._outbox.record(e.OrderAmended(id_, one.filled + stays, None, None, now, now))
-            else:
-                self._outbox.record(e.OrderCancelled(id_, "a nearer exit closes what it was for", now, now))
-        if room.left < record.order.quantity:
+        for one in room.in_the_way:
+            self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
+        if room.left and room.left < record.order.quantity:
             self._outbox.record(e.OrderAmended(record.order.client_order_id, room.left, None, None, now, now))
-        return True
+        return room.left > ZERO
 
     def _awaits_venue(self, order: Order) -> bool:
         """Tell whether the sentinel holds the lease, or the venue has yet to say what it holds.

@@ -8,12 +8,14 @@ from core.domain.identifiers import InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
-from core.execution.flatten import RESTING, at_once, exitable, is_immediate
+from core.execution.flatten import CHANGING, RESTING, at_once, exitable, is_immediate, sides
 from core.state.markets import DAY_NS, Market
-from core.state.outright import orders_of
+from core.state.outright import is_unsellable, orders_of
 from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
+_APPROVED = OrderStatus.APPROVED
+_GIVING_WAY = RESTING | CHANGING
 ENTRY = 0.5
 """The part of the collar that the limit of an entry uses."""
 
@@ -23,7 +25,7 @@ def waiting(state: State, instrument: InstrumentId) -> list[OrderRecord]:
     return [
         record
         for record in state.blotter.open.values()
-        if record.status is OrderStatus.APPROVED and record.order.instrument == instrument
+        if record.status is _APPROVED and record.order.instrument == instrument
     ]
 
 
@@ -51,43 +53,39 @@ def met(order: Order, market: Market) -> bool:
 
 
 class Room(msgspec.Struct, frozen=True):
-    """What is left for an exit that waited here: how much, what has to become how small, which limits stand beside."""
+    """What an exit that is met may close now; where that is nothing, what has to go first."""
 
     left: Decimal
-    smaller: list[tuple[OrderRecord, Decimal]] = []
-    """Exits that wait here too, and what may stay of each; the farthest first."""
-    limits: list[OrderRecord] = []
+    in_the_way: list[OrderRecord] = []
     """Limits that rest at the venue to close what this exit is for."""
 
 
 def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
-    """Return what is left for an exit that is met; None where it is no exit or nothing is held that it would close."""
-    order, held, least = record.order, exitable(state, market), market.instrument.min_size
-    if not order.reduce_only or held * order.side.sign >= ZERO or market.instrument.floor_size(abs(held)) < least:
+    """Return what is left for an exit that is met; None where the guardian judges it as it is.
+
+    What waits here beside it has its own turn, and finds what is left then. What is on its way to the venue has the
+    first; limits that rest there give way, for an exit that is met is the nearer one; one that the venue would not
+    cancel is left its part. Where our record and the venue differ it waits for the word on that.
+    """
+    order, own, held = record.order, sides(state, market)[0], abs(exitable(state, market))
+    if not order.reduce_only or own * order.side.sign >= ZERO or is_unsellable(market, own):
         return None
-    beside = [
+    there = [
         one
         for one in orders_of(state, market)
-        if one is not record and one.order.reduce_only and one.order.side is order.side and not one.foreign
+        if one.order.reduce_only and one.order.side is order.side and not (one.foreign or one.status is _APPROVED)
     ]
-    there = [one for one in beside if one.status is not OrderStatus.APPROVED]
-    free = abs(held) - sum((one.may_fill for one in there), ZERO)
-    left = min(market.instrument.floor_size(max(free, ZERO)), order.quantity)
-    if left < least:
-        limits = [one for one in there if one.order.type is OrderType.LIMIT and one.status in RESTING]
-        return Room(ZERO, limits=[one for one in limits if not is_immediate(one.order)])
-    waiting = [one for one in beside if one.status is OrderStatus.APPROVED]
-    excess, smaller = sum((one.may_fill for one in waiting), ZERO) - (free - left), []
-    mark = Decimal(repr(market.mark))
-    for one in sorted(waiting, key=lambda one: abs((one.order.trigger or mark) - mark), reverse=True):
-        if excess <= ZERO:
-            break
-        instrument = state.markets[one.order.instrument].instrument
-        stays = instrument.floor_size(max(one.remaining - excess, ZERO))
-        stays = stays if stays >= instrument.min_size else ZERO
-        excess -= one.remaining - stays
-        smaller.append((one, stays))
-    return Room(left, smaller)
+    free = max(held - sum((one.may_fill for one in there), ZERO), ZERO)
+    left = min(market.instrument.floor_size(free), order.quantity)
+    is_nothing = is_unsellable(market, left)
+    if is_nothing or left < min(order.quantity, market.instrument.floor_size(held)):
+        limits = [one for one in there if one.order.type is OrderType.LIMIT and not is_immediate(one.order)]
+        limits = [one for one in limits if one.status in _GIVING_WAY and (is_nothing or not one.reason)]
+        if limits:
+            return Room(ZERO, [one for one in limits if one.status in RESTING])
+        if is_nothing and there and all(one.status in RESTING for one in there):
+            return None  # stops that the venue holds cover all of it: the guardian says so
+    return Room(ZERO if is_nothing else left)
 
 
 def released(order: Order, market: Market, collar: float | None) -> Order:

@@ -5,7 +5,7 @@ from math import isfinite
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
-from core.domain.order import CONDITIONAL, Order, OrderType
+from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus, OrderType
 from core.state.markets import Market
 from core.state.state import State
 
@@ -76,6 +76,16 @@ class Proposal:
         held = ledger.positions.get(market.holding)
         self.position = held.quantity if held is not None else ZERO
         self._weigh(quantity, unit)
+
+    @property
+    def is_met(self) -> bool:
+        """Tell whether this waited in the engine and leaves now, its trigger met."""
+        before = self.state.blotter.open.get(self.replaces)
+        return before is not None and before.status is OrderStatus.TRIGGERED
+
+    def counts(self, exit_: OrderRecord) -> bool:
+        """Tell whether an exit beside this one takes its room: one that waits here fits what is left when it is met."""
+        return exit_.status is not OrderStatus.APPROVED or not self.is_met
 
     def _weigh(self, quantity: float, unit: float) -> None:
         """Find the worst case: positions, every open entry order, and this order."""

@@ -93,12 +93,13 @@ class Sentinel:
 
     def look(self, seen: Seen, now: Boottime) -> list[Act]:
         """Return what is to be done now, in this order."""
-        if not self._looked or now - self._looked > self.silent_ns // 2:
+        first = not self._looked
+        if first or now - self._looked > self.silent_ns // 2:
             self._awake = now
         self._looked = now
         self._since = self._since or now
         if self.phase in (Phase.IDLE, Phase.WATCHING):
-            return self._watch(seen, now)
+            return self._watch(seen, now, first)
         if self.phase is Phase.ENDING:
             return self._end(seen, now)
         if self.phase is Phase.AWAITING:
@@ -107,13 +108,13 @@ class Sentinel:
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
-    def _watch(self, seen: Seen, now: Boottime) -> list[Act]:
+    def _watch(self, seen: Seen, now: Boottime, first: bool) -> list[Act]:
         beat = seen.beat
         if beat.phase in (EnginePhase.NONE, EnginePhase.ENDED) and (self.phase is Phase.IDLE or beat.phase):
             self._enter(Phase.IDLE, now, "the engine ended in order" if self.armed else self.did)
             return []
         trouble = self._trouble(seen, now)
-        if not trouble and self.phase is Phase.WATCHING and beat.phase is EnginePhase.STARTING:
+        if first and not trouble and self.armed and beat.phase is EnginePhase.STARTING:
             # Nobody has seen the one before end: this one has as long as one that we start ourselves.
             self._enter(Phase.AWAITING, now, "another engine starts: entries denied until it has reconciled")
             return [Act.TAKE, Act.ALARM]

@@ -137,13 +137,20 @@ class Blotter:
         return [record for record in self.open.values() if record.order.instrument == instrument]
 
     def resting_reduction(
-        self, instrument: InstrumentId, side: Side, but: ClientOrderId = NOTHING, *, others: bool = False
+        self,
+        instrument: InstrumentId,
+        side: Side,
+        but: ClientOrderId = NOTHING,
+        *,
+        others: bool = False,
+        waiting: bool = True,
     ) -> Decimal:
         """Return what open reduce-only orders of one side would still close, one of them left out.
 
         Those of every instrument with the same holding count: two pairs of one coin sell the same coins.
         Those of ``others`` count only where they could leave an order less to close: they must not hold up an exit of
-        ours, and a venue lets no reduce-only order exceed the position.
+        ours, and a venue lets no reduce-only order exceed the position. Those ``waiting`` here may be left out: each is
+        made to fit what is left when it is met.
         """
         if not self.open:
             return ZERO
@@ -157,6 +164,7 @@ class Blotter:
                 and holding_of(record.order.instrument) == holding
                 and record.order.client_order_id != but
                 and (others or not record.foreign)
+                and (waiting or record.status is not OrderStatus.APPROVED)
             ),
             ZERO,
         )
@@ -239,7 +247,9 @@ class Blotter:
         most = max(record.order.quantity, record.asked or ZERO) if record.is_open else record.order.quantity
         if filled >= most:  # what a change on its way asks for may rest at the venue already
             self._enter(record, _FILLED, event.ts)
-        elif record.status in _FILLS_WITHOUT_CHANGE:
+        elif record.status in _FILLS_WITHOUT_CHANGE or (
+            record.status is OrderStatus.UNKNOWN and filled >= record.order.quantity
+        ):  # whether there is a rest is asked of the venue
             record.resume_status = OrderStatus.PARTIALLY_FILLED
             record.updated = event.ts
         else:

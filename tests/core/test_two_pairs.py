@@ -318,3 +318,22 @@ def test_contracts_of_one_coin_stay_apart() -> None:
     assert engine.state.brackets.find(entry) is not None
     sent(engine, order(BTC_PERP, Side.SELL, "0.05", "61000", reduce_only=True))
     assert of(submit(engine, order(BTC_PERP, Side.BUY, "0.01", "59000")), Approved)
+
+
+def test_a_flatten_that_gives_up_ends_for_the_pair_that_it_was_asked_for() -> None:
+    engine = venue("0.05")
+    leaving = exits(engine.process(c.Flatten(BTC_SPOT.id, "me", T0)))
+    ended, now = list[e.FlattenEnded](), T0
+    for second in range(1, 41):
+        while leaving:
+            effects = engine.process(e.OrderRejected(leaving.pop().client_order_id, "trading is halted", now, now))
+            leaving += exits(effects)
+            ended += of(effects, e.FlattenEnded)
+        now = T0 + second * S
+        for pair in PAIRS:
+            engine.process(quote(pair, 59_999.9, 60_000.1, now))
+        effects = engine.process(m.Timer(now))
+        leaving += exits(effects)
+        ended += of(effects, e.FlattenEnded)
+    assert [(one.instrument, one.flat) for one in ended] == [(BTC_SPOT.id, False)]
+    assert not engine.state.exits.flattening

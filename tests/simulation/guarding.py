@@ -93,6 +93,8 @@ class Guarding:
         process = self.world.process
         if beat.phase is EnginePhase.ENDED:
             self.audit.fail("the sentinel misses an engine that ended in order")
+        elif beat.phase is EnginePhase.STARTING:
+            pass  # nothing of it may leave before it has reconciled; the one before was not seen to end
         elif process is not None and process.pid == beat.pid and now - min(beat.stamp, beat.looked) < HEALTHY:
             self.audit.fail("invariant 14: the lease is taken from an engine that is well")
 

@@ -4,7 +4,7 @@ from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
 from core.domain.instrument import ZERO
 from core.domain.numbers import exact, plain
-from core.domain.order import Operation, OrderStatus
+from core.domain.order import Operation
 from core.guardian.limits.base import Breach, Rule, number
 from core.guardian.proposal import Proposal, marketable
 from core.state.outright import SPOT_PAIR, orders_of, there
@@ -46,7 +46,9 @@ class ReduceOnly(Rule):
         if not position or (position > 0) == (order.side.sign > 0):
             text = f"reduce-only {order.side} with position {plain(position)}: nothing to reduce; nothing sent"
             return Breach(self.name, plain(order.quantity), "0", text)
-        resting = proposal.state.blotter.resting_reduction(order.instrument, order.side, proposal.replaces)
+        resting = proposal.state.blotter.resting_reduction(
+            order.instrument, order.side, proposal.replaces, waiting=not proposal.is_met
+        )
         room = abs(position) - resting
         if order.quantity <= room:
             return None
@@ -71,7 +73,7 @@ def _is_no_larger(proposal: Proposal) -> bool:
     One that waited here and is met is no change of itself.
     """
     before = proposal.state.blotter.open.get(proposal.replaces)
-    if before is None or not before.order.reduce_only or before.status is OrderStatus.TRIGGERED:
+    if before is None or not before.order.reduce_only or proposal.is_met:
         return False
     return proposal.order.quantity <= before.remaining
 
@@ -102,7 +104,7 @@ class Owned(Rule):
             return None
         have = max(proposal.position, there(state, market))  # coins may lie in the wallet that no fill of ours brought
         others = (one for one in orders_of(state, market) if one.order.client_order_id != proposal.replaces)
-        resting = sum((one.may_fill for one in others if one.order.side.sign < 0), ZERO)
+        resting = sum((one.may_fill for one in others if one.order.side.sign < 0 and proposal.counts(one)), ZERO)
         room = max(have - resting, ZERO)
         if order.quantity <= room:
             return None

@@ -9,12 +9,15 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import watch as w
 from core.domain.approval import TradingState
-from core.domain.order import Side
+from core.domain.identifiers import ClientOrderId
+from core.domain.order import Side, StopLoss
 from core.engine import Engine
 from core.state.markets import Market
 from core.state.state import State
+from tests.core.execution.test_exit_ladder import desk
+from tests.core.execution.test_way_out import WAITING, at, stopped
 from tests.core.guardian.watch.kit import acted, exits, long, timer, walk, watched
-from tests.core.kit import BTC_PERP, ETH_PERP, T0, D, S, accept, fill, of, order, sent
+from tests.core.kit import BTC_PERP, ETH_PERP, T0, D, S, accept, fill, of, order, sent, submit
 
 STEPS = ((0.05, 0.5), (0.10, 0.0))
 
@@ -95,3 +98,18 @@ def test_a_position_that_cannot_be_seen_hides_no_other(monkeypatch: pytest.Monke
     assert acted(timer(engine, T0 + S)) == [("max_daily_loss", "halt")]
     assert engine.state.trading_state is TradingState.HALTED
     assert set(watch.held) == {BTC_PERP.id, ETH_PERP.id}
+
+
+def test_what_fails_in_a_bracket_holds_up_no_stop_that_waits_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = desk("1", WAITING)
+    submit(engine, order(BTC_PERP, Side.BUY, "0.1", stop_loss=StopLoss(D(50_000))))
+    stop = stopped(engine)
+    engine.process(fill(BTC_PERP, Side.BUY, "0.1", "60000", "entry", ClientOrderId("t0r1n1")))
+    engine._outbox.strict = False
+    assert engine._protection.watched
+
+    def fails(_: object) -> None:
+        raise RuntimeError("no bracket")
+
+    monkeypatch.setattr(engine._protection, "moved", fails)
+    assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + S))] == [stop]

@@ -11,9 +11,11 @@ from core.domain.order import OrderRecord, OrderStatus, OrderType, Side, StopLos
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.engine import Engine
 from core.execution.brackets import RETRY_NS
+from core.execution.flatten import ASK_NS
 from core.ports import Abilities
 from core.reconcile.reconcile import reconcile
 from tests.core.execution.test_brackets import WHOLE, WIDE, desk, entered, exits, only, price
+from tests.core.execution.test_exit_ladder import ABLE, bring
 from tests.core.execution.test_exit_ladder import WIDE as QUIET
 from tests.core.kit import BTC_PERP, PERP, T0, D, S, accept, fill, held, of, opened, order, record_of, sent
 
@@ -87,6 +89,37 @@ def test_a_no_to_a_cancel_says_nothing_of_a_larger_change_on_its_way() -> None:
     assert record_of(engine, id_).status is OrderStatus.FILLED
 
 
+def test_a_stop_that_fills_all_it_was_while_its_change_is_unknown_stays_to_be_asked_about() -> None:
+    """What the change asks for would hold up every exit, and the venue may never have had it."""
+    engine = opened(settings=QUIET, abilities=WHOLE, cash="1000000")
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))
+    stop = sent(engine, order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(58_000), reduce_only=True))
+    accept(engine, stop)
+    engine.process(c.AmendOrder(stop, D(1), origin="me"))
+    engine.process(e.OrderUnknown(stop, "no answer", T0 + S))
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "57900", "f1", stop, T0 + 2 * S))
+    record = record_of(engine, stop)
+    assert (record.status, record.may_fill) == (OrderStatus.UNKNOWN, D("0.5"))
+    engine.process(e.CancelRejected(stop, "Unknown order", T0 + 3 * S, T0 + 3 * S))
+    assert record_of(engine, stop).status is OrderStatus.UNKNOWN
+    engine.process(e.OrderRejected(stop, "not known there", T0 + 4 * S, T0 + 4 * S))
+    assert not record_of(engine, stop).is_open
+
+
+def test_a_stop_whose_change_got_lost_is_not_taken_away_before_its_venue_was_asked() -> None:
+    engine = opened(settings=QUIET, abilities=WHOLE, cash="1000000")
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))
+    stop = sent(engine, order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(58_000), reduce_only=True))
+    accept(engine, stop)
+    bring(engine, "0.6")
+    assert record_of(engine, stop).asked == D("0.6")
+    engine.process(e.OrderUnknown(stop, "no answer", T0 + S))
+    engine.process(m.Timer(T0 + 2 * S))
+    assert record_of(engine, stop).status is OrderStatus.UNKNOWN
+    engine.process(m.Timer(T0 + ASK_NS))
+    assert record_of(engine, stop).status is OrderStatus.PENDING_CANCEL, "nobody has answered for too long"
+
+
 # --- a stop becomes smaller and follows whatever rests beside it ------------------------------------------------------
 
 
@@ -150,3 +183,17 @@ def test_the_guardians_stop_goes_to_a_bracket_of_take_profits_alone_and_they_fir
     engine.process(fill(BTC_PERP, Side.SELL, "0.04", "60600", "t", target.client_order_id, T0 + 2 * S))
     engine.process(m.Timer(T0 + 3 * S))
     assert (held(engine, BTC_PERP), sum(one.left for one in engine.state.brackets.all())) == (D("0.04"), D("0.04"))
+
+
+def test_a_bracket_that_misses_less_than_an_order_beside_something_else_asks_for_nothing() -> None:
+    coarse = replace(BTC_PERP, min_size=D("0.01"))
+    engine = opened(instruments=(coarse,), settings=WIDE, abilities={PERP: replace(ABLE, amend=False)}, cash="1000000")
+    engine.process(fill(coarse, Side.BUY, "1", "60000", "bare"))
+    entry = sent(engine, order(coarse, Side.BUY, "0.06", "60000", stop_loss=StopLoss(D(58_000))))
+    accept(engine, entry)
+    engine.process(fill(coarse, Side.BUY, "0.05", "60000", "e1", entry))
+    accept(engine, only(engine).client_order_id)
+    engine.process(fill(coarse, Side.BUY, "0.003", "60000", "e2", entry))
+    engine.process(e.OrderCancelled(entry, "asked", T0, T0))
+    assert not [one for second in range(1, 9) for one in of(engine.process(m.Timer(T0 + second * S)), e.OrderDenied)]
+    assert only(engine).quantity == D("0.05")

@@ -6,11 +6,11 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved
-from core.domain.identifiers import ClientOrderId
-from core.domain.order import WOULD_TRIGGER, OrderType, Side
+from core.domain.identifiers import ClientOrderId, VenueOrderId
+from core.domain.order import WOULD_TRIGGER, OrderStatus, OrderType, Side
 from core.engine import Engine
 from tests.core.execution.test_brackets import HALVES, STIFF, cancelled, desk, entered, exits, left, only, price
-from tests.core.kit import BTC_PERP, T0, D, S, accept, fill, of
+from tests.core.kit import BTC_PERP, PERP, T0, D, S, accept, fill, of, order, record_of
 
 
 def moved_too_far(engine: Engine, **changes: Any) -> tuple[ClientOrderId, ClientOrderId]:
@@ -81,3 +81,36 @@ def test_a_stop_that_its_venue_holds_again_can_wait() -> None:
     accept(engine, first)  # told again: it rests
     engine.process(m.Timer(T0 + 2 * S))
     assert [record.order.type for record in exits(engine)] == [OrderType.STOP, OrderType.STOP]
+
+
+def test_a_cancel_that_its_venue_refuses_is_not_sent_again_at_once() -> None:
+    engine = desk(STIFF)
+    entered(engine)
+    stop = only(engine).client_order_id
+    accept(engine, stop)
+    cancels = of(engine.process(fill(BTC_PERP, Side.SELL, "0.04", "60000", "hand")), e.CancelSubmitted)
+    assert [one.client_order_id for one in cancels] == [stop], "it cannot become smaller"
+    for count in range(9):
+        now = T0 + count * S // 10
+        assert not of(engine.process(e.CancelRejected(stop, "unknown order", now, now)), e.CancelSubmitted)
+    assert of(engine.process(m.Timer(T0 + 2 * S)), e.CancelSubmitted), "it is tried again"
+
+
+def test_a_stop_of_another_home_is_nobodys_orphan() -> None:
+    engine = desk()
+    theirs = order(
+        BTC_PERP,
+        Side.SELL,
+        "1",
+        type=OrderType.STOP,
+        trigger=D(58_000),
+        reduce_only=True,
+        client_order_id=ClientOrderId("otherhome-n2"),
+        parent=ClientOrderId("otherhome-n1"),
+        strategy_intent="stop_loss",
+        venue=PERP,
+    )
+    engine.process(e.OrderFound(theirs, PERP, VenueOrderId("v9"), D(0), ts=T0))
+    engine.process(e.VenueReconciled(PERP, T0, T0))
+    engine.process(m.Timer(T0 + 2 * S))
+    assert record_of(engine, ClientOrderId("otherhome-n2")).status is OrderStatus.ACCEPTED

@@ -253,6 +253,11 @@ def test_one_that_finds_an_engine_starting_waits_for_it_as_for_one_of_its_own() 
     assert watch.look() == [A.TAKE, A.ALARM]
     assert watch.sentinel.holds
     assert watch.until(A.FLATTEN) == pytest.approx(GRACE / S)
+    assert watch.phase is P.FLATTENING
+    seen = Watch(armed=True)
+    seen.look()
+    seen.seen = replace(seen.seen, beat=replace(seen.seen.beat, phase=EnginePhase.STARTING))
+    assert seen.looks(60) == [], "it was there all the time: the engine was restarted in order, between two looks"
     soon = Watch(armed=True)
     soon.seen = replace(soon.seen, beat=replace(soon.seen.beat, phase=EnginePhase.STARTING))
     soon.look()

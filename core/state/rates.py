@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from core.domain.identifiers import Asset, InstrumentType
+from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
@@ -13,6 +13,15 @@ STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 """Assets taken at 1:1 with the reporting currency while no pair quotes them (the reporting currency is one of them)."""
 
 
+SETTLED_NS: Nanoseconds = 10_000_000_000
+"""A market that was silent is gone back to once it has lived for this long: nothing is to flap between two."""
+_RANKS = {InstrumentType.SPOT_PAIR: 0, InstrumentType.PERPETUAL: 1}
+_OTHER = 2
+_BEST = (False, False, 0)
+_NO_PRICE = BETS | {InstrumentType.OPTION}
+"""Odds and premiums are no price of what the instrument is named after."""
+
+
 class Rates:
     """Choose the market that values each asset; what has had a rate keeps its last one."""
 
@@ -20,6 +29,11 @@ class Rates:
         self.currency = currency
         self.sources: dict[Asset, Market] = {}
         self._markets = markets
+        self._silent: dict[InstrumentId, Nanoseconds] = {}
+        """When a market that might have been chosen was last found silent."""
+        self._asked: dict[Asset, Nanoseconds] = {}
+        """When what has a market in the reporting currency was first asked for while that had no price."""
+        self._now: Nanoseconds = 0
 
     def rate(self, asset: Asset) -> float:
         """Return the price of an asset in the reporting currency; 0 where nothing marks it yet."""
@@ -31,12 +45,23 @@ class Rates:
         return 1.0 if asset in STABLE and self.currency in STABLE else 0.0
 
     def choose(self, now: Nanoseconds) -> None:
-        """Value what a silent market has valued so far by another one that lives; without one its last rate stays."""
+        """Value by another market that lives what a silent one has valued so far, and by a better one that lives again.
+
+        Where none lives the last rate stays.
+        """
+        self._now = now
         for asset, source in self.sources.items():
-            if source.quiet(now) > STALE_NS:
-                alive = [market for market in self._markets_of(asset) if market.quiet(now) <= STALE_NS]
-                if alive:
-                    self.sources[asset] = alive[0]
+            if source.quiet(now) > STALE_NS or self._rank(source) > _BEST:
+                self.sources[asset] = self._next(source, self._markets_of(asset), now)
+
+    def _next(self, present: Market, found: list[Market], now: Nanoseconds) -> Market:
+        alive = [market for market in found if market.quiet(now) <= STALE_NS]
+        self._silent.update((market.instrument.id, now) for market in found if market not in alive)
+        if present not in alive:
+            return alive[0] if alive else present
+        since = now - SETTLED_NS
+        steady = [market for market in alive if self._silent.get(market.instrument.id, since) <= since]
+        return min((present, *steady), key=self._rank)  # the present one among equals
 
     def fees(self, position: Position) -> Decimal:
         """Return all fees of a position in its settle asset; those in what has no rate count as nothing."""
@@ -49,20 +74,40 @@ class Rates:
 
     def _find(self, asset: Asset) -> Market | None:
         found = self._markets_of(asset)
-        if found:
-            self.sources[asset] = found[0]
-            return found[0]
-        return None
+        if not found or (found[0].instrument.quote != self.currency and self._may_come(asset)):
+            return None
+        self.sources[asset] = found[0]
+        return found[0]
+
+    def _may_come(self, asset: Asset) -> bool:
+        """Tell whether a market in the reporting currency may yet have its first price: at par is a guess beside it."""
+        if self._now and self._now - self._asked.setdefault(asset, self._now) >= SETTLED_NS:
+            return False
+        return any(
+            market.instrument.base == asset and market.instrument.quote == self.currency and market.kind in _RANKS
+            for market in self._markets.values()
+        )
 
     def _markets_of(self, asset: Asset) -> list[Market]:
-        """Return the markets that can value an asset, the best first: spot pairs, then perpetuals.
+        """Return the markets with a price that can value an asset, the best first: spot pairs, perpetuals, then others.
 
-        One quoted in another stable currency counts at par where the reporting currency has no market of the asset.
+        One quoted in another stable currency counts at par, behind those of the reporting currency.
         """
-        found = [market for market in self._markets.values() if market.instrument.base == asset]
-        quoted = [market for market in found if market.instrument.quote == self.currency]
-        if not quoted and self.currency in STABLE:
-            quoted = [market for market in found if market.instrument.quote in STABLE]
-        quoted = [market for market in quoted if market.mark > 0]
-        quoted.sort(key=lambda market: (market.instrument.type is not InstrumentType.SPOT_PAIR, market.instrument.id))
-        return quoted
+        found = [
+            market
+            for market in self._markets.values()
+            if market.instrument.base == asset
+            and market.mark > 0
+            and market.kind not in _NO_PRICE
+            and self._at_par(market.instrument.quote)
+        ]
+        found.sort(key=lambda market: (self._rank(market), market.instrument.id))
+        return found
+
+    def _rank(self, market: Market) -> tuple[bool, bool, int]:
+        """Return how far a market stands behind the best: a dated one's premium is worse than another stable quote."""
+        place = _RANKS.get(market.kind, _OTHER)
+        return place == _OTHER, market.instrument.quote != self.currency, place
+
+    def _at_par(self, quote: Asset) -> bool:
+        return quote == self.currency or (quote in STABLE and self.currency in STABLE)

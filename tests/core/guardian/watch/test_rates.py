@@ -7,17 +7,37 @@ import pytest
 
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.identifiers import Asset
+from core.domain.identifiers import Asset, InstrumentId
 from core.domain.order import Side
 from core.engine import Engine
 from core.state.state import IMAGE_DECODER, State
 from tests.core.guardian.watch.kit import acted, timer, watched
-from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D, S, denied, fill, of, order, quote, submit
+from tests.core.kit import (
+    BTC_PERP,
+    BTC_SPOT,
+    BTC_USDC,
+    ETH_PERP,
+    PERP,
+    SPOT,
+    T0,
+    D,
+    S,
+    denied,
+    fill,
+    of,
+    order,
+    quote,
+    submit,
+)
 
 BTC, BNB, JUNK = Asset("BTC"), Asset("BNB"), Asset("JUNK")
 STEPS = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
 DAY = 86_400 * S
 BNB_PERP = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "BNB"), raw_symbol="BNBUSDT", base=BNB)
+
+
+DATED = msgspec.structs.replace(BTC_PERP, id=InstrumentId("BINANCE-FUTURES:FUTURE:BTC-USDT-270326@LIN"))
+CALL = msgspec.structs.replace(BTC_PERP, id=InstrumentId("BINANCE-OPTIONS:OPTION:BTC-USDT-270326-60000-CALL@LIN"))
 
 
 def coins(**settings: Any) -> Engine:
@@ -50,6 +70,53 @@ def test_another_market_that_lives_values_what_a_dead_one_did() -> None:
     at(engine, BTC_SPOT, 58_000.0, T0 + 10 * S)
     timer(engine, T0 + 10 * S)
     assert engine.state.equity == pytest.approx(150_000.0), "the one that lives is kept: no flapping between two"
+
+
+def test_a_coin_whose_own_market_never_has_a_price_is_valued_at_par_after_a_while() -> None:
+    state = State()
+    for instrument in (BTC_SPOT, BTC_USDC):
+        state.apply(m.InstrumentDefined(instrument, T0))
+    state.apply(e.BalanceSet(SPOT, BTC, D(1), "opening", T0))
+    for second, worth in ((0, 0.0), (9, 0.0), (10, 60_000.0)):
+        state.apply(quote(BTC_USDC, 59_999.9, 60_000.1, T0 + second * S))
+        state.ledger.renew(T0 + second * S)
+        assert state.ledger.equity == pytest.approx(worth), "its own may yet have one, and par is a guess"
+    state.apply(quote(BTC_SPOT, 59_999.9, 60_000.1, T0 + 11 * S))
+    state.ledger.renew(T0 + 11 * S)
+    assert state.ledger.rates.sources[BTC] is state.markets[BTC_SPOT.id], "at once: it was never silent"
+
+
+def test_a_dead_market_gives_way_to_one_at_par_where_no_other_lives() -> None:
+    engine = coins(max_daily_loss_frac=0.05)
+    engine.process(m.InstrumentDefined(BTC_USDC, T0))
+    for second in range(1, 10):
+        at(engine, BTC_USDC, 60_000.0 - 1_000.0 * second, T0 + second * S)
+        timer(engine, T0 + second * S)
+    assert engine.state.equity == pytest.approx(151_000.0)
+    assert engine.state.state_reason.startswith("the day's loss is 5.")
+
+
+def test_a_dated_contract_values_nothing_while_a_perpetual_lives_and_living_spot_comes_back() -> None:
+    engine, at_first = coins(), 160_000.0
+    for instrument in (DATED, CALL):
+        engine.process(m.InstrumentDefined(instrument, T0))
+    for second in range(3, 16):
+        for instrument, mid in ((CALL, 900.0), (DATED, 64_800.0), (BTC_PERP, 60_100.0)):
+            at(engine, instrument, mid, T0 + second * S)
+        if second > 3:
+            at(engine, BTC_SPOT, 60_000.0, T0 + second * S)
+        timer(engine, T0 + second * S)
+        premium = 100.0 if second < 13 else 0.0
+        assert engine.state.equity == pytest.approx(at_first + premium), "back once it has lived for ten seconds"
+    for second in (16, 19):
+        at(engine, DATED, 60_500.0, T0 + second * S)
+        at(engine, CALL, 900.0, T0 + second * S)
+        timer(engine, T0 + second * S)
+    assert engine.state.equity == pytest.approx(at_first + 500.0), "better than none that lives"
+    engine.process(m.InstrumentDefined(BTC_USDC, T0))
+    at(engine, BTC_USDC, 59_000.0, T0 + 20 * S)
+    timer(engine, T0 + 20 * S)
+    assert engine.state.equity == pytest.approx(at_first - 1_000.0), "another stable quote goes before a dated one"
 
 
 def test_without_another_the_last_rate_stays_the_rules_go_on_and_nothing_is_entered() -> None:

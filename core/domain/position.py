@@ -87,6 +87,13 @@ class Position(msgspec.Struct, gc=False):
             self.entry_price, self.opened = price, ts
         return realised
 
+    def move(self, change: Decimal, ts: Nanoseconds) -> None:
+        """Take what was traded for other money than the entry's: the quantity alone moves, nothing is realised."""
+        before, self.quantity = self.quantity, self.quantity + change
+        self.updated = ts
+        if before * self.quantity <= ZERO:  # from flat, to flat or to the other side: no entry is known
+            self.entry_price, self.opened = ZERO, ts if self.quantity else 0
+
     def _average(self, before: Decimal, change: Decimal, price: Decimal) -> Decimal:
         if self.inverse:
             return (before + change) / (before / self.entry_price + change / price)

@@ -106,6 +106,8 @@ class Guard:
         market = state.markets.get(instrument)
         if market is None:
             return
+        market = state.ledger.mark_of(market.holding) or market  # what its price means is one pair's to say
+        instrument = market.instrument.id
         if self.watch.look(state, market):
             if not self.held[instrument].is_calm():
                 self._carry_out(self.watch.filled(state, instrument))

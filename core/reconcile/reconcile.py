@@ -17,6 +17,7 @@ from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.numbers import plain
 from core.domain.order import AMEND_LIFE_NS, Order, OrderRecord, OrderStatus, OrderType
+from core.domain.position import Position
 from core.domain.reports import OrderReport, VenueSnapshot
 from core.reconcile.opening import is_past, lacking, opened
 from core.state.blotter import funding_key, liquidation_key
@@ -330,14 +331,17 @@ def first_entries(state: State, now: Nanoseconds) -> Iterator[Event]:
     """Set the entry of what was found before anything marked it to its first mark: its loss is judged from there."""
     for position in state.ledger.positions.values():
         if position.quantity and not position.entry_price:
-            market = state.ledger.mark_of(position.instrument)
-            if market is not None and market.mark > 0.0:
-                entry, reason = Decimal(repr(market.mark)), "found before it had a price: counted from its first"
+            entry = state.ledger.rates.entry_mark(position.instrument)
+            if entry > ZERO:
+                reason = "found before it had a price: counted from its first"
                 yield e.PositionSet(position.instrument, position.quantity, entry, reason, now)
 
 
 def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) -> Iterator[Event]:
-    """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading."""
+    """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading.
+
+    What came is entered at its mark of now: it has neither lost nor earned what was held before.
+    """
     pairs = (
         market
         for market in state.markets.values()
@@ -351,6 +355,17 @@ def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) 
     quantity = held.quantity if held is not None else ZERO
     if quantity == total:
         return
-    entry = held.entry_price if held is not None and quantity else Decimal(repr(market.mark))
+    mark = state.ledger.rates.entry_mark(market.holding)
+    entry = _entered(held, total, mark) if held is not None and quantity else mark
     reason = f"reconciled: position {plain(quantity)}, wallet {plain(total)}"
     yield e.PositionSet(market.holding, total, entry if total else ZERO, reason, now)
+
+
+def _entered(held: Position, total: Decimal, mark: Decimal) -> Decimal:
+    """Return the entry of so much where some was held: that of before, with what came at the mark where it is known."""
+    quantity, entry = held.quantity, held.entry_price
+    if quantity * total < ZERO:
+        return mark
+    if abs(total) <= abs(quantity) or not (entry and mark):
+        return entry
+    return (quantity * entry + (total - quantity) * mark) / total

@@ -76,8 +76,11 @@ class Ledger:
 
     def _fill_spot(self, event: OrderFilled, market: Market) -> None:
         position, instrument = self.position_of(market), market.instrument
-        position.apply_fill(event.side, event.quantity, event.price, event.ts)
         change = event.quantity if event.side is Side.BUY else -event.quantity
+        if self.rates.crosses(instrument):
+            position.move(change, event.ts)
+        else:
+            position.apply_fill(event.side, event.quantity, event.price, event.ts)
         self._add(market.venue, instrument.base, change)
         self._add(market.venue, instrument.quote, -change * event.price)
         self._fee(event, market, position)
@@ -92,10 +95,11 @@ class Ledger:
             return
         instrument = market.instrument
         self._add(market.venue, event.fee_asset, -event.fee)
-        if event.fee_asset == instrument.base and not instrument.inverse:
+        own = event.fee_asset == instrument.base and not instrument.inverse
+        if own and market.kind is InstrumentType.SPOT_PAIR:
+            position.quantity -= event.fee
+        if own and not self.rates.crosses(instrument):
             position.fees += event.fee * event.price
-            if market.kind is InstrumentType.SPOT_PAIR:
-                position.quantity -= event.fee
         else:
             position.charge(event.fee_asset, event.fee)
 
@@ -120,7 +124,7 @@ class Ledger:
 
     def set_position(self, event: PositionSet) -> None:
         """Put a position to what the venue reports."""
-        market = self.mark_of(event.instrument)
+        market = self._markets.get(event.instrument) or self._markets.holding(event.instrument)
         if market is None:
             raise KeyError(f"position in what is not defined: {event.instrument}")
         position = self.position_of(market)
@@ -134,6 +138,8 @@ class Ledger:
         position = self.positions.get(market.holding)
         if position is None:
             position = self.positions[market.holding] = Position.of(market.instrument)
+            if self.rates.crosses(market.instrument):
+                position.settle = self.currency
         return position
 
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal) -> None:
@@ -222,14 +228,10 @@ class Ledger:
     def mark_of(self, held: InstrumentId) -> Market | None:
         """Return the market that marks a held instrument: its own, or for a SPOT_ASSET a pair's that has a price.
 
-        Of several pairs it is the one that values the wallet (``Rates``), which changes when that one falls silent.
+        Of several pairs it is chosen as what values an asset is (``Rates``): one that crosses only where there is no
+        other, so that its coins can be sold.
         """
-        market = self._markets.get(held)
-        if market is None and (market := self._markets.holding(held)) is not None:
-            source = self.rates.sources.get(market.instrument.base)
-            if source is not None and source.holding == held:
-                return source
-        return market
+        return self._markets.get(held) or self.rates.marking(held) or self._markets.holding(held)
 
     def notional(self, position: Position) -> float:
         """Return a position's signed value in the reporting currency."""

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType
-from core.domain.instrument import ZERO
+from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
 from core.state.mark import STALE_NS
@@ -29,6 +29,7 @@ class Rates:
         self.currency = currency
         self.sources: dict[Asset, Market] = {}
         self._markets = markets
+        self._marking: dict[InstrumentId, Market] = {}
         self._silent: dict[InstrumentId, Nanoseconds] = {}
         """When a market that might have been chosen was last found silent."""
         self._asked: dict[Asset, Nanoseconds] = {}
@@ -53,11 +54,34 @@ class Rates:
         for asset, source in self.sources.items():
             if source.quiet(now) > STALE_NS or self._rank(source) > _BEST:
                 self.sources[asset] = self._next(source, self._markets_of(asset), now)
+        for held, market in self._marking.items():  # stops rest in its pair: no short silence may take it away
+            if market.quiet(now) > SETTLED_NS or self._rank(market) > _BEST:
+                priced = [one for one in self._pairs_of(held) if one.mark > 0]
+                self._marking[held] = self._next(market, priced, now, SETTLED_NS)
 
-    def _next(self, present: Market, found: list[Market], now: Nanoseconds) -> Market:
+    def marking(self, held: InstrumentId) -> Market | None:
+        """Return the pair that marks what is held of a coin: one with a price first, the same between two timers."""
+        market = self._marking.get(held)
+        if market is None:
+            found = self._pairs_of(held)
+            market = next((one for one in found if one.mark > 0), found[0] if found else None)
+            if market is not None and market.mark > 0:
+                self._marking[held] = market
+        return market
+
+    def entry_mark(self, held: InstrumentId) -> Decimal:
+        """Return the mark that what no fill explains is entered at; 0 while there is none in our money."""
+        market = self._markets.get(held) or self.marking(held)
+        return Decimal(repr(market.mark)) if market is not None else ZERO
+
+    def _pairs_of(self, held: InstrumentId) -> list[Market]:
+        pairs = [one for one in self._markets.values() if one.holding == held and self.is_at_par(one.instrument.quote)]
+        return sorted(pairs, key=self._rank)
+
+    def _next(self, present: Market, found: list[Market], now: Nanoseconds, patience: Nanoseconds = STALE_NS) -> Market:
         alive = [market for market in found if market.quiet(now) <= STALE_NS]
         self._silent.update((market.instrument.id, now) for market in found if market not in alive)
-        if present not in alive:
+        if present.quiet(now) > patience:
             return alive[0] if alive else present
         since = now - SETTLED_NS
         steady = [market for market in alive if self._silent.get(market.instrument.id, since) <= since]
@@ -99,7 +123,7 @@ class Rates:
             if market.instrument.base == asset
             and market.mark > 0
             and market.kind not in _NO_PRICE
-            and self._at_par(market.instrument.quote)
+            and self.is_at_par(market.instrument.quote)
         ]
         found.sort(key=lambda market: (self._rank(market), market.instrument.id))
         return found
@@ -109,5 +133,10 @@ class Rates:
         place = _RANKS.get(market.kind, _OTHER)
         return place == _OTHER, market.instrument.quote != self.currency, place
 
-    def _at_par(self, quote: Asset) -> bool:
+    def crosses(self, instrument: Instrument) -> bool:
+        """Tell whether a pair is quoted in foreign money: it moves coins, and no price of it is one of ours."""
+        return instrument.type is InstrumentType.SPOT_PAIR and not self.is_at_par(instrument.quote)
+
+    def is_at_par(self, quote: Asset) -> bool:
+        """Tell whether an asset is the reporting currency, or taken at 1:1 with it."""
         return quote == self.currency or (quote in STABLE and self.currency in STABLE)

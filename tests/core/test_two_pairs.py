@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from core.config.settings import GuardianSettings
 from core.domain import commands as c
@@ -21,6 +22,7 @@ from core.guardian.guardian import Guardian
 from core.guardian.limits.concentration import _weights
 from core.guardian.proposal import Proposal
 from core.ports import Abilities
+from core.state.markets import Market
 from core.state.state import State
 from tests.core.guardian.test_guardian import WIDE
 from tests.core.kit import (
@@ -292,6 +294,53 @@ def test_a_holding_is_judged_by_the_pair_that_has_a_price(pairs: tuple[Instrumen
         bid = 60_000.0 - 500.0 * (now - T0) / S
         acted = of(engine.process(quote(BTC_SPOT, bid, bid + 0.02, now)), w.GuardianActed)
     assert [one.rule for one in acted] == ["max_position_loss"]
+
+
+def elsewhere() -> tuple[State, Market, Market]:
+    """Return a state whose coin is valued at one venue and held at another, over two pairs, the first one at par."""
+    kraken = [replace(one, id=InstrumentId(one.id.replace("BINANCE-SPOT", "KRAKEN"))) for one in (BTC_USDC, BTC_SPOT)]
+    state = State()
+    for instrument in (BTC_SPOT, *kraken):
+        state.apply(m.InstrumentDefined(instrument, T0))
+    state.apply(e.BalanceSet(kraken[0].venue, Asset("BTC"), D(1), "opening", T0))
+    state.apply(quote(BTC_SPOT, 59_999.99, 60_000.01))
+    return state, state.markets[kraken[0].id], state.markets[kraken[1].id]
+
+
+def test_of_two_pairs_the_one_with_a_price_marks_what_is_held() -> None:
+    state, at_par, own = elsewhere()
+    mark_of, held = state.ledger.mark_of, own.holding
+    assert mark_of(held) is own, "none has one: that of the reporting currency"
+    state.apply(quote(at_par.instrument, 59_999.0, 60_001.0))
+    state.ledger.renew(T0)
+    assert mark_of(held) is at_par
+    state.apply(quote(own.instrument, 59_999.0, 60_001.0, T0 + S))
+    assert mark_of(held) is at_par, "the same until the timer"
+    state.ledger.renew(T0 + S)
+    assert mark_of(held) is own, "at once: it was never silent"
+
+
+def test_of_two_pairs_the_one_that_lives_marks_what_is_held() -> None:
+    state, at_par, own = elsewhere()
+    seen = []
+    for second in range(30):
+        now = T0 + second * S
+        for market in (at_par, own):
+            if market is at_par or not 0 < second < 15:
+                price = 60_000.0 - 100.0 * second
+                state.apply(quote(market.instrument, price - 1.0, price + 1.0, now))
+        state.ledger.renew(now)
+        seen.append(state.ledger.mark_of(own.holding))
+    assert seen == [own] * 11 + [at_par] * 13 + [own] * 6, "no short silence, and no short life, changes it"
+    state.ledger.renew(T0 + 60 * S)
+    assert state.ledger.mark_of(own.holding) is own, "where none lives it stays"
+
+
+def test_a_fill_over_the_other_pair_is_seen_as_what_is_held() -> None:
+    engine = venue("0.05")
+    engine.process(fill(BTC_USDC, Side.BUY, "0.05", "60000", "f1"))
+    (held_,) = engine.guardian.watch.held.values()
+    assert (held_.instrument, held_.quantity) == (BTC_SPOT.id, D("0.10"))
 
 
 def test_a_late_fill_of_another_pair_is_closed_again() -> None:

@@ -86,10 +86,19 @@ class Valued(Rule):
             assets = ", ".join(one for one in named if one != currency)
             text = f"nothing prices {assets} in {currency}: {instrument.id} cannot be valued, entries denied"
             return Breach(self.name, "0", "priced", text)
+        if proposal.state.ledger.rates.crosses(proposal.market.instrument):
+            return self._crossing(proposal)
         if not missing:
             return None
         text = f"no price for {', '.join(sorted(missing))}: the account cannot be valued, entries denied"
         return Breach(self.name, str(len(missing)), "0", text)
+
+    def _crossing(self, proposal: Proposal) -> Breach:
+        """Return that a price in foreign money would be no entry that a loss could be counted from."""
+        instrument, currency = proposal.market.instrument, proposal.state.currency
+        text = f"{instrument.id} is quoted in {instrument.quote}: what it buys has no entry price in {currency}, "
+        text += f"entries denied; buy {instrument.base} over a pair quoted in {currency} or at par with it"
+        return Breach(self.name, instrument.quote, currency, text)
 
 
 class ClockOffset(Rule):

@@ -10,7 +10,7 @@ from core.domain.order import Side
 from core.domain.position import Position
 from core.domain.reports import BalanceReport, VenueSnapshot
 from core.engine import Engine
-from core.reconcile.reconcile import reconcile
+from core.reconcile.reconcile import reconcile, spot_position
 from tests.core.kit import BTC_COINM, BTC_SPOT, SPOT, T0, D, S, fill, held, of, quote
 
 
@@ -77,6 +77,36 @@ def test_what_is_added_to_an_unknown_entry_tells_it() -> None:
     inverse.quantity = D(3)
     inverse.apply_fill(Side.BUY, D(1), D(60000), T0)
     assert (inverse.quantity, inverse.entry_price, inverse.realised) == (D(4), D(60000), D(0))
+
+
+@pytest.mark.parametrize(
+    ("total", "entry"),
+    [("0.4", "75000.0"), ("0.1", "90000"), ("-0.1", "60000.0"), ("0", "0")],
+    ids=["came", "went", "turned", "all went"],
+)
+def test_what_came_beside_trading_is_entered_at_its_mark_of_now(total: str, entry: str) -> None:
+    engine, _ = found()
+    position(engine).entry_price = D(90_000)
+    engine.process(quote(BTC_SPOT, 59_999.99, 60_000.01, T0 + S))
+    moved(engine, total)
+    assert (held(engine, BTC_SPOT), position(engine).entry_price) == (D(total), D(entry))
+
+
+@pytest.mark.parametrize("entry", ["90000", "0"])
+def test_where_either_price_is_not_known_what_came_takes_the_entry_of_before(entry: str) -> None:
+    engine, _ = found()
+    position(engine).entry_price = D(entry)
+    if entry == "0":
+        engine.process(quote(BTC_SPOT, 59_999.99, 60_000.01, T0 + S))
+    moved(engine, "0.4")
+    assert (held(engine, BTC_SPOT), position(engine).entry_price) == (D("0.4"), D(entry))
+
+
+def moved(engine: Engine, total: str) -> None:
+    """Have the wallet's coins change as by a deposit, and what is held be brought to them."""
+    engine.process(e.BalanceSet(SPOT, Asset("BTC"), D(total), "deposit", T0 + S))
+    for event in spot_position(engine.state, SPOT, Asset("BTC"), T0 + S):
+        engine.process(event)
 
 
 def test_a_position_whose_market_is_gone_waits() -> None:

@@ -1,0 +1,153 @@
+"""Pairs quoted in foreign money (ETH-BTC): they move coins, and no price of them is an entry, a mark or a value."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.domain import commands as c
+from core.domain import events as e
+from core.domain import market as m
+from core.domain import watch as w
+from core.domain.approval import Approved
+from core.domain.identifiers import Asset, InstrumentId
+from core.domain.message import Event
+from core.domain.order import Side
+from core.domain.position import Position
+from core.domain.reports import BalanceReport, VenueSnapshot
+from core.engine import Engine
+from core.guardian.guardian import Guardian
+from core.reconcile.reconcile import reconcile
+from core.state.state import State
+from tests.core.guardian.test_guardian import WIDE
+from tests.core.kit import BTC_SPOT, PRICES, SPOT, T0, D, S, denied, fill, of, opened, order, quote, sent
+
+BTC, ETH = Asset("BTC"), Asset("ETH")
+ETH_SPOT = msgspec.structs.replace(BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDT"), base=ETH)
+ETH_BTC = msgspec.structs.replace(
+    ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-BTC"), quote=BTC, settle=BTC, tick_size=D("0.00001"),
+    min_notional=D("0.0001"),
+)  # fmt: skip
+HERE = {ETH_SPOT.id: 3_000.0, ETH_BTC.id: 0.05}
+
+
+@pytest.fixture(autouse=True)
+def _prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for id_, price in HERE.items():
+        monkeypatch.setitem(PRICES, id_, price)
+
+
+def account(*instruments: Any, **changes: Any) -> Engine:
+    """Return an engine with 50 000 USDT and one bitcoin, the crossing pair defined first where none is named."""
+    engine = opened(instruments=instruments or (ETH_BTC, BTC_SPOT, ETH_SPOT), **changes)
+    engine.process(e.BalanceSet(SPOT, BTC, D(1), "deposit", T0))
+    engine.process(m.Timer(T0))
+    return engine
+
+
+def eth(engine: Engine) -> Position:
+    return engine.state.ledger.positions[ETH_SPOT.holding]
+
+
+def stands(position: Position) -> tuple[Decimal, Decimal, Decimal, Asset]:
+    return position.quantity, position.entry_price, position.realised, position.settle
+
+
+def test_what_is_bought_over_it_is_entered_at_its_mark_and_its_loss_is_one() -> None:
+    engine = account()
+    effects = engine.process(fill(ETH_BTC, Side.BUY, "2", "0.05", "f1", ts=T0 + S))
+    assert not of(effects, w.GuardianActed)
+    assert stands(eth(engine)) == (D(2), D(0), D(0), "USDT")
+    assert engine.state.ledger.balances[SPOT] == {"USDT": D(50_000), "BTC": D("0.90"), "ETH": D(2)}
+    assert not of(engine.process(m.Timer(T0 + S)), w.GuardianActed)
+    assert (eth(engine).entry_price, engine.state.ledger.open_profit()) == (D("3000.0"), 0.0)
+    assert (engine.state.equity, engine.state.ledger.exposure()) == (110_000.0, (6_000.0, 6_000.0))
+    acted = list[Any]()
+    for step in range(1, 20):
+        now, price = T0 + (1 + step) * S, 3_000.0 - 60.0 * step
+        acted += of(engine.process(quote(ETH_SPOT, price - 0.01, price + 0.01, now)), w.GuardianActed)
+    assert engine.state.ledger.open_profit() == pytest.approx(2 * (1_860.0 - 3_000.0))
+    assert [one.rule for one in acted] == ["max_position_loss"]
+
+
+def test_it_moves_quantity_and_wallets_and_leaves_the_entry() -> None:
+    engine = account()
+    state = engine.state
+    state.apply(fill(ETH_SPOT, Side.BUY, "2", "2900", "f1"))
+    state.apply(fill(ETH_BTC, Side.BUY, "1", "0.05", "f2").replace(fee=D("0.001"), fee_asset=ETH))
+    assert stands(eth(engine)) == (D("2.999"), D(2_900), D(0), "USDT")
+    assert eth(engine).other_fees == {"ETH": D("0.001")}
+    state.apply(fill(ETH_BTC, Side.SELL, "1.999", "0.06", "f3").replace(fee=D("0.001"), fee_asset=BTC))
+    assert stands(eth(engine)) == (D(1), D(2_900), D(0), "USDT")
+    state.apply(fill(ETH_SPOT, Side.SELL, "0.5", "3000", "f4"))
+    assert stands(eth(engine)) == (D("0.5"), D(2_900), D(50), "USDT")
+    state.apply(fill(ETH_BTC, Side.SELL, "1.5", "0.05", "f5"))
+    assert stands(eth(engine)) == (D(-1), D(0), D(50), "USDT"), "of the other side no entry is known"
+    state.apply(fill(ETH_BTC, Side.BUY, "1", "0.05", "f6"))
+    assert (*stands(eth(engine)), eth(engine).opened) == (D(0), D(0), D(50), "USDT", 0)
+
+
+def test_a_replay_books_the_same_without_a_price() -> None:
+    engine, events = account(), list[Event]()
+    for number, (instrument, price) in enumerate(((ETH_BTC, "0.05"), (ETH_SPOT, "3100"), (ETH_BTC, "0.06"))):
+        booked = fill(instrument, Side.BUY, "1", price, f"f{number}", ts=T0 + number * S)
+        events += [one for one in engine.process(booked) if isinstance(one, Event)]
+        events += [one for one in engine.process(m.Timer(T0 + number * S)) if isinstance(one, Event)]
+    again = State()
+    for instrument in (ETH_BTC, BTC_SPOT, ETH_SPOT):
+        again.apply(m.InstrumentDefined(instrument, T0))
+    for event in events:
+        again.apply(event)
+    assert again.ledger.positions[ETH_SPOT.holding] == eth(engine)
+    assert eth(engine).entry_price == D("3050.0")
+
+
+@pytest.mark.parametrize("priced", [True, False], ids=["prices first", "wallets first"])
+def test_an_account_that_opens_with_coins_is_entered_at_their_own_price(priced: bool) -> None:
+    engine = Engine(Guardian(WIDE), State(), strict=True)
+    engine.process(e.EngineStarted(1, "test", "paper", T0))
+    for instrument in (ETH_BTC, BTC_SPOT, ETH_SPOT):
+        engine.process(m.InstrumentDefined(instrument, T0))
+    engine.process(m.VenueStatus(SPOT, True, "", T0))
+    for first in (priced, not priced):
+        if first:
+            for instrument in (ETH_BTC, ETH_SPOT):
+                price, tick = HERE[instrument.id], float(instrument.tick_size)
+                engine.process(quote(instrument, price - tick, price + tick))
+        else:
+            wallets = (BalanceReport(ETH, D(5), D(5)), BalanceReport(Asset("USDT"), D(50_000), D(50_000)))
+            for event in reconcile(engine.state, VenueSnapshot(SPOT, T0, (), (), (), wallets), {}, T0, T0):
+                engine.process(event)
+    assert not of(engine.process(m.Timer(T0)), w.GuardianActed)
+    assert stands(eth(engine)) == (D(5), D("3000.0"), D(0), "USDT")
+    assert (engine.state.equity, engine.state.ledger.open_profit()) == (65_000.0, 0.0)
+
+
+def test_the_gate_denies_an_entry_and_lets_an_exit_pass() -> None:
+    engine = account(settings=WIDE)
+    refusal = denied(engine, order(ETH_BTC, Side.BUY, "1", "0.05"))
+    assert (refusal.limit, refusal.value, refusal.bound) == ("valued", "BTC", "USDT")
+    assert refusal.reason == (
+        "BINANCE-SPOT:SPOT_PAIR:ETH-BTC is quoted in BTC: what it buys has no entry price in USDT, entries denied; "
+        "buy ETH over a pair quoted in USDT or at par with it"
+    )
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1"))
+    sent(engine, order(ETH_BTC, Side.SELL, "1", "0.05", reduce_only=True))
+    sent(engine, order(ETH_BTC, Side.SELL, "1", "0.0501"))
+
+
+def test_a_coin_that_it_alone_trades_has_no_entry_and_can_be_sold() -> None:
+    engine = account(ETH_BTC, BTC_SPOT, settings=WIDE)
+    engine.process(fill(ETH_BTC, Side.BUY, "2", "0.05", "f1", ts=T0 + S))
+    engine.process(m.Timer(T0 + S))
+    assert stands(eth(engine)) == (D(2), D(0), D(0), "USDT")
+    assert engine.state.ledger.unvalued == {ETH}
+    assert engine.state.ledger.open_profit() == 0.0
+    assert engine._exits.at_risk() == [ETH_BTC.id]
+    effects = engine.process(c.Flatten(None, "test", T0 + S))
+    assert [one.command.order.quantity for one in of(effects, Approved)] == [D(2)]
+    engine.process(m.InstrumentDefined(ETH_SPOT, T0 + 2 * S))
+    engine.process(quote(ETH_SPOT, 2_999.0, 3_001.0, T0 + 2 * S))
+    engine.process(m.Timer(T0 + 2 * S))
+    assert (eth(engine).entry_price, engine.state.ledger.unvalued) == (D("3000.0"), set())

@@ -57,8 +57,8 @@ class Position(msgspec.Struct, gc=False):
         return quantity * self.contract_size * (price - entry)
 
     def unrealised(self, mark: Decimal) -> Decimal:
-        """Return the open profit at a mark price, in the settle asset."""
-        if not self.quantity:
+        """Return the open profit at a mark price, in the settle asset; none where no entry is known."""
+        if not self.quantity or not self.entry_price:
             return ZERO
         return self.profit(self.quantity, self.entry_price, mark)
 

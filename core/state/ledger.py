@@ -57,11 +57,12 @@ class Ledger:
         """Fill a linear contract settled in the reporting currency: it earns the way from its price to the mark."""
         position, fee = self.positions.get(market.holding) or self.position_of(market), event.fee
         side, quantity, price = event.side, event.quantity, event.price
+        counted = position.entry_price or not position.quantity
         realised = position.apply_fill(side, quantity, price, event.ts)
         position.fees += fee
         self._add(market.venue, self.currency, realised - fee)
         mark = market.mark
-        if self.unvalued or mark <= 0.0:
+        if self.unvalued or mark <= 0.0 or not counted:
             self.revalue()
             return
         units = float(quantity) * market.contract_size * side.sign
@@ -206,6 +207,8 @@ class Ledger:
         profit = self.unrealised(position, market)
         if not self.rate(position.settle):
             self.unvalued.add(position.settle)
+        if not position.entry_price:  # its first mark will be: until then no price earns it anything
+            return 0.0
         if position.inverse or position.settle != self.currency:  # the rate moves too: equity is recomputed
             market.nonlinear = True
             self._expose(position.settle, profit)

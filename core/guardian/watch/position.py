@@ -216,11 +216,14 @@ def _safe_quantity(state: State, held: Held, distance: float) -> Decimal:
 def liquidation(state: State, market: Market, quantity: Decimal) -> float:
     """Return the mark price that liquidates ``quantity`` (signed) of what is held now, the rest sold at the mark.
 
-    0.0 where none would. Cross margin: the venue's wallet of the settle asset stands behind all of its positions.
+    0.0 where none would, or where the entry is not known. Cross margin: the venue's wallet of the settle asset stands
+    behind all of its positions.
     """
     instrument, position = market.instrument, state.ledger.positions.get(market.holding)
     if position is None or not quantity or not instrument.is_derivative or market.mark <= 0.0:
         return 0.0
+    if not position.entry_price:
+        return 0.0  # found before it had a price: its loss is counted from its first, which comes with the timer
     mark = Decimal(repr(market.mark))
     wallet = state.ledger.balances.get(market.venue, {}).get(instrument.settle, ZERO)
     wallet += position.profit(position.quantity - quantity, position.entry_price, mark)

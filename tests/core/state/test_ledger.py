@@ -279,6 +279,23 @@ def test_a_fee_in_another_asset_is_summed_in_its_own_worth() -> None:
     assert state.ledger.rates.fees(position) == D(0)
 
 
+@pytest.mark.parametrize("quantity", ["2", "-2"])
+def test_what_has_no_entry_moves_no_equity_until_it_has_one(quantity: str) -> None:
+    state = world()
+    state.apply(quote(ETH_PERP, 2_999.0, 3_001.0))
+    state.apply(quote(BTC_SPOT, 59_999.0, 60_001.0))
+    state.apply(e.PositionSet(ETH_PERP.id, D(quantity), D(0), "reconciled", T0))
+    state.apply(quote(ETH_PERP, 3_049.0, 3_051.0))
+    assert state.ledger.equity == 160_000.0
+    state.apply(fill(ETH_PERP, Side.BUY, "1", "3000", "f"))
+    shown = state.ledger.equity
+    assert shown == 160_000.0 + float(D(quantity) + 1) * 50.0
+    state.apply(quote(ETH_PERP, 3_059.0, 3_061.0))
+    moved = state.ledger.equity
+    state.ledger.revalue()
+    assert moved == pytest.approx(state.ledger.equity)
+
+
 def test_what_has_no_mark_or_no_entry_has_earned_nothing_yet() -> None:
     state = world()
     state.apply(e.PositionSet(ETH_PERP.id, D(1), D(0), "reconciled", T0))

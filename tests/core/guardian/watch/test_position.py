@@ -11,10 +11,11 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.identifiers import StrategyId
-from core.domain.instrument import MarginBracket
+from core.domain.instrument import Instrument, MarginBracket
 from core.domain.order import OrderType, Side, StopLoss
+from core.guardian.backing import backing_of
 from core.guardian.watch.position import liquidation
-from tests.core.guardian.watch.kit import acted, exits, long, price, timer, watched
+from tests.core.guardian.watch.kit import QUIET, acted, exits, long, price, timer, watched
 from tests.core.kit import (
     BTC_COINM,
     BTC_PERP,
@@ -331,6 +332,25 @@ def test_enough_behind_a_position_is_enough() -> None:
     assert not acted(list(engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0"))))
     price(engine, 59_800.0)
     assert acted(price(engine, 59_700.0)) == [("min_liquidation_distance", "reduce")]
+
+
+@pytest.mark.parametrize("instrument", [BTC_PERP, BTC_COINM])
+@pytest.mark.parametrize("quantity", ["1", "-1"])
+def test_what_has_no_entry_yet_is_near_to_no_liquidation(instrument: Instrument, quantity: str) -> None:
+    engine = opened(
+        instruments=(BTC_PERP, ETH_PERP, BTC_COINM),
+        settings=msgspec.structs.replace(QUIET, min_liquidation_distance_frac=0.10),
+        cash="10000",
+    )
+    engine.process(e.BalanceSet(COINM, BTC_COINM.settle, D(1), "deposit", T0))
+    engine.process(e.PositionSet(instrument.id, D(quantity), D(0), "adopted", T0))
+    assert not acted(timer(engine, T0)), "judged before its first mark is its entry"
+    engine.process(e.PositionSet(instrument.id, D(quantity), D(0), "adopted", T0))
+    assert liquidation(engine.state, engine.state.markets[instrument.id], D(quantity)) == 0.0
+    uses = {name: use for name, _, _, use in engine.guardian.watch.uses(engine.state, T0)}
+    assert uses["min_liquidation_distance"] is None
+    eth = engine.state.markets[ETH_PERP.id]
+    assert backing_of(engine.state, eth, D(10_000)).other_profit == 0
 
 
 def test_a_rule_that_fails_hides_no_other() -> None:

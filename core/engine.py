@@ -30,7 +30,7 @@ from core.ports import Abilities
 from core.reconcile.adoption import Adoption
 from core.reconcile.reconcile import first_entries
 from core.session.wire import EVENTS
-from core.state.account import count_capital, mark_account, note_debt, set_balance
+from core.state.account import book, count_capital, mark_account, note_debt
 from core.state.bars import BarBuilder
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
@@ -298,10 +298,7 @@ class Engine:
         if wrong:
             self._outbox.reject(event, wrong)
             return
-        if isinstance(event, e.BalanceSet):
-            set_balance(self._outbox, event)
-        else:
-            self._outbox.record(event)
+        book(self._outbox, event)
         self._follow(event)
 
     def _follow(self, event: Event) -> None:

@@ -47,8 +47,20 @@ def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
         _move_base(outbox, equity, Decimal(repr(round(moved, 8))), event.ts)
 
 
+def book(outbox: Outbox, event: e.BalanceSet | e.FundingPaid | e.PositionLiquidated | e.PositionSet) -> None:
+    """Book what moves money or a position without a fill."""
+    if isinstance(event, e.BalanceSet):
+        set_balance(outbox, event)
+        return
+    outbox.record(event)
+    if isinstance(event, e.FundingPaid):
+        note_debt(outbox, event.asset, -event.amount, event.ts)
+    elif isinstance(event, e.PositionLiquidated):
+        note_debt(outbox, event.fee_asset, event.fee, event.ts)
+
+
 def note_debt(outbox: Outbox, asset: Asset, amount: Decimal, now: Nanoseconds) -> None:
-    """Note that nothing is held of an unpriced asset but a debt, the fee ``amount``: the account is judged without."""
+    """Note that nothing is held of an unpriced asset but a debt of ``amount`` (a fee, funding): judged without it."""
     state, ledger = outbox.state, outbox.state.ledger
     if amount and asset in ledger.unvalued and asset not in state.capital.waiting and ledger.held(asset) == -amount:
         outbox.record(e.CapitalWaits(asset, ZERO, now))
@@ -116,6 +128,9 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
 
 
 def _is_overruled(outbox: Outbox, now: Nanoseconds) -> bool:
-    """Tell whether a book is believed against its venue's mark just now: a loss by it counts, a peak has to last."""
+    """Tell whether a book that moves equity is believed against its venue's mark: a loss counts, a peak has to last."""
     markets = outbox.state.markets.values()
-    return any(market.overruled and now - market.overruled <= MARK_TTL_NS for market in markets)
+    return any(
+        market.overruled and now - market.overruled <= MARK_TTL_NS and (market.exposure or market.nonlinear)
+        for market in markets
+    )

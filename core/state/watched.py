@@ -20,7 +20,7 @@ class Watched(msgspec.Struct):
     """The drawdown step in force, from 1; 0 is none."""
     factor: Decimal = ONE
     base: Decimal = ZERO
-    """What was held, gross, when the first step was entered (reporting currency)."""
+    """What was held, gross, when the first step was entered (reporting currency); it goes with capital."""
     since: Nanoseconds = 0
     accepted: Decimal = ZERO
     """What the account had lost since the day's start when a human let it go on; it goes with capital."""
@@ -72,7 +72,9 @@ class Watched(msgspec.Struct):
         if event.ts != day:
             self.day_base = event.equity
         elif event.base and before:
-            self.accepted *= event.base / before
+            factor = event.base / before
+            self.accepted *= factor
+            self.base *= factor
             self.day_base = event.base
         else:
             self.day_base = before + event.equity - day_start

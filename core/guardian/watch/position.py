@@ -74,8 +74,8 @@ class PositionLoss(PositionRule):
     def judge(self, held: Held, scene: Scene) -> Verdict | None:
         """Return that the position is to be closed, or None."""
         loss, equity, bound = held.loss(held.price()), scene.equity, self.settings.max_position_loss_frac
-        if loss <= 0.0 or loss < (bound - ROUNDING) * equity:
-            return None
+        if loss <= 0.0 or loss < (bound - ROUNDING) * equity or (scene.blind and equity <= 0.0):
+            return None  # nothing known of the account yet is no account of nothing
         share = loss / equity if equity > 0.0 else 1.0
         text = f"{symbol_of(held.instrument)} loses {loss:,.2f}, {share:.2%} of equity (bound {bound:.2%})"
         return self.verdict(held, share, bound, text)

@@ -138,7 +138,7 @@ class Watch:
     def revalue(self, state: State) -> Scene:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
         blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
-        equity = state.ledger.equity if not blind else float(state.day_start)
+        equity = state.ledger.equity if not (blind and state.day_started) else float(state.day_start)
         away = self.settings.forced_stop_frac
         closing = sum(held.closing(away) for held in self.held.values())
         self._scene = scene = Scene(state, state.now, equity, blind, closing)

@@ -8,13 +8,14 @@ from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
+from core.domain.instrument import Instrument
 from core.domain.message import Nanoseconds
 from core.domain.order import Side
 from core.engine import Engine
 from core.state.mark import JUMP, MARK_TTL_NS, UNMARKED
 from core.state.markets import Market
-from tests.core.guardian.watch.kit import acted, long, price, timer, watched
-from tests.core.kit import BTC_PERP, MS, T0, S, fill, of, opened, quote
+from tests.core.guardian.watch.kit import acted, long, price, timer, walk, watched
+from tests.core.kit import BTC_PERP, ETH_PERP, MS, T0, S, fill, of, opened, quote
 
 STEP: Nanoseconds = 100 * MS
 
@@ -312,3 +313,20 @@ def test_a_top_that_a_newer_update_leaves_where_it_is_is_believed() -> None:
     for now, stamp, acts in ((1, 1, False), (2, 1, False), (3, 3, True)):
         book = m.BookSnapshot(BTC_PERP.id, *sides, 7 + stamp, True, T0 + stamp, T0 + now)
         assert bool(acted(list(engine.process(book)))) is acts, "told again is no second message"
+
+
+# --- the peak ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("instrument", "peak"), [(BTC_PERP, 100_000), (ETH_PERP, 101_000)], ids=["held", "not held"])
+def test_a_book_that_overrules_its_mark_keeps_the_peak_down_only_where_it_moves_equity(
+    instrument: Instrument, peak: int
+) -> None:
+    engine = long(watched())
+    walk(engine, 61_000.0)
+    engine.state.markets[instrument.id].overruled = T0
+    timer(engine, T0 + S)
+    assert engine.state.equity > 100_999
+    assert float(engine.state.peak) == pytest.approx(peak, abs=1)
+    timer(engine, T0 + MARK_TTL_NS + S)
+    assert float(engine.state.peak) == pytest.approx(101_000, abs=1), "it lasts"

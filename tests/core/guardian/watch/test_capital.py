@@ -133,3 +133,17 @@ def test_capital_that_waited_for_its_price_moves_no_fraction() -> None:
     assert engine.state.equity == pytest.approx(96_000 + 15_000)
     assert fractions(engine) == pytest.approx(before)
     assert engine.state.day_profit == pytest.approx(-4_000.0)
+
+
+def test_what_a_step_lets_be_held_goes_with_capital() -> None:
+    engine = long(lost(watched(drawdown_steps=STEPS), 0.03), ts=T0 + S)
+    walk(engine, 57_000.0)  # 6 %
+    state = engine.state
+    assert (state.watched.step, state.watched.most) == (1, pytest.approx(28_500.0, rel=0.02))
+    share = state.watched.most / state.equity
+    flow(engine, "-47000")
+    assert state.watched.most / state.equity == pytest.approx(share)
+    effects = timer(engine, T0 + 3 * S)
+    assert state.exits.flattening, effects
+    flow(engine, "500000", T0 + 4 * S)
+    assert state.watched.most / state.equity == pytest.approx(share), "new money is not choked"

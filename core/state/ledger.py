@@ -83,7 +83,7 @@ class Ledger:
         else:
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
         self._add(market.venue, instrument.base, change)
-        self._add(market.venue, instrument.quote, -change * event.price)
+        self._spend(market.venue, instrument.quote, -change * event.price, event.ts)
         self._fee(event, market, position)
 
     def _fill_bet(self, event: OrderFilled) -> None:
@@ -95,10 +95,12 @@ class Ledger:
         if not event.fee:
             return
         instrument = market.instrument
-        self._add(market.venue, event.fee_asset, -event.fee)
         own = event.fee_asset == instrument.base and not instrument.inverse
         if own and market.kind is InstrumentType.SPOT_PAIR:
+            self._add(market.venue, event.fee_asset, -event.fee)
             position.quantity -= event.fee
+        else:
+            self._spend(market.venue, event.fee_asset, -event.fee, event.ts)
         if own and not self.rates.crosses(instrument):
             position.fees += event.fee * event.price
         else:
@@ -142,6 +144,13 @@ class Ledger:
             if self.rates.crosses(market.instrument):
                 position.settle = self.currency
         return position
+
+    def _spend(self, venue: VenueId, asset: Asset, amount: Decimal, ts: Nanoseconds) -> None:
+        """Move a wallet by a price or a fee; what is held outright of such coins goes along, at the entry it has."""
+        self._add(venue, asset, amount)
+        held = self.positions.get(InstrumentId(f"{venue}:{InstrumentType.SPOT_ASSET}:{asset}"))
+        if held is not None and held.quantity:
+            held.move(amount, ts)
 
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal) -> None:
         wallet = self.balances.get(venue)

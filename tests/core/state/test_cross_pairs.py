@@ -29,6 +29,7 @@ ETH_BTC = msgspec.structs.replace(
     ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-BTC"), quote=BTC, settle=BTC, tick_size=D("0.00001"),
     min_notional=D("0.0001"),
 )  # fmt: skip
+BNB_SPOT = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:BNB-USDT"), base=Asset("BNB"))
 HERE = {ETH_SPOT.id: 3_000.0, ETH_BTC.id: 0.05}
 
 
@@ -151,3 +152,19 @@ def test_a_coin_that_it_alone_trades_has_no_entry_and_can_be_sold() -> None:
     engine.process(quote(ETH_SPOT, 2_999.0, 3_001.0, T0 + 2 * S))
     engine.process(m.Timer(T0 + 2 * S))
     assert (eth(engine).entry_price, engine.state.ledger.unvalued) == (D("3000.0"), set())
+
+
+def test_coins_that_pay_for_others_or_a_fee_are_held_no_more() -> None:
+    engine = account()
+    state, bnb = engine.state, Asset("BNB")
+    state.apply(m.InstrumentDefined(BNB_SPOT, T0))
+    state.apply(fill(BNB_SPOT, Side.BUY, "1", "600", "f0"))
+    state.apply(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "f1").replace(fee=D("0.4"), fee_asset=bnb))
+    state.apply(fill(ETH_BTC, Side.BUY, "2", "0.05", "f2").replace(fee=D("0.6"), fee_asset=bnb))
+    held = state.ledger.positions
+    assert (held[BTC_SPOT.holding].quantity, held[BTC_SPOT.holding].entry_price) == (D("0.40"), D(60_000))
+    assert (held[BNB_SPOT.holding].quantity, held[BNB_SPOT.holding].entry_price) == (D(0), D(0))
+    state.apply(fill(ETH_BTC, Side.SELL, "1", "0.05", "f3"))
+    assert held[BTC_SPOT.holding].quantity == D("0.45")
+    state.apply(fill(BTC_SPOT, Side.BUY, "0.1", "60000", "f4").replace(fee=D("0.1"), fee_asset=bnb))
+    assert not held[BNB_SPOT.holding].quantity, "a debt is no position"

@@ -15,7 +15,7 @@ from core.domain.position import BetPosition, Position
 from core.state.markets import Market, Markets
 from core.state.rates import Rates
 
-_SPOT = InstrumentType.SPOT_PAIR
+_SPOT, _ASSET = InstrumentType.SPOT_PAIR, InstrumentType.SPOT_ASSET
 
 
 class Ledger:
@@ -83,7 +83,7 @@ class Ledger:
         else:
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
         self._add(market.venue, instrument.base, change)
-        self._spend(market.venue, instrument.quote, -change * event.price, event.ts)
+        self._add(market.venue, instrument.quote, -change * event.price, event.ts)
         self._fee(event, market, position)
 
     def _fill_bet(self, event: OrderFilled) -> None:
@@ -100,7 +100,7 @@ class Ledger:
             self._add(market.venue, event.fee_asset, -event.fee)
             position.quantity -= event.fee
         else:
-            self._spend(market.venue, event.fee_asset, -event.fee, event.ts)
+            self._add(market.venue, event.fee_asset, -event.fee, event.ts)
         if own and not self.rates.crosses(instrument):
             position.fees += event.fee * event.price
         else:
@@ -145,18 +145,15 @@ class Ledger:
                 position.settle = self.currency
         return position
 
-    def _spend(self, venue: VenueId, asset: Asset, amount: Decimal, ts: Nanoseconds) -> None:
-        """Move a wallet by a price or a fee; what is held outright of such coins goes along, at the entry it has."""
-        self._add(venue, asset, amount)
-        held = self.positions.get(InstrumentId(f"{venue}:{InstrumentType.SPOT_ASSET}:{asset}"))
-        if held is not None and held.quantity:
-            held.move(amount, ts)
-
-    def _add(self, venue: VenueId, asset: Asset, amount: Decimal) -> None:
+    def _add(self, venue: VenueId, asset: Asset, amount: Decimal, spent: Nanoseconds = 0) -> None:
+        """Add to a wallet; coins ``spent`` then, for a price or a fee, leave what is held outright, at its entry."""
         wallet = self.balances.get(venue)
         if wallet is None:
             wallet = self.balances[venue] = {}
         wallet[asset] = wallet.get(asset, ZERO) + amount
+        held = self.positions.get(InstrumentId(f"{venue}:{_ASSET}:{asset}")) if spent else None
+        if held is not None and held.quantity:
+            held.move(amount, spent)
 
     def held(self, asset: Asset) -> Decimal:
         """Return what all wallets hold of an asset."""

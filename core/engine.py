@@ -9,6 +9,7 @@ import structlog
 from core.alerts.desk import AlertDesk
 from core.alerts.watch import AlertWatch
 from core.config.settings import AlertSettings
+from core.defining import Definitions
 from core.domain import alerts as a
 from core.domain import commands as c
 from core.domain import events as e
@@ -34,7 +35,7 @@ from core.state.account import book, count_capital, mark_account, note_debt
 from core.state.bars import BarBuilder
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
-from core.state.flaws import booking_flaw, contract_flaw, flaw
+from core.state.flaws import booking_flaw, flaw
 from core.state.state import State, StateImage
 from core.strategy.base import Strategy
 from core.strategy.desk import StrategyDesk
@@ -82,7 +83,7 @@ class Engine:
         self._own, self._day_start = tuple(strategies), day_start
         self._strategies: tuple[Strategy, ...] = self._own
         """How long after 00:00 UTC the account's day begins."""
-        self._feeds = FeedDesk(self._outbox)
+        self._feeds, self._definitions = FeedDesk(self._outbox), Definitions(self._outbox)
         self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
         self._wanted = self._alerts.wanted
         desk = AlertDesk(self._outbox, self._alerts.forget)
@@ -165,15 +166,7 @@ class Engine:
             self._ask(message)
 
     def _define(self, message: m.InstrumentDefined) -> None:
-        """Record contract data that are new; every connect tells them again. No size can be made by senseless ones."""
-        wrong = contract_flaw(message.instrument)
-        if wrong:
-            self._outbox.reject(message, f"{message.instrument.id}: {wrong}; not taken, what was known of it stays")
-            return
-        market = self.state.markets.get(message.instrument.id)
-        if market is None or market.instrument != message.instrument:
-            self._outbox.record(message)
-        if self._strategies:
+        if self._definitions.take(message) and self._strategies:
             self._ask(message)
 
     def _history(self, bar: m.Bar) -> None:
@@ -234,7 +227,7 @@ class Engine:
         guarded = self._outbox.guarded
         for duty in (self._guard.timer, self._exits.go_on, self._orders.expire, self._protection.timer):
             guarded(duty)
-        for side in (self._grow_bars, self._feeds.timer, self._mark, self._alerts.look):
+        for side in (self._definitions.go_on, self._grow_bars, self._feeds.timer, self._mark, self._alerts.look):
             guarded(side, timer.ts)
         if self.state.configs.is_busy or len(self._strategies) > len(self._own):
             guarded(self._desk.timer, timer.ts)

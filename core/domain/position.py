@@ -38,6 +38,10 @@ class Position(msgspec.Struct, gc=False):
         """Return a flat position in what this instrument is held as."""
         return cls(instrument.holding, instrument.settle, instrument.inverse, instrument.contract_size)
 
+    def retake(self, instrument: Instrument) -> None:
+        """Take the terms of now, before something is held again: a venue may have changed them meanwhile."""
+        self.settle, self.inverse, self.contract_size = instrument.settle, instrument.inverse, instrument.contract_size
+
     def charge(self, asset: Asset, fee: Decimal) -> None:
         """Add a fee."""
         if asset == self.settle:

@@ -55,7 +55,9 @@ class Ledger:
 
     def _fill_linear(self, event: OrderFilled, market: Market) -> None:
         """Fill a linear contract settled in the reporting currency: it earns the way from its price to the mark."""
-        position, fee = self.positions.get(market.holding) or self.position_of(market), event.fee
+        position, fee = self.positions.get(market.holding), event.fee
+        if position is None or not position.quantity:
+            position = self.position_of(market)
         side, quantity, price = event.side, event.quantity, event.price
         counted = position.entry_price or not position.quantity
         realised = position.apply_fill(side, quantity, price, event.ts)
@@ -143,6 +145,8 @@ class Ledger:
             position = self.positions[market.holding] = Position.of(market.instrument)
             if self.rates.crosses(market.instrument):
                 position.settle = self.currency
+        elif not position.quantity and market.kind is not _SPOT:  # a coin's terms are the same over every pair
+            position.retake(market.instrument)
         return position
 
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal, spent: Nanoseconds = 0) -> None:

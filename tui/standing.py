@@ -87,6 +87,8 @@ def _trouble(feed: Feed) -> str:
 
 
 def _drawdown(state: State, equity: float | None) -> float | None:
+    if state.watched.gone:
+        return state.drawdown
     peak = float(state.peak)
     return None if equity is None or peak <= 0 else max(0.0, 1.0 - equity / max(peak, equity))
 

@@ -325,11 +325,15 @@ class TradingStateChanged(Event, frozen=True):
 
 
 class DayStarted(Event, frozen=True):
-    """The account's day began with this equity, capital since counted in; losses count from ``base`` (0: the same)."""
+    """The account's day began with this equity, capital since counted in; losses count from ``base`` (0: the same).
+
+    ``gone`` is the equity that was withdrawn where that was all of it: ``base`` waits for the money to come back.
+    """
 
     equity: Decimal
     ts: Nanoseconds
     base: Decimal = Decimal(0)
+    gone: Decimal = Decimal(0)
 
 
 class PeakRaised(Event, frozen=True):

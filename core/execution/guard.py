@@ -280,7 +280,7 @@ class Guard:
         breached = any(rule.judge(scene) is not None for rule in self.watch.account)
         if scene.blind or not (breached or state.watched.step or state.watched.halted):
             return
-        equity = Decimal(repr(round(state.equity, 8)))
+        equity = Decimal(repr(round(scene.equity, 8)))
         self._outbox.record(w.LossAccepted(equity, who, state.now))
 
 

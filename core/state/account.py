@@ -21,13 +21,17 @@ _CAPITAL = ("opening", "deposit", "withdrawal")
 """Reasons of a balance that are no profit and no loss."""
 
 
+EMPTIED = 1e-4
+"""A withdrawal that leaves less than this part of the equity has taken all of it: nothing is left to lose."""
+
+
 _EXACT = Context(prec=17)
 """As many digits as a float has."""
 
 
 def day_return(state: State, equity: float) -> float:
     """Return the fraction made since the day's start at an equity; capital that came or went does not move it."""
-    base = float(state.watched.base_of(state.day_start))
+    base, equity = float(state.watched.base_of(state.day_start)), float(state.watched.gone) or equity
     return equity / base - 1.0 if base > 0.0 else 0.0
 
 
@@ -84,11 +88,19 @@ def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds)
     """Move what profit and drawdown count from where ``change`` has come to an equity of ``before``, or has gone.
 
     As for a fund's units: what losses count from goes with the equity, so that no fraction lost moves. Where the equity
-    was not known or one of both is not above zero there is no such factor, and the change is added.
+    was not known or one of both is not above zero there is no such factor, and the change is added. Where all of it
+    has gone, both stay for the money that comes back.
     """
-    state, after = outbox.state, before + float(change)
-    why = ""
-    if state.capital.unpriced(state.ledger.unvalued):
+    state, after, gone = outbox.state, outbox.state.ledger.equity, outbox.state.watched.gone
+    unpriced, why = state.capital.unpriced(state.ledger.unvalued), ""
+    if gone and after > 0.0 and change >= ZERO and not unpriced:
+        before = float(gone)
+    elif gone or (not unpriced and change < ZERO and 0.0 < before < inf and abs(after) < EMPTIED * before):
+        base = state.watched.base_of(state.day_start)
+        left = gone or _EXACT.plus(Decimal(repr(before)))
+        outbox.record(e.DayStarted(state.day_start + change, state.day_started, base, left))
+        return
+    if unpriced:
         why = "not everything has a price"
     elif not (0.0 < before < inf and 0.0 < after < inf):
         why = f"the equity was {before:,.2f} and is {after:,.2f}"
@@ -105,7 +117,8 @@ def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds)
 def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -> None:
     """Record a new day, peak or hour and publish what the account is worth; nothing while that is not known.
 
-    A day begins ``day_start`` ns after 00:00 UTC.
+    A day begins ``day_start`` ns after 00:00 UTC. None ends before its 24 hours, wherever the setting has moved that
+    to: a loss of today would be forgotten. Where the clock has gone back, the day goes with it.
     """
     state, ledger = outbox.state, outbox.state.ledger
     if not ledger.balances or (ledger.unvalued and state.capital.unpriced(ledger.unvalued)):
@@ -113,10 +126,16 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     equity = ledger.equity
     if not isfinite(equity) or not (equity or state.day_started):  # or all of it waits for its first price
         return
+    gone, begun = state.watched.gone, state.day_started
+    if gone and equity > EMPTIED * float(gone):  # money came back without a word of capital
+        _move_base(outbox, equity, ZERO, now)
+        gone = ZERO
     day = now - (now - day_start) % DAY_NS
     exact = Decimal(repr(round(equity, 8)))
-    if state.day_started < day:
-        outbox.record(e.DayStarted(exact, day))
+    if now < begun:
+        outbox.record(e.DayStarted(state.day_start, day, state.watched.base_of(state.day_start), gone))
+    elif begun < day and begun + DAY_NS <= now:
+        outbox.record(e.DayStarted(exact, day, gone, gone))
         if equity > float(state.peak) and not _is_overruled(outbox, now):
             outbox.record(e.PeakRaised(exact, now))
     elif equity > float(state.peak) * PEAK_STEP and not _is_overruled(outbox, now):

@@ -120,7 +120,7 @@ class State:
             m.StoreStatus: self._store_status,
             m.SentinelStatus: self.guard.take,
             m.Timer: lambda timer: self.ledger.renew(timer.ts),
-            m.AccountMarked: lambda mark: self.curve.marked(mark, float(self.peak)),
+            m.AccountMarked: lambda mark: self.curve.marked(mark, 0.0 if self.watched.gone else float(self.peak)),
             **self._parts(),
             e.EngineStarted: self._started,
             e.OrderFilled: self._filled,
@@ -296,8 +296,9 @@ class State:
     @property
     def drawdown(self) -> float:
         """Return the fraction lost from the peak; never negative."""
-        peak = max(float(self.peak), self.ledger.equity)
-        return 1.0 - self.ledger.equity / peak if peak > 0 else 0.0
+        equity = float(self.watched.gone) or self.ledger.equity
+        peak = max(float(self.peak), equity)
+        return 1.0 - equity / peak if peak > 0 else 0.0
 
     # --- images -----------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ class Watched(msgspec.Struct):
     """A loss of the account has halted, and no human has accepted it yet. Closed in time, it is within its bound."""
     day_base: Decimal = ZERO
     """What the day's loss counts from: the day's start, capital that came or went since as a factor; 0 is as it was."""
+    gone: Decimal = ZERO
+    """The equity that left where all of it was withdrawn; 0 is none. No fraction lost moves until money is back."""
 
     def handlers(self) -> dict[type, Callable[[Any], None]]:
         """Return what takes each event that concerns the watch alone."""
@@ -69,8 +71,11 @@ class Watched(msgspec.Struct):
     def day_begun(self, event: DayStarted, day: Nanoseconds, day_start: Decimal) -> None:
         """Another day begins, or capital has come or gone in this one: what was accepted stays the fraction it was."""
         before = self.base_of(day_start)
+        self.gone = event.gone
+        if event.ts < day:  # the clock went back: what was accepted goes along
+            self.accepted_day, self.accepted = event.ts, self.accepted if self.accepted_day == day else ZERO
         if event.ts != day:
-            self.day_base = event.equity
+            self.day_base = event.base or event.equity
         elif event.base and before:
             factor = event.base / before
             self.accepted *= factor

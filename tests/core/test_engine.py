@@ -489,16 +489,6 @@ def test_the_day_starts_at_its_hour_over_restarts_too(hours: int) -> None:
     assert not of(again.process(m.Timer(first + DAY + S)), e.DayStarted)
 
 
-def test_another_hour_in_the_settings_never_begins_a_day_twice() -> None:
-    engine = opened(day_start=22 * 3600 * S)
-    again = Engine(strict=True)
-    again.restore(engine.state.image())
-    again.process(quote(BTC_PERP, 59_999.9, 60_000.1, T0 + S))
-    assert not of(again.process(m.Timer(T0 + S)), e.DayStarted), "the day of 22:00 is not over"
-    midnight = T0 - T0 % DAY + DAY
-    assert [event.ts for event in of(again.process(m.Timer(midnight)), e.DayStarted)] == [midnight]
-
-
 def test_capital_that_comes_or_goes_is_no_profit() -> None:
     engine = opened()
     engine.process(fill(BTC_PERP, Side.BUY, "1", "59500", "f0"))

@@ -29,7 +29,8 @@ class Ladder:
         self._most = 0.0
 
     def moved(self, factor: float, added: float) -> None:
-        """Take that capital came or went: the peak goes with it."""
+        """Take that capital came or went: the peak goes with it, and what a step leaves."""
+        self._most *= factor
         self._peak = self._peak * factor + added
 
     def take(self, event: Event, equity: float | None, most: float, *, trusted: bool = False) -> str:

@@ -139,6 +139,8 @@ class Watch:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
         blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
         equity = state.ledger.equity if not (blind and state.day_started) else float(state.day_start)
+        if state.watched.gone and not self.held:  # all of it was withdrawn: that is no loss
+            equity = float(state.watched.gone)
         away = self.settings.forced_stop_frac
         closing = sum(held.closing(away) for held in self.held.values())
         self._scene = scene = Scene(state, state.now, equity, blind, closing)

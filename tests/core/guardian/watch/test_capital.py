@@ -13,7 +13,7 @@ from core.domain.identifiers import Asset
 from core.domain.order import Side
 from core.engine import Engine
 from core.guardian.watch.account import day_base
-from core.state.account import day_return
+from core.state.account import DAY_NS, day_return
 from core.state.state import IMAGE_DECODER, State
 from tests.core.guardian.watch.kit import acted, long, timer, walk, watched
 from tests.core.kit import BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, fill, of, quote
@@ -147,3 +147,71 @@ def test_what_a_step_lets_be_held_goes_with_capital() -> None:
     assert state.exits.flattening, effects
     flow(engine, "500000", T0 + 4 * S)
     assert state.watched.most / state.equity == pytest.approx(share), "new money is not choked"
+
+
+@pytest.mark.parametrize("left", ["0", "0.00000001", "3"])
+def test_all_of_it_withdrawn_and_put_back_forgets_nothing_and_halts_nothing(left: str) -> None:
+    """As by a transfer whose halves are adopted one by one, with hours between."""
+    engine = lost(watched(max_daily_loss_frac=0.05, drawdown_steps=STEPS), 0.04)
+    before, profit, state = fractions(engine), engine.state.day_profit, engine.state
+    engine.process(e.BalanceSet(SPOT, USDT, D(0), "withdrawal", T0 + 2 * S))
+    effects = list(engine.process(e.BalanceSet(PERP, USDT, D(left), "withdrawal", T0 + 2 * S)))
+    effects += timer(engine, T0 + 3 * S)
+    effects += engine.process(e.BalanceSet(PERP, USDT, D("-1.5"), "adopted", T0 + 4 * S))  # a fee that came late
+    effects += timer(engine, T0 + 5 * S)
+    assert not acted(effects)
+    assert (state.trading_state, state.watched.step) == (TradingState.ACTIVE, 0)
+    assert (state.drawdown, day_return(state, state.equity)) == pytest.approx((0.04, -0.04), abs=1e-9)
+    assert state.curve.worst == pytest.approx(0.04)
+    engine.restore(IMAGE_DECODER.decode(msgspec.msgpack.encode(state.image())))
+    engine.process(e.BalanceSet(PERP, USDT, D(0), "withdrawal", T0 + 6 * S))
+    effects = list(engine.process(e.BalanceSet(SPOT, USDT, D(500), "deposit", T0 + 7 * S)))
+    effects += timer(engine, T0 + 8 * S)
+    assert fractions(engine) == pytest.approx(before, abs=1e-9)
+    assert engine.state.day_profit == pytest.approx(profit, abs=5)
+    assert not acted(effects)
+    assert not engine.state.watched.gone
+    long(engine, "0.001", "60000", T0 + 9 * S)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.001", "50000", "out3", ts=T0 + 9 * S))
+    assert acted(timer(engine, T0 + 9 * S))[0] == ("max_daily_loss", "halt"), "losses are judged again"
+
+
+def test_a_day_that_begins_while_nothing_is_there_begins_with_the_money_that_comes_back() -> None:
+    engine = lost(watched(max_daily_loss_frac=0.05, drawdown_steps=STEPS), 0.04)
+    for venue in (SPOT, PERP):
+        engine.process(e.BalanceSet(venue, USDT, D(0), "withdrawal", T0 + 2 * S))
+    assert not acted(timer(engine, T0 + DAY_NS))
+    assert (engine.state.drawdown, day_return(engine.state, 0.0)) == (pytest.approx(0.04), 0.0)
+    engine.process(e.BalanceSet(PERP, USDT, D(2000), "adopted", T0 + DAY_NS + S))  # nobody says that it is capital
+    assert not acted(timer(engine, T0 + DAY_NS + S))
+    assert not acted(timer(engine, T0 + DAY_NS + 2 * S))
+    assert fractions(engine) == pytest.approx((0.04, 0.0, 0.0), abs=1e-9)
+    assert engine.state.equity == 2000.0
+
+
+def test_a_halt_stands_while_the_money_is_away_and_accepting_it_counts_from_what_left() -> None:
+    engine = lost(watched(max_daily_loss_frac=0.05), 0.06)
+    assert engine.state.trading_state is TradingState.HALTED
+    for venue in (SPOT, PERP):
+        engine.process(e.BalanceSet(venue, USDT, D(0), "withdrawal", T0 + 2 * S))
+    engine.process(c.SetTradingState(TradingState.ACTIVE, word="RESUME", who="me", ts=T0 + 3 * S))
+    assert not acted(timer(engine, T0 + 3 * S))
+    engine.process(e.BalanceSet(PERP, USDT, D(1000), "deposit", T0 + 4 * S))
+    assert not acted(timer(engine, T0 + 4 * S))
+    assert fractions(engine) == pytest.approx((0.0, -0.06, 0.0), abs=1e-9)
+
+
+def test_capital_that_comes_back_while_a_price_is_missing_waits_with_what_losses_count_from() -> None:
+    engine = lost(watched(max_daily_loss_frac=0.05), 0.04)
+    before = fractions(engine)
+    for venue in (SPOT, PERP):
+        engine.process(e.BalanceSet(venue, USDT, D(0), "withdrawal", T0 + 2 * S))
+    cold = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "SOL"), raw_symbol="SOLUSDT")
+    engine.process(m.InstrumentDefined(cold, T0 + 2 * S))
+    engine.process(e.PositionSet(cold.id, D(1), D(0), "adopted", T0 + 2 * S))
+    engine.process(e.BalanceSet(PERP, USDT, D(1000), "deposit", T0 + 3 * S))
+    timer(engine, T0 + 3 * S)
+    assert engine.state.watched.gone == D(46_000), "what the second withdrawal took"
+    engine.process(e.PositionSet(cold.id, D(0), D(0), "adopted", T0 + 4 * S))
+    timer(engine, T0 + 4 * S)
+    assert fractions(engine) == pytest.approx(before, abs=1e-9)

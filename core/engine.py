@@ -181,8 +181,11 @@ class Engine:
 
     def _moved(self, message: m.Quote | m.MarkPrice | m.Trade | m.BookDelta | m.BookSnapshot) -> None:
         """Wake what waits for a price, however it came, then ask strategies."""
-        if message.instrument in self._guard.held:  # the guardian first
-            self._outbox.guarded(self._guard.moved, message.instrument)
+        guard = self._guard
+        if message.instrument in guard.held:  # the guardian first
+            self._outbox.guarded(guard.moved, message.instrument)
+        elif self._outbox.state.ledger.equity <= guard.watch.floor:
+            self._outbox.guarded(guard.worth_less, message.instrument)
         if self._protection.watched and message.instrument in self._protection.watched:
             self._outbox.guarded(self._protection.moved, message.instrument)
         if self._orders.held and message.instrument in self._orders.held:

@@ -325,15 +325,12 @@ class TradingStateChanged(Event, frozen=True):
 
 
 class DayStarted(Event, frozen=True):
-    """The account's day began with this equity, capital since counted in; losses count from ``base`` (0: the same).
-
-    ``gone`` is the equity that was withdrawn where that was all of it: ``base`` waits for the money to come back.
-    """
+    """The account's day began with this, capital counted in; losses count from ``base`` (0: this)."""
 
     equity: Decimal
     ts: Nanoseconds
     base: Decimal = Decimal(0)
-    gone: Decimal = Decimal(0)
+    gone: Decimal = Decimal(0)  # what was withdrawn, where that was all of it: the base waits for its return
 
 
 class PeakRaised(Event, frozen=True):
@@ -400,5 +397,4 @@ class GuardianSettingsChanged(Event, frozen=True):
     who: str
     origin: str
     ts: Nanoseconds
-    at_next_start: bool = False
-    """The word was said while an engine ran: that one still judges by what was."""
+    at_next_start: bool = False  # the word was said while an engine ran: that one still judges by what was

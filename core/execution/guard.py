@@ -68,6 +68,12 @@ class Guard:
         if state.ledger.equity <= self.watch.floor:
             self._carry_out(self.watch.account_verdicts(state))
 
+    def worth_less(self, instrument: InstrumentId) -> None:
+        """Take the price of what no position stands for where equity is at a bound: coins of a wallet move it too."""
+        market = self._outbox.state.markets.get(instrument)
+        if market is not None and (market.exposure or market.nonlinear) and self.watch.floor > 0.0:
+            self._carry_out(self.watch.account_verdicts(self._outbox.state))
+
     def follow(self, event: Event) -> None:
         """Take a fill, an order's event or a balance: what is held is seen anew."""
         state, kind = self._outbox.state, type(event)

@@ -22,7 +22,7 @@ from core.domain.instrument import ZERO
 from core.execution.orders import Orders
 from core.outbox import Outbox
 from core.reconcile.reconcile import spot_position
-from core.state.account import set_balance
+from core.state.account import set_balance, set_position
 from core.state.markets import Market
 
 NOBODY = ClientOrderId("")
@@ -71,6 +71,8 @@ class Adoption:
         if command.number:
             one = differences.standing.get(command.number)
             chosen = [one] if one is not None else []
+            if one is not None and command.resolution is Resolution.ADOPTED:
+                chosen += differences.halves(one)
             missing = f"difference {command.number} does not stand; tradedeck reconcile lists what does"
         else:
             chosen, missing = differences.waiting, "no difference waits for a word"
@@ -85,19 +87,21 @@ class Adoption:
         now = self._outbox.state.now
         who = command.who or command.origin or "somebody"
         reason = f"ours {plain(one.ours)}, {one.venue} reports {plain(one.theirs)}"
+        if command.number and one.number != command.number:
+            reason += f"; the other half of the transfer in difference {command.number}"
         if command.resolution is Resolution.ADOPTED:
             self._adopt(one, who, reason, capital=command.capital)
         self._outbox.record(DifferenceResolved(one.number, command.resolution, who, command.origin, reason, now))
 
     def _adopt(self, one: Difference, who: str, reason: str, *, capital: bool) -> None:
         if one.kind is DifferenceKind.POSITION:
-            self._adopt_position(one, f"adopted by {who}: {reason}")
+            self._adopt_position(one, f"adopted by {who}: {reason}", capital=capital)
         elif one.kind is DifferenceKind.BALANCE:
             self._adopt_balance(one, who, reason, capital=capital)
         elif one.kind is DifferenceKind.ORDER:
             self._adopt_order(one, who)
 
-    def _adopt_position(self, one: Difference, reason: str) -> None:
+    def _adopt_position(self, one: Difference, reason: str, *, capital: bool) -> None:
         """Put the position to ours and the gap: what we have filled since is on both sides."""
         state = self._outbox.state
         held = state.ledger.positions.get(one.instrument)
@@ -106,7 +110,11 @@ class Adoption:
         if not entry:  # a venue that reports none: ours, or what it is worth now
             mark = Decimal(repr(state.markets[one.instrument].mark))
             entry = held.entry_price if held is not None and held.quantity else mark
-        self._outbox.record(e.PositionSet(one.instrument, quantity, entry if quantity else ZERO, reason, state.now))
+        event = e.PositionSet(one.instrument, quantity, entry if quantity else ZERO, reason, state.now)
+        if capital:
+            set_position(self._outbox, event)
+        else:
+            self._outbox.record(event)
 
     def _adopt_balance(self, one: Difference, who: str, reason: str, *, capital: bool) -> None:
         state = self._outbox.state

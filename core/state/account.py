@@ -51,6 +51,15 @@ def set_balance(outbox: Outbox, event: e.BalanceSet) -> None:
         _move_base(outbox, equity, Decimal(repr(round(moved, 8))), event.ts)
 
 
+def set_position(outbox: Outbox, event: e.PositionSet) -> None:
+    """Put a position that came or went as capital: what it had made before is neither profit nor loss."""
+    state, equity = outbox.state, outbox.state.ledger.equity
+    outbox.record(event)
+    moved = Decimal(repr(round(state.ledger.equity - equity, 8)))
+    if moved and state.day_started:
+        _move_base(outbox, equity, moved, event.ts)
+
+
 def book(outbox: Outbox, event: e.BalanceSet | e.FundingPaid | e.PositionLiquidated | e.PositionSet) -> None:
     """Book what moves money or a position without a fill."""
     if isinstance(event, e.BalanceSet):

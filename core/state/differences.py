@@ -33,6 +33,11 @@ class Differences:
         """Return those that nobody has said a word about, oldest first."""
         return [one for one in self.standing.values() if not one.kept]
 
+    def halves(self, one: Difference) -> list[Difference]:
+        """Return the other half of a transfer that waits: as much of the asset came at another venue, or went there."""
+        waiting = (other for other in self.waiting if one.kind is other.kind is _BALANCE and other.venue != one.venue)
+        return [other for other in waiting if other.asset == one.asset and other.gap == -one.gap][:1]
+
     def of(self, venue: VenueId) -> list[Difference]:
         """Return a venue's differences, kept ones too."""
         return [one for one in self.standing.values() if one.venue == venue]

@@ -386,3 +386,14 @@ def test_a_flatten_that_gives_up_ends_for_the_pair_that_it_was_asked_for() -> No
         ended += of(effects, e.FlattenEnded)
     assert [(one.instrument, one.flat) for one in ended] == [(BTC_SPOT.id, False)]
     assert not engine.state.exits.flattening
+
+
+def test_a_fill_over_the_other_pair_sees_the_coins_once() -> None:
+    engine = venue("0.5")
+    engine.process(m.Timer(T0))
+    watch = engine.guardian.watch
+    before = watch.revalue(engine.state).closing
+    engine.process(fill(BTC_USDC, Side.BUY, "0.001", "60000", "f1"))
+    assert list(watch.held) == [BTC_SPOT.id]
+    assert watch.held[BTC_SPOT.id].quantity == D("0.501")
+    assert watch.revalue(engine.state).closing == pytest.approx(before * 0.501 / 0.5)

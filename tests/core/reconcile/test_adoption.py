@@ -437,3 +437,54 @@ def test_the_word_is_not_taken_where_something_else_comes_first() -> None:
     engine.process(VenueStatus(PERP, False, "lost", T0))
     assert "is not reconciled" in refusal_of(declared(engine))
     assert held(engine, BTC_PERP) == D("0.2")
+
+
+# --- what comes as capital --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capital", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_a_position_had_made_before_it_came_as_capital_is_no_loss(begun: bool, capital: bool) -> None:
+    engine = opened()
+    if not begun:
+        engine.state.day_started = 0
+    state, base = engine.state, engine.state.watched.base_of(engine.state.day_start)
+    number = found(engine, KINDS.POSITION, "0", "-0.1", entry=48_000)  # a loss of 1 200 before our first look
+    word(engine, number, capital=capital)
+    assert state.equity == pytest.approx(98_800)
+    moved = capital and begun
+    assert state.drawdown == pytest.approx(0.0 if moved else 0.012)
+    assert float(state.watched.base_of(state.day_start)) == pytest.approx(98_800 if moved else float(base))
+
+
+def test_a_position_that_changes_no_equity_moves_nothing_as_capital() -> None:
+    engine = opened()
+    number = found(engine, KINDS.POSITION, "0", "-0.1", entry=60_000)
+    assert not of(word(engine, number, capital=True), e.DayStarted)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("capital", [False, True])
+def test_the_other_half_of_a_transfer_is_taken_with_the_first(capital: bool) -> None:
+    """In between the account would be short of it, and a position closed for a greater part of less."""
+    engine = long()
+    one = found(engine, KINDS.BALANCE, "50000", "1000", instrument=None, asset="USDT")
+    spot = DifferenceFound(0, KINDS.BALANCE, SPOT, InstrumentId(""), USDT, NO_ORDER, D(50_000), D(99_000), D(0), "", T0)
+    two = of(engine.process(spot), DifferenceFound)[0].number
+    other = found(engine, KINDS.BALANCE, "0", "49000", instrument=None, asset="USDC")
+    ended = of(word(engine, two, capital=capital), DifferenceResolved)  # type: ignore[arg-type]
+    assert [event.number for event in ended] == [two, one]
+    assert ended[1].reason.endswith(f"the other half of the transfer in difference {two}")
+    assert list(engine.state.differences.standing) == [other]
+    assert (engine.state.equity, engine.state.drawdown) == (pytest.approx(100_000), pytest.approx(0.0))
+    assert [wallet[USDT] for wallet in engine.state.ledger.balances.values()] == [99_000, 1_000]
+
+
+def test_what_is_kept_or_alone_takes_no_other_with_it() -> None:
+    engine = opened()
+    one = found(engine, KINDS.BALANCE, "50000", "49000", instrument=None, asset="USDT")
+    spot = DifferenceFound(0, KINDS.BALANCE, SPOT, InstrumentId(""), USDT, NO_ORDER, D(50_000), D(51_000), D(0), "", T0)
+    two = of(engine.process(spot), DifferenceFound)[0].number
+    word(engine, one, Resolution.KEPT)
+    assert not engine.state.differences.standing[two].kept
+    word(engine, two)
+    assert list(engine.state.differences.standing) == [one]

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from core.config.settings import GuardianSettings
 from core.domain import commands as c
 from core.domain import events as e
+from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset
+from core.domain.identifiers import Asset, InstrumentId
 from core.domain.order import Side
 from core.engine import Engine
 from core.guardian.watch.account import Drawdown
@@ -21,6 +22,7 @@ from tests.core.guardian.watch.kit import ABLE, acted, exits, long, price, timer
 from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,
+    COINM,
     ETH_PERP,
     PERP,
     SPOT,
@@ -33,6 +35,7 @@ from tests.core.kit import (
     held,
     of,
     order,
+    quote,
     sent,
 )
 
@@ -337,3 +340,22 @@ def test_a_step_reduces_nothing_that_is_only_wanted_or_too_small_to_sell() -> No
     assert acted(effects) == [("drawdown", "reduce")]
     assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [wanted]
     assert set(engine.state.exits.flattening) == {BTC_PERP.id}
+
+
+def test_coins_that_no_position_stands_for_wake_the_account_with_their_price() -> None:
+    engine = watched(max_daily_loss_frac=0.05)
+    engine.process(e.BalanceSet(COINM, Asset("BTC"), D(1), "opening", T0))
+    timer(engine, T0)
+    timer(engine, T0)
+    assert engine.state.equity == pytest.approx(160_000)
+    effects: list[Any] = []
+    for bid in (58_800.0, 57_600.0, 56_400.0, 55_300.0, 54_200.0, 53_100.0):
+        assert not acted(effects)
+        effects = list(engine.process(quote(BTC_SPOT, bid, bid + 0.01)))
+        for other in (ETH_PERP.id, "nothing known"):
+            engine.process(m.Quote(InstrumentId(other), 3_000.0, 1.0, 3_000.1, 1.0, int(bid), T0, T0))
+    while not acted(effects):
+        bid = round(bid * 0.98, 2)
+        effects = list(engine.process(quote(BTC_SPOT, bid, bid + 0.01)))
+    assert acted(effects) == [("max_daily_loss", "halt")]
+    assert 150_000 < engine.state.equity <= 152_001

@@ -475,7 +475,7 @@ def test_the_other_half_of_a_transfer_is_taken_with_the_first(capital: bool) -> 
     assert [event.number for event in ended] == [two, one]
     assert ended[1].reason.endswith(f"the other half of the transfer in difference {two}")
     assert list(engine.state.differences.standing) == [other]
-    assert (engine.state.equity, engine.state.drawdown) == (pytest.approx(100_000), pytest.approx(0.0))
+    assert (engine.state.equity, engine.state.drawdown) == pytest.approx((100_000, 0.0))
     assert [wallet[USDT] for wallet in engine.state.ledger.balances.values()] == [99_000, 1_000]
 
 

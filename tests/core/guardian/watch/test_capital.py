@@ -139,7 +139,8 @@ def test_what_a_step_lets_be_held_goes_with_capital() -> None:
     engine = long(lost(watched(drawdown_steps=STEPS), 0.03), ts=T0 + S)
     walk(engine, 57_000.0)  # 6 %
     state = engine.state
-    assert (state.watched.step, state.watched.most) == (1, pytest.approx(28_500.0, rel=0.02))
+    assert state.watched.step == 1
+    assert state.watched.most == pytest.approx(28_500.0, rel=0.02)
     share = state.watched.most / state.equity
     flow(engine, "-47000")
     assert state.watched.most / state.equity == pytest.approx(share)
@@ -181,7 +182,7 @@ def test_a_day_that_begins_while_nothing_is_there_begins_with_the_money_that_com
     for venue in (SPOT, PERP):
         engine.process(e.BalanceSet(venue, USDT, D(0), "withdrawal", T0 + 2 * S))
     assert not acted(timer(engine, T0 + DAY_NS))
-    assert (engine.state.drawdown, day_return(engine.state, 0.0)) == (pytest.approx(0.04), 0.0)
+    assert (engine.state.drawdown, day_return(engine.state, 0.0)) == pytest.approx((0.04, 0.0))
     engine.process(e.BalanceSet(PERP, USDT, D(2000), "adopted", T0 + DAY_NS + S))  # nobody says that it is capital
     assert not acted(timer(engine, T0 + DAY_NS + S))
     assert not acted(timer(engine, T0 + DAY_NS + 2 * S))

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType
+from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType, parse_id
 from core.domain.instrument import ZERO, Instrument
 from core.domain.message import Nanoseconds
 from core.domain.position import Position
@@ -136,6 +136,13 @@ class Rates:
     def crosses(self, instrument: Instrument) -> bool:
         """Tell whether a pair is quoted in foreign money: it moves coins, and no price of it is one of ours."""
         return instrument.type is InstrumentType.SPOT_PAIR and not self.is_at_par(instrument.quote)
+
+    def ours(self, position: Position) -> Position:
+        """Return a position of a record: one of coins that was kept in foreign money begins anew at its first mark."""
+        coins = parse_id(position.instrument).type is InstrumentType.SPOT_ASSET
+        if coins and not self.is_at_par(position.settle):
+            position.settle, position.entry_price = self.currency, ZERO
+        return position
 
     def is_at_par(self, quote: Asset) -> bool:
         """Tell whether an asset is the reporting currency, or taken at 1:1 with it."""

@@ -359,7 +359,7 @@ class State:
         for instrument in image.instruments:
             state.markets.define(instrument)
         state.ledger.balances = {venue: dict(wallet) for venue, wallet in image.balances.items()}
-        state.ledger.positions = {position.instrument: position for position in image.positions}
+        state.ledger.positions = {one.instrument: state.ledger.rates.ours(one) for one in image.positions}
         state.ledger.bets = {(bet.instrument, bet.selection): bet for bet in image.bets}
         state.blotter.restore(image.orders, image.operations, image.fills)
         state.brackets.restore(image.brackets)

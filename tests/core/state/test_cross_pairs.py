@@ -19,9 +19,9 @@ from core.domain.reports import BalanceReport, VenueSnapshot
 from core.engine import Engine
 from core.guardian.guardian import Guardian
 from core.reconcile.reconcile import reconcile
-from core.state.state import State
+from core.state.state import IMAGE_DECODER, State
 from tests.core.guardian.test_guardian import WIDE
-from tests.core.kit import BTC_SPOT, PRICES, SPOT, T0, D, S, denied, fill, of, opened, order, quote, sent
+from tests.core.kit import BTC_COINM, BTC_SPOT, PRICES, SPOT, T0, D, S, denied, fill, of, opened, order, quote, sent
 
 BTC, ETH = Asset("BTC"), Asset("ETH")
 ETH_SPOT = msgspec.structs.replace(BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDT"), base=ETH)
@@ -102,6 +102,16 @@ def test_a_replay_books_the_same_without_a_price() -> None:
         again.apply(event)
     assert again.ledger.positions[ETH_SPOT.holding] == eth(engine)
     assert eth(engine).entry_price == D("3050.0")
+
+
+def test_an_image_that_kept_coins_in_foreign_money_is_read_in_ours() -> None:
+    engine = account(ETH_BTC, BTC_SPOT, ETH_SPOT, BTC_COINM)
+    for instrument in (ETH_BTC, BTC_COINM):
+        engine.process(fill(instrument, Side.BUY, "2", "3000", f"f{instrument.id}"))
+    eth(engine).settle, eth(engine).entry_price = BTC, D("0.05")
+    again = State.from_image(IMAGE_DECODER.decode(msgspec.msgpack.encode(engine.state.image())))
+    assert stands(again.ledger.positions[ETH_SPOT.holding]) == (D(2), D(0), D(0), "USDT")
+    assert again.ledger.positions[BTC_COINM.id] == engine.state.ledger.positions[BTC_COINM.id]
 
 
 @pytest.mark.parametrize("priced", [True, False], ids=["prices first", "wallets first"])

@@ -1,5 +1,7 @@
 """Contract data that venues tell: what is taken of them, and when."""
 
+from msgspec.structs import replace
+
 from core.domain import market as m
 from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
@@ -32,13 +34,19 @@ class Definitions:
             wrong = f"{wrong}; not taken"
         elif market is not None and (wrong := self._changed(market, instrument)):
             self._waiting[instrument.id] = message
+            terms = {name: getattr(market.instrument, name) for name in _TERMS}
+            self._record(message.replace(instrument=replace(instrument, **terms)))  # steps and limits are those of now
             wrong = f"{wrong}; taken once it is flat: close it before anything else is traded there"
         if wrong:
             self._outbox.reject(message, f"{instrument.id}: {wrong}, what was known of it stays")
             return False
-        if market is None or market.instrument != instrument:
-            self._outbox.record(message)
+        self._record(message)
         return True
+
+    def _record(self, message: m.InstrumentDefined) -> None:
+        market = self._outbox.state.markets.get(message.instrument.id)
+        if market is None or market.instrument != message.instrument:
+            self._outbox.record(message)
 
     def go_on(self, now: Nanoseconds) -> None:
         """Take what waited for a position that is flat by now."""

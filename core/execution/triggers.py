@@ -15,7 +15,7 @@ from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
 _APPROVED = OrderStatus.APPROVED
-_GIVING_WAY = RESTING | CHANGING
+_GIVING_WAY = RESTING | CHANGING | {OrderStatus.SUBMITTED}
 ENTRY = 0.5
 """The part of the collar that the limit of an entry uses."""
 
@@ -83,8 +83,8 @@ def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
         limits = [one for one in limits if one.status in _GIVING_WAY and (is_nothing or not one.reason)]
         if limits:
             return Room(ZERO, [one for one in limits if one.status in RESTING])
-        if is_nothing and there and all(one.status in RESTING for one in there):
-            return None  # stops that the venue holds cover all of it: the guardian says so
+        if is_nothing and held and all(one.status in RESTING for one in there):
+            return None  # stops that the venue holds cover all of it, or it is too small: the guardian says so
     return Room(ZERO if is_nothing else left)
 
 

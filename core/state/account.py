@@ -102,9 +102,9 @@ def _move_base(outbox: Outbox, before: float, change: Decimal, now: Nanoseconds)
     """
     state, after, gone = outbox.state, outbox.state.ledger.equity, outbox.state.watched.gone
     unpriced, why = state.capital.unpriced(state.ledger.unvalued), ""
-    if gone and after > 0.0 and change >= ZERO and not unpriced:
+    if gone and after > 0.0 and not _is_empty(state, float(gone)) and change >= ZERO and not unpriced:
         before = float(gone)
-    elif gone or (not unpriced and change < ZERO and 0.0 < before < inf and abs(after) < EMPTIED * before):
+    elif gone or (not unpriced and change < ZERO and 0.0 < before < inf and _is_empty(state, before)):
         base = state.watched.base_of(state.day_start)
         left = gone or _EXACT.plus(Decimal(repr(before)))
         outbox.record(e.DayStarted(state.day_start + change, state.day_started, base, left))
@@ -127,7 +127,7 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     """Record a new day, peak or hour and publish what the account is worth; nothing while that is not known.
 
     A day begins ``day_start`` ns after 00:00 UTC. None ends before its 24 hours, wherever the setting has moved that
-    to: a loss of today would be forgotten. Where the clock has gone back, the day goes with it.
+    to: a loss of today would be forgotten. One that a wrong clock has begun more than a day ahead goes back.
     """
     state, ledger = outbox.state, outbox.state.ledger
     if not ledger.balances or (ledger.unvalued and state.capital.unpriced(ledger.unvalued)):
@@ -136,14 +136,14 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
     if not isfinite(equity) or not (equity or state.day_started):  # or all of it waits for its first price
         return
     gone, begun = state.watched.gone, state.day_started
-    if gone and equity > EMPTIED * float(gone):  # money came back without a word of capital
+    if gone and equity > 0.0 and not _is_empty(state, float(gone)):  # money came back without a word of capital
         _move_base(outbox, equity, ZERO, now)
         gone = ZERO
     day = now - (now - day_start) % DAY_NS
     exact = Decimal(repr(round(equity, 8)))
-    if now < begun:
+    if now + DAY_NS < begun:
         outbox.record(e.DayStarted(state.day_start, day, state.watched.base_of(state.day_start), gone))
-    elif begun < day and begun + DAY_NS <= now:
+    elif begun + DAY_NS <= day or not begun:
         outbox.record(e.DayStarted(exact, day, gone, gone))
         if equity > float(state.peak) and not _is_overruled(outbox, now):
             outbox.record(e.PeakRaised(exact, now))
@@ -155,10 +155,19 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
         outbox.record(e.EquityNoted(exact, round(state.curve.worst, 8), now))
 
 
+def _is_empty(state: State, before: float) -> bool:
+    """Tell whether next to nothing is left of an equity, and nothing is held that could be lost."""
+    held = any(position.quantity for position in state.ledger.positions.values())
+    return abs(state.ledger.equity) < EMPTIED * before and not held
+
+
 def _is_overruled(outbox: Outbox, now: Nanoseconds) -> bool:
-    """Tell whether a book that moves equity is believed against its venue's mark: a loss counts, a peak has to last."""
+    """Tell whether what moves equity is a book believed against its venue's mark, or stands in for a better market.
+
+    A loss counts, a peak has to last.
+    """
     markets = outbox.state.markets.values()
-    return any(
+    return outbox.state.ledger.rates.stands_in or any(
         market.overruled and now - market.overruled <= MARK_TTL_NS and (market.exposure or market.nonlinear)
         for market in markets
     )

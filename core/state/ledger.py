@@ -80,10 +80,12 @@ class Ledger:
     def _fill_spot(self, event: OrderFilled, market: Market) -> None:
         position, instrument = self.position_of(market), market.instrument
         change = event.quantity if event.side is Side.BUY else -event.quantity
-        if self.rates.crosses(instrument):
-            position.move(change, event.ts)
-        else:
+        if not self.rates.crosses(instrument):
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
+        elif not position.quantity:
+            position.move(max(change, ZERO), event.ts)
+        elif change < ZERO:  # what joins others is entered by the next look, at its mark
+            position.move(max(change, -max(position.quantity, ZERO)), event.ts)
         self._add(market.venue, instrument.base, change)
         self._add(market.venue, instrument.quote, -change * event.price, event.ts)
         self._fee(event, market, position)
@@ -150,14 +152,17 @@ class Ledger:
         return position
 
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal, spent: Nanoseconds = 0) -> None:
-        """Add to a wallet; coins ``spent`` then, for a price or a fee, leave what is held outright, at its entry."""
+        """Add to a wallet; coins ``spent`` then, for a price or a fee, leave what is held outright.
+
+        What came waits for the next look at the venue, which enters it at its mark.
+        """
         wallet = self.balances.get(venue)
         if wallet is None:
             wallet = self.balances[venue] = {}
         wallet[asset] = wallet.get(asset, ZERO) + amount
-        held = self.positions.get(InstrumentId(f"{venue}:{_ASSET}:{asset}")) if spent else None
-        if held is not None and held.quantity:
-            held.move(amount, spent)
+        held = self.positions.get(InstrumentId(f"{venue}:{_ASSET}:{asset}")) if spent and amount < ZERO else None
+        if held is not None and held.quantity > ZERO:
+            held.move(max(amount, -held.quantity), spent)
 
     def held(self, asset: Asset) -> Decimal:
         """Return what all wallets hold of an asset."""

@@ -15,6 +15,8 @@ STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 
 SETTLED_NS: Nanoseconds = 10_000_000_000
 """A market that was silent is gone back to once it has lived for this long: nothing is to flap between two."""
+LASTING_NS: Nanoseconds = 30_000_000_000
+"""A worse market, at par or with a premium, takes over from one that has been silent for this long: it errs by more."""
 _RANKS = {InstrumentType.SPOT_PAIR: 0, InstrumentType.PERPETUAL: 1}
 _OTHER = 2
 _BEST = (False, False, 0)
@@ -59,6 +61,14 @@ class Rates:
                 priced = [one for one in self._pairs_of(held) if one.mark > 0]
                 self._marking[held] = self._next(market, priced, now, SETTLED_NS)
 
+    @property
+    def stands_in(self) -> bool:
+        """Tell whether a worse market values something because a better one is silent: no peak is made of that."""
+        return any(
+            self._rank(source) > _BEST and self._rank(self._markets_of(asset)[0]) < self._rank(source)
+            for asset, source in self.sources.items()
+        )
+
     def marking(self, held: InstrumentId) -> Market | None:
         """Return the pair that marks what is held of a coin: one with a price first, the same between two timers."""
         market = self._marking.get(held)
@@ -82,7 +92,8 @@ class Rates:
         alive = [market for market in found if market.quiet(now) <= STALE_NS]
         self._silent.update((market.instrument.id, now) for market in found if market not in alive)
         if present.quiet(now) > patience:
-            return alive[0] if alive else present
+            rank, lasting = self._rank(present)[:2], present.quiet(now) > LASTING_NS
+            return next((one for one in alive if lasting or self._rank(one)[:2] <= rank), present)
         since = now - SETTLED_NS
         steady = [market for market in alive if self._silent.get(market.instrument.id, since) <= since]
         return min((present, *steady), key=self._rank)  # the present one among equals

@@ -73,6 +73,18 @@ def test_what_is_told_last_is_what_is_taken() -> None:
     assert not of(engine.process(m.Timer(T0 + 5 * S)), m.InstrumentDefined)
 
 
+def test_steps_told_with_other_terms_are_those_of_now() -> None:
+    engine = opened(instruments=(BTC_PERP,))
+    traded(engine, Side.BUY, "0.1", 1)
+    both = replace(SMALL, tick_size=D("0.5"))
+    assert of(engine.process(m.InstrumentDefined(both, T0 + 2 * S)), m.InstrumentDefined)
+    assert engine.state.markets[BTC_PERP.id].instrument == replace(BTC_PERP, tick_size=D("0.5"))
+    assert not of(engine.process(m.InstrumentDefined(both, T0 + 3 * S)), m.InstrumentDefined)
+    traded(engine, Side.SELL, "0.1", 4)
+    engine.process(m.Timer(T0 + 5 * S))
+    assert engine.state.markets[BTC_PERP.id].instrument == both
+
+
 def test_a_coins_pairs_have_one_position_whose_money_stays() -> None:
     engine = opened(instruments=(BTC_SPOT,))
     engine.process(m.InstrumentDefined(BTC_USDC, T0))

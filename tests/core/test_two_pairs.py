@@ -323,16 +323,16 @@ def test_of_two_pairs_the_one_with_a_price_marks_what_is_held() -> None:
 def test_of_two_pairs_the_one_that_lives_marks_what_is_held() -> None:
     state, at_par, own = elsewhere()
     seen = []
-    for second in range(30):
+    for second in range(60):
         now = T0 + second * S
         for market in (at_par, own):
-            if market is at_par or not 0 < second < 15:
+            if market is at_par or not 0 < second < 40:
                 price = 60_000.0 - 100.0 * second
                 state.apply(quote(market.instrument, price - 1.0, price + 1.0, now))
         state.ledger.renew(now)
         seen.append(state.ledger.mark_of(own.holding))
-    assert seen == [own] * 11 + [at_par] * 13 + [own] * 6, "no short silence, and no short life, changes it"
-    state.ledger.renew(T0 + 60 * S)
+    assert seen == [own] * 31 + [at_par] * 18 + [own] * 11, "no short silence, and no short life, changes it"
+    state.ledger.renew(T0 + 120 * S)
     assert state.ledger.mark_of(own.holding) is own, "where none lives it stays"
 
 

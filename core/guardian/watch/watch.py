@@ -110,7 +110,7 @@ class Watch:
 
     def _calm(self, held: Held, state: State) -> None:
         settings, scene = self.settings, self._scene or self.revalue(state)
-        equity = scene.equity if scene.blind else state.ledger.equity
+        equity = scene.equity if scene.blind or state.watched.gone else state.ledger.equity
         held.calm(equity, settings.max_position_loss_frac, settings.min_liquidation_distance_frac)
 
     def _drop(self, instrument: InstrumentId) -> None:
@@ -139,8 +139,7 @@ class Watch:
         """See the account anew: its equity, whether that is known, and where a rule would have something to say."""
         blind = bool(state.capital.unpriced(state.ledger.unvalued)) or not state.ledger.balances
         equity = state.ledger.equity if not (blind and state.day_started) else float(state.day_start)
-        if state.watched.gone and not self.held:  # all of it was withdrawn: that is no loss
-            equity = float(state.watched.gone)
+        equity = float(state.watched.gone) or equity  # all of it was withdrawn: that is no loss, whatever is left
         away = self.settings.forced_stop_frac
         closing = sum(held.closing(away) for held in self.held.values())
         self._scene = scene = Scene(state, state.now, equity, blind, closing)
@@ -154,7 +153,7 @@ class Watch:
             scene = self.revalue(state)
         scene.now = state.now
         if not scene.blind:
-            scene.equity = state.ledger.equity
+            scene.equity = float(state.watched.gone) or state.ledger.equity
         return scene
 
     def price(self, state: State, instrument: InstrumentId) -> list[Verdict]:

@@ -49,11 +49,23 @@ def test_another_hour_in_the_settings_forgets_no_loss_and_holds_no_day(before: i
     for hour in range(3):
         again.process(m.Timer(min(T0 + S + hour * HOUR, begun + DAY - 1)))
         assert day_return(again.state, again.state.equity) == pytest.approx(-0.04)
-    (first,) = days(again, begun + DAY)
-    assert (first % DAY, begun < first <= begun + DAY) == (after * HOUR, True)
-    assert day_return(again.state, again.state.equity) == 0.0
+    first = begun + DAY + (after - before) % 24 * HOUR
+    assert days(again, first - 1) == []
+    assert day_return(again.state, again.state.equity) == pytest.approx(-0.04)
+    assert days(again, first) == [first]
+    assert (first % DAY, day_return(again.state, again.state.equity)) == (after * HOUR, 0.0)
     assert days(again, first + DAY - 1) == []
     assert days(again, first + DAY) == [first + DAY]
+
+
+def test_a_clock_that_steps_back_over_midnight_and_forth_again_forgets_no_loss() -> None:
+    engine = opened()
+    assert days(engine, MIDNIGHT + DAY) == [MIDNIGHT + DAY]
+    lost(engine)
+    for now in (MIDNIGHT + DAY + HOUR, MIDNIGHT + DAY - 1, MIDNIGHT + DAY + HOUR + S):
+        assert days(engine, now) == []
+        assert day_return(engine.state, engine.state.equity) == pytest.approx(-0.04)
+    assert days(engine, MIDNIGHT + 2 * DAY) == [MIDNIGHT + 2 * DAY]
 
 
 def test_a_day_that_a_clock_has_begun_too_early_goes_back_with_it() -> None:

@@ -89,9 +89,11 @@ def test_a_coin_whose_own_market_never_has_a_price_is_valued_at_par_after_a_whil
 def test_a_dead_market_gives_way_to_one_at_par_where_no_other_lives() -> None:
     engine = coins(max_daily_loss_frac=0.05)
     engine.process(m.InstrumentDefined(BTC_USDC, T0))
-    for second in range(1, 10):
-        at(engine, BTC_USDC, 60_000.0 - 1_000.0 * second, T0 + second * S)
+    for second in range(1, 40):
+        at(engine, BTC_USDC, 60_000.0 - 1_000.0 * min(second, 9), T0 + second * S)
         timer(engine, T0 + second * S)
+        if second == 30:
+            assert engine.state.equity == 160_000.0, "par errs by more than a rate of a moment ago"
     assert engine.state.equity == pytest.approx(151_000.0)
     assert engine.state.state_reason.startswith("the day's loss is 5.")
 
@@ -108,14 +110,16 @@ def test_a_dated_contract_values_nothing_while_a_perpetual_lives_and_living_spot
         timer(engine, T0 + second * S)
         premium = 100.0 if second < 13 else 0.0
         assert engine.state.equity == pytest.approx(at_first + premium), "back once it has lived for ten seconds"
-    for second in (16, 19):
+    peak = engine.state.peak
+    for second in (16, 19, 46):
         at(engine, DATED, 60_500.0, T0 + second * S)
         at(engine, CALL, 900.0, T0 + second * S)
         timer(engine, T0 + second * S)
-    assert engine.state.equity == pytest.approx(at_first + 500.0), "better than none that lives"
+        assert engine.state.equity == pytest.approx(at_first + 500.0 * (second > 45)), "better than none that lives"
+    assert engine.state.peak == peak, "a premium is no profit"
     engine.process(m.InstrumentDefined(BTC_USDC, T0))
-    at(engine, BTC_USDC, 59_000.0, T0 + 20 * S)
-    timer(engine, T0 + 20 * S)
+    at(engine, BTC_USDC, 59_000.0, T0 + 47 * S)
+    timer(engine, T0 + 47 * S)
     assert engine.state.equity == pytest.approx(at_first - 1_000.0), "another stable quote goes before a dated one"
 
 

@@ -17,6 +17,8 @@ SETTLED_NS: Nanoseconds = 10_000_000_000
 """A market that was silent is gone back to once it has lived for this long: nothing is to flap between two."""
 LASTING_NS: Nanoseconds = 30_000_000_000
 """A worse market, at par or with a premium, takes over from one that has been silent for this long: it errs by more."""
+MISSED_NS: Nanoseconds = 600_000_000_000
+"""A better market that has been silent for this long is not waited for: peaks are made without it."""
 _RANKS = {InstrumentType.SPOT_PAIR: 0, InstrumentType.PERPETUAL: 1}
 _OTHER = 2
 _BEST = (False, False, 0)
@@ -63,10 +65,12 @@ class Rates:
 
     @property
     def stands_in(self) -> bool:
-        """Tell whether a worse market values something because a better one is silent: no peak is made of that."""
+        """Tell whether a worse market values something because a better one has fallen silent: no peak is made so."""
         return any(
-            self._rank(source) > _BEST and self._rank(self._markets_of(asset)[0]) < self._rank(source)
+            self._rank(one) < self._rank(source) and one.quiet(self._now) <= MISSED_NS
             for asset, source in self.sources.items()
+            if self._rank(source) > _BEST
+            for one in self._markets_of(asset)
         )
 
     def marking(self, held: InstrumentId) -> Market | None:

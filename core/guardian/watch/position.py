@@ -225,7 +225,9 @@ def liquidation(state: State, market: Market, quantity: Decimal) -> float:
     if not position.entry_price:
         return 0.0  # found before it had a price: its loss is counted from its first, which comes with the timer
     mark = Decimal(repr(market.mark))
-    wallet = state.ledger.balances.get(market.venue, {}).get(instrument.settle, ZERO)
+    wallet = state.ledger.balances.get(market.venue, {}).get(instrument.settle)
+    if wallet is None:  # not told yet: an account of nothing would be liquidated at once
+        return 0.0
     wallet += position.profit(position.quantity - quantity, position.entry_price, mark)
     contract = Contract(instrument.brackets, instrument.contract_size, instrument.inverse)
     side, backing = 1 if quantity > 0 else -1, backing_of(state, market, wallet)

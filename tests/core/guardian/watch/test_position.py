@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
-from core.domain.identifiers import StrategyId
+from core.domain.identifiers import Asset, StrategyId
 from core.domain.instrument import Instrument, MarginBracket
 from core.domain.order import OrderType, Side, StopLoss
 from core.guardian.backing import backing_of
@@ -369,3 +369,11 @@ def test_other_instruments_are_left_alone() -> None:
     engine.process(fill(ETH_PERP, Side.BUY, "1", "3000", "f1"))
     price(engine, 58_000.0)
     assert set(engine.state.exits.flattening) == {BTC_PERP.id}
+
+
+def test_before_a_wallet_is_told_nothing_is_near_its_liquidation() -> None:
+    engine = long(watched(min_liquidation_distance_frac=0.2))
+    del engine.state.ledger.balances[PERP][Asset("USDT")]
+    assert liquidation(engine.state, engine.state.markets[BTC_PERP.id], D(1)) == 0.0
+    engine.state.ledger.balances[PERP][Asset("USDT")] = D(0)
+    assert liquidation(engine.state, engine.state.markets[BTC_PERP.id], D(1)) > 0.0

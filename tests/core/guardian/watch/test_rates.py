@@ -232,3 +232,16 @@ def test_an_account_that_opens_with_what_nobody_prices_begins_its_day_without_it
     engine.process(e.BalanceSet(SPOT, Asset("USDT"), D(1_000), "opening", T0))
     timer(engine, T0)
     assert (engine.state.day_start, engine.state.peak) == (D(1_000), D(1_000))
+
+
+def test_a_better_market_that_stays_away_is_waited_for_with_peaks_and_then_no_longer() -> None:
+    engine = coins()
+    engine.state.markets.pop(BTC_PERP.id)
+    engine.process(m.InstrumentDefined(DATED, T0))
+    raised = []
+    for second in range(0, 660, 20):
+        at(engine, DATED, 64_800.0, T0 + second * S)
+        timer(engine, T0 + second * S)
+        raised.append(engine.state.peak > 160_000)
+    assert engine.state.equity == pytest.approx(164_800.0)
+    assert raised == [False] * 31 + [True] * 2, "a premium is no profit while the spot may come back"

@@ -34,8 +34,9 @@ class Definitions:
             wrong = f"{wrong}; not taken"
         elif market is not None and (wrong := self._changed(market, instrument)):
             self._waiting[instrument.id] = message
-            terms = {name: getattr(market.instrument, name) for name in _TERMS}
-            self._record(message.replace(instrument=replace(instrument, **terms)))  # steps and limits are those of now
+            if market.instrument.contract_size == instrument.contract_size:  # else its steps are of other contracts
+                terms = {name: getattr(market.instrument, name) for name in _TERMS}
+                self._record(message.replace(instrument=replace(instrument, **terms)))
             wrong = f"{wrong}; taken once it is flat: close it before anything else is traded there"
         if wrong:
             self._outbox.reject(message, f"{instrument.id}: {wrong}, what was known of it stays")

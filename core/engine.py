@@ -28,10 +28,10 @@ from core.execution.typed_word import TypedWord
 from core.guardian.guardian import Guardian
 from core.outbox import Effect, Outbox
 from core.ports import Abilities
-from core.reconcile.adoption import Adoption
+from core.reconcile.adoption import Adoption, beside
 from core.reconcile.reconcile import first_entries
 from core.session.wire import EVENTS
-from core.state.account import book, count_capital, mark_account, note_debt
+from core.state.account import book, count_capital, mark_account
 from core.state.bars import BarBuilder
 from core.state.book import Sync
 from core.state.feeds import FeedDesk
@@ -278,8 +278,7 @@ class Engine:
             outbox.reject(fill, wrong)
             return
         outbox.record(fill)
-        if fill.fee and fill.fee_asset != state.currency:
-            note_debt(outbox, fill.fee_asset, fill.fee, fill.ts)
+        beside(outbox, fill)
         record = state.blotter.orders.get(fill.client_order_id)
         if record is not None and record.is_overfilled:
             most = plain(record.order.quantity)

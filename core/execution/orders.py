@@ -13,7 +13,6 @@ from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus, OrderType
 from core.execution import triggers
-from core.execution.flatten import RETRY_NS
 from core.execution.ids import OrderIds
 from core.guardian.guardian import Guardian
 from core.outbox import Outbox
@@ -193,9 +192,8 @@ class Orders:
             return True
         now = self.state.now
         for one in room.in_the_way:
-            if one.reason and now - one.updated < RETRY_NS:
-                continue  # its venue would not cancel it a moment ago
-            self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
+            if not triggers.is_refused(one, now):
+                self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
         if room.left and room.left < record.order.quantity:
             self._outbox.record(e.OrderAmended(record.order.client_order_id, room.left, None, None, now, now))
         return room.left > ZERO

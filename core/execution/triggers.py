@@ -8,14 +8,16 @@ from core.domain.identifiers import InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
-from core.execution.flatten import CHANGING, RESTING, at_once, exitable, is_immediate, sides
+from core.execution.flatten import ASK_NS, CHANGING, RESTING, RETRY_NS, at_once, exitable, is_immediate, sides
 from core.state.markets import DAY_NS, Market
 from core.state.outright import is_unsellable, orders_of
 from core.state.state import State
 
 NEVER: Nanoseconds = 2**63 - 1
 _APPROVED = OrderStatus.APPROVED
-_GIVING_WAY = RESTING | CHANGING | {OrderStatus.SUBMITTED}
+_NEAR = (OrderType.LIMIT, OrderType.TAKE_PROFIT)
+"""What rests at a venue to close where the price is good: further away than any exit that is met."""
+_PASSING = CHANGING | {OrderStatus.SUBMITTED, OrderStatus.UNKNOWN}
 ENTRY = 0.5
 """The part of the collar that the limit of an entry uses."""
 
@@ -57,7 +59,7 @@ class Room(msgspec.Struct, frozen=True):
 
     left: Decimal
     in_the_way: list[OrderRecord] = []
-    """Limits that rest at the venue to close what this exit is for."""
+    """Limits and take profits that rest at the venue to close what this exit is for."""
 
 
 def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
@@ -79,13 +81,25 @@ def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
     left = min(market.instrument.floor_size(free), order.quantity)
     is_nothing = is_unsellable(market, left)
     if is_nothing or left < min(order.quantity, market.instrument.floor_size(held)):
-        limits = [one for one in there if one.order.type is OrderType.LIMIT and not is_immediate(one.order)]
-        limits = [one for one in limits if one.status in _GIVING_WAY and (is_nothing or not one.reason)]
+        limits = [one for one in there if one.order.type in _NEAR and not is_immediate(one.order)]
+        limits = [one for one in limits if is_nothing or _gives_way(one, state.now)]
         if limits:
             return Room(ZERO, [one for one in limits if one.status in RESTING])
         if is_nothing and held and all(one.status in RESTING for one in there):
             return None  # stops that the venue holds cover all of it, or it is too small: the guardian says so
     return Room(ZERO if is_nothing else left)
+
+
+def is_refused(record: OrderRecord, now: Nanoseconds) -> bool:
+    """Tell whether a venue would not change or cancel an order a moment ago."""
+    return bool(record.reason) and now - record.updated < RETRY_NS
+
+
+def _gives_way(limit: OrderRecord, now: Nanoseconds) -> bool:
+    """Tell whether a limit will soon be gone, or known: what is silent for too long is left its part."""
+    if limit.status in RESTING:
+        return not is_refused(limit, now)
+    return limit.status in _PASSING and now - limit.updated < ASK_NS
 
 
 def released(order: Order, market: Market, collar: float | None) -> Order:

@@ -22,12 +22,27 @@ from core.domain.instrument import ZERO
 from core.execution.orders import Orders
 from core.outbox import Outbox
 from core.reconcile.reconcile import spot_position
-from core.state.account import set_balance, set_position
+from core.state.account import note_debt, set_balance, set_position
 from core.state.markets import Market
 
 NOBODY = ClientOrderId("")
 FLAT = "FLAT"
 """The word that says of an instrument that nothing is held."""
+
+
+def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
+    """Take what a fill moves beside its own pair: a fee that is a debt, coins that come or go as its price."""
+    state = outbox.state
+    if fill.fee and fill.fee_asset != state.currency:
+        note_debt(outbox, fill.fee_asset, fill.fee, fill.ts)
+    market = state.markets.get(fill.instrument)
+    if market is not None and state.ledger.rates.crosses(market.instrument):
+        wallet = state.ledger.balances[market.venue]
+        for asset in (market.instrument.base, market.instrument.quote):
+            if wallet[asset] < ZERO:  # not all of it is told yet
+                continue
+            for event in spot_position(state, market.venue, asset, fill.ts):
+                outbox.record(event)
 
 
 class Adoption:

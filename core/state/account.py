@@ -156,9 +156,8 @@ def mark_account(outbox: Outbox, now: Nanoseconds, day_start: Nanoseconds = 0) -
 
 
 def _is_empty(state: State, before: float) -> bool:
-    """Tell whether next to nothing is left of an equity, and nothing is held that could be lost."""
-    held = any(position.quantity for position in state.ledger.positions.values())
-    return abs(state.ledger.equity) < EMPTIED * before and not held
+    """Tell whether next to nothing is left of an equity, nor held."""
+    return max(abs(state.ledger.equity), state.ledger.exposure()[0]) < EMPTIED * before
 
 
 def _is_overruled(outbox: Outbox, now: Nanoseconds) -> bool:

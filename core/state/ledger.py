@@ -84,7 +84,7 @@ class Ledger:
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
         elif not position.quantity:
             position.move(max(change, ZERO), event.ts)
-        elif change < ZERO:  # what joins others is entered by the next look, at its mark
+        elif change < ZERO:  # what joins others is entered behind the fill, at its mark
             position.move(max(change, -max(position.quantity, ZERO)), event.ts)
         self._add(market.venue, instrument.base, change)
         self._add(market.venue, instrument.quote, -change * event.price, event.ts)
@@ -100,12 +100,13 @@ class Ledger:
             return
         instrument = market.instrument
         own = event.fee_asset == instrument.base and not instrument.inverse
+        crosses = self.rates.crosses(instrument)
         if own and market.kind is InstrumentType.SPOT_PAIR:
             self._add(market.venue, event.fee_asset, -event.fee)
-            position.quantity -= event.fee
+            position.quantity -= ZERO if crosses else event.fee  # there an event behind the fill follows the wallet
         else:
             self._add(market.venue, event.fee_asset, -event.fee, event.ts)
-        if own and not self.rates.crosses(instrument):
+        if own and not crosses:
             position.fees += event.fee * event.price
         else:
             position.charge(event.fee_asset, event.fee)
@@ -154,7 +155,7 @@ class Ledger:
     def _add(self, venue: VenueId, asset: Asset, amount: Decimal, spent: Nanoseconds = 0) -> None:
         """Add to a wallet; coins ``spent`` then, for a price or a fee, leave what is held outright.
 
-        What came waits for the next look at the venue, which enters it at its mark.
+        What came is entered at its mark, by an event of its own.
         """
         wallet = self.balances.get(venue)
         if wallet is None:

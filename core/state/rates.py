@@ -15,10 +15,10 @@ STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 
 SETTLED_NS: Nanoseconds = 10_000_000_000
 """A market that was silent is gone back to once it has lived for this long: nothing is to flap between two."""
-LASTING_NS: Nanoseconds = 30_000_000_000
+LASTING_NS: Nanoseconds = 15_000_000_000
 """A worse market, at par or with a premium, takes over from one that has been silent for this long: it errs by more."""
 MISSED_NS: Nanoseconds = 600_000_000_000
-"""A better market that has been silent for this long is not waited for: peaks are made without it."""
+"""A better market that has not come back for this long is not waited for: peaks are made without it."""
 _RANKS = {InstrumentType.SPOT_PAIR: 0, InstrumentType.PERPETUAL: 1}
 _OTHER = 2
 _BEST = (False, False, 0)
@@ -34,6 +34,8 @@ class Rates:
         self.sources: dict[Asset, Market] = {}
         self._markets = markets
         self._marking: dict[InstrumentId, Market] = {}
+        self._worse: dict[Asset, Nanoseconds] = {}
+        """Since when what is at par or dated values an asset, a better market with a price being silent."""
         self._silent: dict[InstrumentId, Nanoseconds] = {}
         """When a market that might have been chosen was last found silent."""
         self._asked: dict[Asset, Nanoseconds] = {}
@@ -57,7 +59,12 @@ class Rates:
         self._now = now
         for asset, source in self.sources.items():
             if source.quiet(now) > STALE_NS or self._rank(source) > _BEST:
-                self.sources[asset] = self._next(source, self._markets_of(asset), now)
+                found = self._markets_of(asset)
+                self.sources[asset] = chosen = self._next(source, found, now)
+                if any(self._rank(one)[:2] < self._rank(chosen)[:2] for one in found):
+                    self._worse.setdefault(asset, now)
+                    continue
+            self._worse.pop(asset, None)
         for held, market in self._marking.items():  # stops rest in its pair: no short silence may take it away
             if market.quiet(now) > SETTLED_NS or self._rank(market) > _BEST:
                 priced = [one for one in self._pairs_of(held) if one.mark > 0]
@@ -66,11 +73,10 @@ class Rates:
     @property
     def stands_in(self) -> bool:
         """Tell whether a worse market values something because a better one has fallen silent: no peak is made so."""
+        sources = self.sources
         return any(
-            self._rank(one) < self._rank(source) and one.quiet(self._now) <= MISSED_NS
-            for asset, source in self.sources.items()
-            if self._rank(source) > _BEST
-            for one in self._markets_of(asset)
+            self._now - since <= MISSED_NS and (sources[asset].exposure or sources[asset].nonlinear)
+            for asset, since in self._worse.items()
         )
 
     def marking(self, held: InstrumentId) -> Market | None:

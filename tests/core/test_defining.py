@@ -73,12 +73,14 @@ def test_what_is_told_last_is_what_is_taken() -> None:
     assert not of(engine.process(m.Timer(T0 + 5 * S)), m.InstrumentDefined)
 
 
-def test_steps_told_with_other_terms_are_those_of_now() -> None:
+@pytest.mark.parametrize("size", ["1", "0.01"])
+def test_steps_told_with_other_money_are_those_of_now_unless_they_are_of_other_contracts(size: str) -> None:
     engine = opened(instruments=(BTC_PERP,))
     traded(engine, Side.BUY, "0.1", 1)
-    both = replace(SMALL, tick_size=D("0.5"))
-    assert of(engine.process(m.InstrumentDefined(both, T0 + 2 * S)), m.InstrumentDefined)
-    assert engine.state.markets[BTC_PERP.id].instrument == replace(BTC_PERP, tick_size=D("0.5"))
+    both = replace(BTC_PERP, settle=Asset("USDC"), contract_size=D(size), tick_size=D("0.5"))
+    engine.process(m.InstrumentDefined(both, T0 + 2 * S))
+    now = replace(BTC_PERP, tick_size=D("0.5")) if size == "1" else BTC_PERP
+    assert engine.state.markets[BTC_PERP.id].instrument == now
     assert not of(engine.process(m.InstrumentDefined(both, T0 + 3 * S)), m.InstrumentDefined)
     traded(engine, Side.SELL, "0.1", 4)
     engine.process(m.Timer(T0 + 5 * S))

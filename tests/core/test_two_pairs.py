@@ -331,7 +331,7 @@ def test_of_two_pairs_the_one_that_lives_marks_what_is_held() -> None:
                 state.apply(quote(market.instrument, price - 1.0, price + 1.0, now))
         state.ledger.renew(now)
         seen.append(state.ledger.mark_of(own.holding))
-    assert seen == [own] * 31 + [at_par] * 18 + [own] * 11, "no short silence, and no short life, changes it"
+    assert seen == [own] * 16 + [at_par] * 33 + [own] * 11, "no short silence, and no short life, changes it"
     state.ledger.renew(T0 + 120 * S)
     assert state.ledger.mark_of(own.holding) is own, "where none lives it stays"
 

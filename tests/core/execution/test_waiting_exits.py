@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import ClientOrderId
@@ -138,7 +139,24 @@ def test_a_limit_that_its_venue_does_not_cancel_keeps_its_part_and_holds_up_noth
     engine, limit, stop = beside_a_limit()
     at(engine, 57_900.0, T0 + S)
     engine.process(e.CancelRejected(limit, "not now", T0 + S, T0 + S))
-    left = exits(at(engine, 57_900.0, T0 + 2 * S))
+    left = exits(at(engine, 57_900.0, T0 + 3 * S // 2))
+    assert [(one.client_order_id, one.quantity) for one in left] == [(stop, D("0.6"))]
+
+
+def test_a_change_that_was_refused_long_ago_is_no_word_on_a_cancel() -> None:
+    engine, limit, stop = beside_a_limit()
+    engine.process(c.AmendOrder(limit, D("0.3"), origin="me"))
+    engine.process(e.AmendRejected(limit, "same price", T0, T0))
+    assert of(at(engine, 57_900.0, T0 + 5 * S), e.CancelSubmitted)
+    assert record_of(engine, stop).status is OrderStatus.APPROVED
+
+
+def test_a_limit_that_nobody_knows_anything_of_is_waited_for_a_while_and_left_its_part() -> None:
+    engine, limit, stop = beside_a_limit()
+    engine.process(c.AmendOrder(limit, D("0.3"), origin="me"))
+    engine.process(e.OrderUnknown(limit, "no answer", T0 + S))
+    assert not [one for second in range(2, 6) for one in exits(at(engine, 57_900.0, T0 + second * S))]
+    left = exits(at(engine, 57_900.0, T0 + 6 * S))
     assert [(one.client_order_id, one.quantity) for one in left] == [(stop, D("0.6"))]
 
 
@@ -184,6 +202,20 @@ def test_a_limit_whose_answer_is_to_come_gives_way_when_it_has_come() -> None:
     engine.process(e.OrderCancelled(limit, "asked", T0 + 2 * S, T0 + 2 * S))
     left = exits(at(engine, 57_900.0, T0 + 3 * S))
     assert [(one.client_order_id, one.quantity) for one in left] == [(stop, D(1))]
+
+
+def test_a_take_profit_at_the_venue_gives_way_to_a_stop_that_is_met_here() -> None:
+    able = replace(ABLE, order_types=frozenset({OrderType.MARKET, OrderType.LIMIT, OrderType.TAKE_PROFIT}))
+    engine = desk("1", able)
+    takes = sent(
+        engine, order(BTC_PERP, Side.SELL, "0.5", type=OrderType.TAKE_PROFIT, trigger=D(62_000), reduce_only=True)
+    )
+    accept(engine, takes)
+    stop = stopped(engine, "0.5")
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "60000", "part"))
+    assert [one.client_order_id for one in of(at(engine, 57_900.0, T0 + S), e.CancelSubmitted)] == [takes]
+    engine.process(e.OrderCancelled(takes, "asked", T0 + S, T0 + S))
+    assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + 2 * S))] == [stop]
 
 
 def test_coins_worth_less_than_an_order_at_their_stop_are_the_venues_to_refuse_in_words() -> None:

@@ -16,7 +16,7 @@ from core.guardian.watch.account import day_base
 from core.state.account import DAY_NS, day_return
 from core.state.state import IMAGE_DECODER, State
 from tests.core.guardian.watch.kit import acted, long, timer, walk, watched
-from tests.core.kit import BTC_PERP, ETH_PERP, PERP, SPOT, T0, D, S, fill, of, quote
+from tests.core.kit import BTC_PERP, BTC_SPOT, ETH_PERP, PERP, SPOT, T0, D, S, fill, of, quote
 
 STEPS = ((0.05, 0.5), (0.08, 0.25), (0.10, 0.0))
 USDT = Asset("USDT")
@@ -217,3 +217,19 @@ def test_capital_that_comes_back_while_a_price_is_missing_waits_with_what_losses
     engine.process(e.PositionSet(cold.id, D(0), D(0), "adopted", T0 + 4 * S))
     timer(engine, T0 + 4 * S)
     assert fractions(engine) == pytest.approx(before, abs=1e-9)
+
+
+def test_dust_that_stays_behind_all_money_is_no_account() -> None:
+    engine = watched(drawdown_steps=STEPS)
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.00001", "60000", "dust"))
+    timer(engine, T0 + S)
+    for venue in tuple(engine.state.ledger.balances):
+        total = engine.state.ledger.balances[venue].get(USDT, D(0))
+        engine.process(e.BalanceSet(venue, USDT, D(0), f"withdrawal of {total}", T0 + 2 * S))
+    assert not acted(timer(engine, T0 + 2 * S))
+    for step in range(1, 4):
+        engine.process(quote(BTC_SPOT, 60_000.0 - 1_200.0 * step, 60_000.1 - 1_200.0 * step, T0 + (2 + step) * S))
+        assert not acted(timer(engine, T0 + (2 + step) * S))
+    engine.process(e.BalanceSet(PERP, USDT, D(100_000), "deposit", T0 + 9 * S))
+    assert not acted(timer(engine, T0 + 9 * S))
+    assert engine.state.drawdown == pytest.approx(0.0, abs=1e-4)

@@ -36,6 +36,8 @@ DAY = 86_400 * S
 BNB_PERP = msgspec.structs.replace(ETH_PERP, id=ETH_PERP.id.replace("ETH", "BNB"), raw_symbol="BNBUSDT", base=BNB)
 
 
+BNB_SPOT = msgspec.structs.replace(BTC_SPOT, id=BTC_SPOT.id.replace("BTC", "BNB"), raw_symbol="BNBUSDT", base=BNB)
+BNB_USDC = msgspec.structs.replace(BTC_USDC, id=BTC_USDC.id.replace("BTC", "BNB"), raw_symbol="BNBUSDC", base=BNB)
 DATED = msgspec.structs.replace(BTC_PERP, id=InstrumentId("BINANCE-FUTURES:FUTURE:BTC-USDT-270326@LIN"))
 CALL = msgspec.structs.replace(BTC_PERP, id=InstrumentId("BINANCE-OPTIONS:OPTION:BTC-USDT-270326-60000-CALL@LIN"))
 
@@ -89,10 +91,10 @@ def test_a_coin_whose_own_market_never_has_a_price_is_valued_at_par_after_a_whil
 def test_a_dead_market_gives_way_to_one_at_par_where_no_other_lives() -> None:
     engine = coins(max_daily_loss_frac=0.05)
     engine.process(m.InstrumentDefined(BTC_USDC, T0))
-    for second in range(1, 40):
+    for second in range(1, 25):
         at(engine, BTC_USDC, 60_000.0 - 1_000.0 * min(second, 9), T0 + second * S)
         timer(engine, T0 + second * S)
-        if second == 30:
+        if second == 15:
             assert engine.state.equity == 160_000.0, "par errs by more than a rate of a moment ago"
     assert engine.state.equity == pytest.approx(151_000.0)
     assert engine.state.state_reason.startswith("the day's loss is 5.")
@@ -244,4 +246,25 @@ def test_a_better_market_that_stays_away_is_waited_for_with_peaks_and_then_no_lo
         timer(engine, T0 + second * S)
         raised.append(engine.state.peak > 160_000)
     assert engine.state.equity == pytest.approx(164_800.0)
-    assert raised == [False] * 31 + [True] * 2, "a premium is no profit while the spot may come back"
+    assert raised == [False] * 32 + [True], "a premium is no profit while the spot may come back"
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_small_coin_whose_pair_is_slow_keeps_no_peak_down(held: bool) -> None:
+    """Its perpetual in the same money is as good; what is not held makes no peak."""
+    engine = coins()
+    quiet, lively = (BTC_SPOT, BTC_PERP) if held else (BNB_SPOT, BNB_USDC)
+    for instrument in (quiet, lively):
+        engine.process(m.InstrumentDefined(instrument, T0))
+    if not held:
+        at(engine, quiet, 600.0, T0)
+        assert engine.state.ledger.rate(BNB) == 600.0
+    for second in range(1, 120):
+        at(engine, lively, (60_000.0 if held else 600.0) + second, T0 + second * S)
+        if second % (4 if held else 45) == 0:
+            at(engine, quiet, (60_000.0 if held else 600.0) + second, T0 + second * S)
+        if not held:
+            at(engine, BTC_SPOT, 60_000.0 + second, T0 + second * S)
+        timer(engine, T0 + second * S)
+    assert float(engine.state.peak) == pytest.approx(engine.state.equity, rel=2e-4)
+    assert engine.state.equity > 160_100.0

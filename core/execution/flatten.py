@@ -96,11 +96,15 @@ MARKET_WAY = Way()
 
 
 def routes(state: State, market: Market, target: Decimal = ZERO) -> list[Market]:
-    """Return the markets through which a holding can be closed, its own first: other pairs of a coin with a price."""
+    """Return the markets through which a holding can be closed, its own first: other pairs of a coin with a price.
+
+    Those that cross are the last: what they bring is another coin.
+    """
     if market.kind is not SPOT_PAIR:
         return [market]
     others = (one for one in state.markets.values() if one.holding == market.holding and one is not market)
-    return [market, *(one for one in others if one.mark > 0.0 and exit_quantity(state, one, target) > 0)]
+    found = [one for one in others if one.mark > 0.0 and exit_quantity(state, one, target) > 0]
+    return [market, *sorted(found, key=lambda one: state.ledger.rates.crosses(one.instrument))]
 
 
 def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way = MARKET_WAY) -> Iterator[Step]:

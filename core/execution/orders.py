@@ -194,8 +194,14 @@ class Orders:
         for one in room.in_the_way:
             if not triggers.is_refused(one, now):
                 self.cancel(c.CancelOrder(one.order.client_order_id, "trigger", now), urgent=True)
-        if room.left and room.left < record.order.quantity:
-            self._outbox.record(e.OrderAmended(record.order.client_order_id, room.left, None, None, now, now))
+        order = record.order
+        if room.left and room.left < order.quantity:
+            self._outbox.record(e.OrderAmended(order.client_order_id, room.left, None, None, now, now))
+            if (
+                room.later >= market.instrument.min_size and not order.parent
+            ):  # a bracket's is placed anew; judged again when its turn comes, as the whole was
+                rest = replace(order, client_order_id=self.new_id(), quantity=room.later)
+                self._outbox.record(e.OrderApproved(rest, record.venue, now))
         return room.left > ZERO
 
     def _awaits_venue(self, order: Order) -> bool:

@@ -60,6 +60,8 @@ class Room(msgspec.Struct, frozen=True):
     left: Decimal
     in_the_way: list[OrderRecord] = []
     """Limits and take profits that rest at the venue to close what this exit is for."""
+    later: Decimal = ZERO
+    """What such orders hold that do not go, or nobody knows anything of: it waits on."""
 
 
 def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
@@ -80,14 +82,17 @@ def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
     free = max(held - sum((one.may_fill for one in there), ZERO), ZERO)
     left = min(market.instrument.floor_size(free), order.quantity)
     is_nothing = is_unsellable(market, left)
-    if is_nothing or left < min(order.quantity, market.instrument.floor_size(held)):
-        limits = [one for one in there if one.order.type in _NEAR and not is_immediate(one.order)]
-        limits = [one for one in limits if is_nothing or _gives_way(one, state.now)]
-        if limits:
-            return Room(ZERO, [one for one in limits if one.status in RESTING])
+    missing = min(order.quantity, market.instrument.floor_size(held)) - left
+    if is_nothing or missing > ZERO:
+        near = [one for one in there if one.order.type in _NEAR and not is_immediate(one.order)]
+        going = [one for one in near if is_nothing or _gives_way(one, state.now)]
+        if going:
+            return Room(ZERO, [one for one in going if one.status in RESTING])
         if is_nothing and held and all(one.status in RESTING for one in there):
             return None  # stops that the venue holds cover all of it, or it is too small: the guardian says so
-    return Room(ZERO if is_nothing else left)
+        later = min(missing, sum((one.may_fill for one in near), ZERO))
+        return Room(ZERO if is_nothing else left, later=later)
+    return Room(left)
 
 
 def is_refused(record: OrderRecord, now: Nanoseconds) -> bool:

@@ -350,7 +350,7 @@ def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) 
     market = next(pairs, None)
     if market is None:
         return
-    total = state.ledger.balances[venue].get(asset, ZERO)
+    total = ZERO if asset == state.currency else state.ledger.balances[venue].get(asset, ZERO)  # cash is no position
     held = state.ledger.positions.get(market.holding)
     quantity = held.quantity if held is not None else ZERO
     if quantity == total:

@@ -21,6 +21,8 @@ _CAPITAL = ("opening", "deposit", "withdrawal")
 """Reasons of a balance that are no profit and no loss."""
 
 
+STANDING_IN = 0.01
+"""A part of the equity that, valued at par instead of by its own market, is no peak to speak of."""
 EMPTIED = 1e-4
 """A withdrawal that leaves less than this part of the equity has taken all of it: nothing is left to lose."""
 
@@ -165,8 +167,8 @@ def _is_overruled(outbox: Outbox, now: Nanoseconds) -> bool:
 
     A loss counts, a peak has to last.
     """
-    markets = outbox.state.markets.values()
-    return outbox.state.ledger.rates.stands_in or any(
+    ledger, markets = outbox.state.ledger, outbox.state.markets.values()
+    return ledger.rates.standing_in > STANDING_IN * ledger.equity or any(
         market.overruled and now - market.overruled <= MARK_TTL_NS and (market.exposure or market.nonlinear)
         for market in markets
     )

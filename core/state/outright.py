@@ -82,6 +82,14 @@ def book(state: "State", market: "Market", fill: OrderFilled, record: OrderRecor
             state.configs.held(other.instrument, there(state, other), fill.ts)
 
 
+def fit_brackets(state: "State", venue: VenueId) -> None:
+    """Let no bracket of coins hold more than there is: they may have gone over another pair, or paid for something."""
+    for id_ in tuple(state.brackets.by_instrument):
+        market = state.markets.get(id_)
+        if market is not None and market.kind is SPOT_PAIR and market.venue == venue:
+            state.brackets.held(id_, state.ledger.position_of(market).quantity)
+
+
 def give_up(state: "State", event: DustLeft) -> None:
     """Take coins that cannot be sold out of a strategy's account, and protect them no more."""
     account = state.configs.accounts.get(event.instrument)

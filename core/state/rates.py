@@ -71,13 +71,10 @@ class Rates:
                 self._marking[held] = self._next(market, priced, now, SETTLED_NS)
 
     @property
-    def stands_in(self) -> bool:
-        """Tell whether a worse market values something because a better one has fallen silent: no peak is made so."""
-        sources = self.sources
-        return any(
-            self._now - since <= MISSED_NS and (sources[asset].exposure or sources[asset].nonlinear)
-            for asset, since in self._worse.items()
-        )
+    def standing_in(self) -> float:
+        """Return how much is valued by a worse market because a better one has fallen silent: no peak is made of it."""
+        found = (self.sources[asset] for asset, since in self._worse.items() if self._now - since <= MISSED_NS)
+        return sum(float("inf") if one.nonlinear else abs(one.exposure) * one.mark for one in found)
 
     def marking(self, held: InstrumentId) -> Market | None:
         """Return the pair that marks what is held of a coin: one with a price first, the same between two timers."""

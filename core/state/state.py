@@ -31,7 +31,7 @@ from core.state.ledger import Ledger
 from core.state.limits_in_force import LimitsInForce
 from core.state.market_image import MarketImage, market_image, restore_market
 from core.state.markets import Market, Markets
-from core.state.outright import book, give_up, moved
+from core.state.outright import book, fit_brackets, give_up, moved
 from core.state.studies import StudyBook, StudyImage
 from core.state.watched import Watched
 
@@ -237,6 +237,7 @@ class State:
             self.brackets.dust(event.instrument, market.instrument.min_size, self.blotter.open)
         if self.configs.accounts:
             book(self, market, event, record)
+        fit_brackets(self, market.venue)
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)

@@ -397,3 +397,31 @@ def test_a_fill_over_the_other_pair_sees_the_coins_once() -> None:
     assert list(watch.held) == [BTC_SPOT.id]
     assert watch.held[BTC_SPOT.id].quantity == D("0.501")
     assert watch.revalue(engine.state).closing == pytest.approx(before * 0.501 / 0.5)
+
+
+@pytest.mark.parametrize("mode", ["brackets", "place"])
+def test_a_stop_on_a_pair_that_has_fallen_silent_is_seen_through_the_one_that_marks(mode: str) -> None:
+    settings = msgspec.structs.replace(WIDE, forced_stop_frac=0.001, max_position_loss_frac=0.05, protective_stop=mode)
+    able = {SPOT: Abilities(order_types=frozenset({OrderType.MARKET, OrderType.LIMIT}), native_stops=False)}
+    engine = venue(settings=settings, abilities=able)
+    entry = sent(engine, order(BTC_SPOT, Side.BUY, "0.5", stop_loss=StopLoss(D(59_000))))
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "f1", entry))
+    leaving, begun = [], []
+    for second in range(1, 60):
+        price = 60_000.0 - 50.0 * max(second - 30, 0)
+        effects = list(engine.process(quote(BTC_USDC, price - 1.0, price + 1.0, T0 + second * S)))
+        effects += engine.process(m.Timer(T0 + second * S))
+        leaving += exits(effects)
+        begun += of(effects, w.BracketBegun)
+    assert [one.quantity for one in leaving][:1] == [D("0.5")], "it leaves by the price of the pair that lives"
+    assert not begun, "the stop that is there protects"
+
+
+def test_a_bracket_goes_with_coins_that_leave_over_another_pair() -> None:
+    engine = venue()
+    entry = sent(engine, order(BTC_SPOT, Side.BUY, "0.5", stop_loss=StopLoss(D(59_000))))
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "f1", entry))
+    engine.process(fill(BTC_USDC, Side.SELL, "0.3", "60000", "f2"))
+    assert [one.left for one in engine.state.brackets.all()] == [D("0.2")]
+    engine.process(fill(BTC_USDC, Side.SELL, "0.2", "60000", "f3"))
+    assert not engine.state.brackets.all()

@@ -5,12 +5,15 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.config.settings import GuardianSettings
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, symbol_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, holding_of, symbol_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, OrderStatus, OrderType, Side
 from core.guardian.watch.rule import SECOND_NS, Act, Held, PositionRule, Scene, Use, Verdict, Wake
 from core.ports import Abilities
+from core.state.brackets import Bracket
+from core.state.markets import Market
+from core.state.outright import SPOT_PAIR, orders_of
 from core.state.state import State
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
@@ -19,11 +22,18 @@ FARTHEST = 0.5
 """A stop that the guardian places is at most this part of the entry price away from it."""
 
 
-def stops_of(state: State, instrument: InstrumentId, exit_side: Side) -> Iterator[OrderRecord]:
-    """Yield the open reduce-only stops of one side of an instrument."""
-    for record in state.blotter.open.values():
+def brackets_of(state: State, market: Market) -> list[Bracket]:
+    """Return the brackets of a market's holding: of every pair of a coin."""
+    if market.kind is not SPOT_PAIR:
+        return state.brackets.of(market.instrument.id)
+    return [one for one in state.brackets.all() if holding_of(one.instrument) == market.holding]
+
+
+def stops_of(state: State, market: Market, exit_side: Side) -> Iterator[OrderRecord]:
+    """Yield the open reduce-only stops of one side of a market's holding: of every pair of a coin."""
+    for record in orders_of(state, market):
         order = record.order
-        if order.instrument == instrument and order.side is exit_side and order.reduce_only and order.type in STOPS:
+        if order.side is exit_side and order.reduce_only and order.type in STOPS:
             yield record
 
 
@@ -79,7 +89,7 @@ class ProtectiveStop(PositionRule):
         side = Side.SELL if held.sign > 0 else Side.BUY
         native = able is not None and able.native_stops and OrderType.STOP in able.order_types
         working = _AT_VENUE if native else _AT_VENUE | {OrderStatus.APPROVED}
-        stops = [one for one in stops_of(state, id_, side) if _stands(one) in working]
+        stops = [one for one in stops_of(state, held.market, side) if _stands(one) in working]
         covered = sum((one.remaining for one in stops), ZERO)
         if covered < need:
             self._forget_stops(id_)
@@ -94,7 +104,7 @@ class ProtectiveStop(PositionRule):
 
     def _needed(self, held: Held, state: State) -> Decimal:
         """Return how much must be covered: what asked for it, or all."""
-        brackets = state.brackets.of(held.instrument)
+        brackets = brackets_of(state, held.market)
         need = held.quantity
         if self._mode == "brackets":
             need = min(need, sum((one.left for one in brackets if one.stop is not None), ZERO))
@@ -123,8 +133,8 @@ class ProtectiveStop(PositionRule):
         """Return where a stop is to be placed for what no bracket covers: where the largest loss allowed would be."""
         state, instrument = scene.state, held.market.instrument
         side = Side.SELL if held.sign > 0 else Side.BUY
-        covered = sum((one.left for one in state.brackets.of(held.instrument) if one.stop is not None), ZERO)
-        stops = stops_of(state, held.instrument, side)
+        covered = sum((one.left for one in brackets_of(state, held.market) if one.stop is not None), ZERO)
+        stops = stops_of(state, held.market, side)
         covered += sum((one.remaining for one in stops if state.brackets.find(one.order.parent) is None), ZERO)
         quantity = instrument.floor_size(max(held.quantity - covered, ZERO))
         trigger = self._trigger(held, scene.equity)

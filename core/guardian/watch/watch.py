@@ -12,7 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, Side
 from core.guardian.watch.account import DailyLoss, Drawdown
 from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDistance, PositionLoss, Stale, liquidation
-from core.guardian.watch.protection import ProtectiveStop, stops_of
+from core.guardian.watch.protection import ProtectiveStop, brackets_of, stops_of
 from core.guardian.watch.rule import AccountRule, Held, PositionRule, Scene, Stop, Use, Verdict, Wake
 from core.state.markets import Market
 from core.state.outright import SPOT_PAIR, is_unsellable
@@ -119,10 +119,10 @@ class Watch:
 
     def _stops(self, state: State, held: Held) -> Iterator[Stop]:
         """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours."""
-        for bracket in state.brackets.of(held.instrument):
+        for bracket in brackets_of(state, held.market):
             if bracket.stop is not None and bracket.left and bracket.side.sign == held.sign:
                 yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
-        for record in stops_of(state, held.instrument, Side.SELL if held.sign > 0 else Side.BUY):
+        for record in stops_of(state, held.market, Side.SELL if held.sign > 0 else Side.BUY):
             trigger = record.stands_at
             if trigger is not None and self.ours(record) and state.brackets.find(record.order.parent) is None:
                 yield self._stop(held, trigger, record.remaining, ClientOrderId(""))

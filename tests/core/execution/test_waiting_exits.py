@@ -139,8 +139,14 @@ def test_a_limit_that_its_venue_does_not_cancel_keeps_its_part_and_holds_up_noth
     engine, limit, stop = beside_a_limit()
     at(engine, 57_900.0, T0 + S)
     engine.process(e.CancelRejected(limit, "not now", T0 + S, T0 + S))
-    left = exits(at(engine, 57_900.0, T0 + 3 * S // 2))
-    assert [(one.client_order_id, one.quantity) for one in left] == [(stop, D("0.6"))]
+    effects = at(engine, 57_900.0, T0 + 3 * S // 2)
+    assert [(one.client_order_id, one.quantity) for one in exits(effects)] == [(stop, D("0.6"))]
+    (rest,) = of(effects, e.OrderApproved)
+    assert (rest.order.quantity, rest.order.trigger) == (D("0.4"), D(58_000)), "the rest waits on"
+    engine.process(fill(BTC_PERP, Side.SELL, "0.6", "57900", "out", stop))
+    assert of(at(engine, 57_900.0, T0 + 3 * S), e.CancelSubmitted), "it asks again"
+    engine.process(e.OrderCancelled(limit, "asked", T0 + 3 * S, T0 + 3 * S))
+    assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + 4 * S))] == [rest.order.client_order_id]
 
 
 def test_a_change_that_was_refused_long_ago_is_no_word_on_a_cancel() -> None:

@@ -1,17 +1,19 @@
 """Coins that are found before they have a price: their entry comes with it, and nothing is realised against none."""
 
 import pytest
+from msgspec.structs import replace
 
+from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
-from core.domain.identifiers import Asset
+from core.domain.identifiers import Asset, InstrumentId
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Side
 from core.domain.position import Position
 from core.domain.reports import BalanceReport, VenueSnapshot
 from core.engine import Engine
 from core.reconcile.reconcile import reconcile, spot_position
-from tests.core.kit import BTC_COINM, BTC_SPOT, SPOT, T0, D, S, fill, held, of, quote
+from tests.core.kit import BTC_COINM, BTC_SPOT, SPOT, T0, D, S, fill, held, of, opened, quote
 
 
 def found(strict: bool = True) -> tuple[Engine, list[Event]]:
@@ -113,3 +115,14 @@ def test_a_position_whose_market_is_gone_waits() -> None:
     engine, _ = found()
     engine.state.markets.pop(BTC_SPOT.id)
     assert not of(engine.process(m.Timer(T0 + S)), e.PositionSet)
+
+
+def test_cash_that_a_pair_calls_its_base_is_no_position() -> None:
+    """A flatten of all would sell the account's money for another."""
+    usdt = replace(BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:USDT-EUR"), base=Asset("USDT"), quote=Asset("EUR"))
+    engine = opened(instruments=(BTC_SPOT,))
+    engine.process(m.InstrumentDefined(usdt, T0))
+    engine.process(quote(usdt, 0.9199, 0.9201))
+    assert not list(spot_position(engine.state, SPOT, Asset("USDT"), T0))
+    engine.process(c.Flatten(None, "me", T0))
+    assert not engine.state.exits.flattening

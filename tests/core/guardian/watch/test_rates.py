@@ -268,3 +268,19 @@ def test_a_small_coin_whose_pair_is_slow_keeps_no_peak_down(held: bool) -> None:
         timer(engine, T0 + second * S)
     assert float(engine.state.peak) == pytest.approx(engine.state.equity, rel=2e-4)
     assert engine.state.equity > 160_100.0
+
+
+def test_small_coins_whose_pairs_come_and_go_keep_no_peak_down() -> None:
+    engine = coins()
+    for instrument in (BNB_SPOT, BNB_USDC):
+        engine.process(m.InstrumentDefined(instrument, T0))
+    at(engine, BNB_SPOT, 600.0, T0)
+    engine.process(e.BalanceSet(SPOT, BNB, D("0.2"), "deposit", T0))
+    for second in range(1, 120):
+        at(engine, BNB_USDC, 600.0, T0 + second * S)
+        at(engine, BTC_SPOT, 60_000.0 + 10.0 * second, T0 + second * S)
+        if second % 40 < 15:
+            at(engine, BNB_SPOT, 600.0, T0 + second * S)
+        timer(engine, T0 + second * S)
+    assert float(engine.state.peak) == pytest.approx(engine.state.equity, rel=2e-4)
+    assert engine.state.equity > 161_000.0

@@ -23,7 +23,7 @@ class Footprint:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.active = False
-        self._littered = False
+        self._littered = 0
         self._tidied_at = float("-inf")
         self._forgot_at = clock()
 
@@ -40,16 +40,16 @@ class Footprint:
             return
         _ = gc.collect()
         gc.freeze()
-        self._littered, self._tidied_at = False, self._clock()
+        self._littered, self._tidied_at = 0, self._clock()
 
     def litter(self) -> None:
-        """Take note that something was closed."""
-        self._littered = True
+        """Take note that something was closed: at the first look it may still be going, so a second one follows."""
+        self._littered = 2
 
     def tidy(self) -> bool:
         """Let go of what was closed, not too often; tell whether it was looked for."""
         if not self.active or not self._littered or self._clock() - self._tidied_at < TIDY_S:
             return False
-        self._littered, self._tidied_at = False, self._clock()
+        self._littered, self._tidied_at = self._littered - 1, self._clock()
         _ = gc.collect()
         return True

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -151,6 +152,13 @@ class Desk:
         while not true():
             assert time.monotonic() < until, f"not within {seconds:g} s: {what}"
             time.sleep(0.05)
+
+    def damage_journal(self) -> None:
+        """Make a record of the journal unreadable, the last but two."""
+        with contextlib.closing(sqlite3.connect(self.home.journal, isolation_level=None)) as db:
+            tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            table = next(name for name in tables if "record" in name)
+            db.execute(f"UPDATE {table} SET payload = x'00' WHERE rowid = (SELECT max(rowid) - 2 FROM {table})")
 
     def end(self) -> None:
         """End everything that was started here, at once."""

@@ -1,6 +1,5 @@
 """Every command against a running workstation, through the real command line."""
 
-import contextlib
 import csv
 import io
 import json
@@ -8,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -366,10 +364,7 @@ def test_a_damaged_journal_is_named_and_no_engine_starts_on_it(desk: Desk) -> No
     desk.json("flatten", "--all")
     os.kill(desk.pid(Role.ENGINE), signal.SIGKILL)  # no checkpoint stands behind the damage
     desk.wait(lambda: services.running(desk.home, Role.ENGINE) is None, "the engine is gone")
-    with contextlib.closing(sqlite3.connect(desk.home.journal, isolation_level=None)) as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        table = next(name for name in tables if "record" in name)
-        db.execute(f"UPDATE {table} SET payload = x'00' WHERE rowid = (SELECT max(rowid) - 2 FROM {table})")
+    desk.damage_journal()
     assert desk.json("journal", "check", code=1)["damage"]["record"] > 0
     assert "put a backup in its place: tradedeck journal restore FILE" in desk.run("journal", "check").stderr
     started = desk.run("engine")

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,13 +31,6 @@ def test_a_role_that_an_engine_starts_in_the_same_moment_is_up(desk: Desk, monke
     assert all(services.running(desk.home, role) for role in (Role.MARKET, Role.ENGINE, Role.SENTINEL, Role.RECORDER))
 
 
-def damage(desk: Desk) -> None:
-    with contextlib.closing(sqlite3.connect(desk.home.journal, isolation_level=None)) as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        table = next(name for name in tables if "record" in name)
-        db.execute(f"UPDATE {table} SET payload = x'00' WHERE rowid = (SELECT max(rowid) - 2 FROM {table})")
-
-
 def test_what_a_fallen_engine_held_is_closed_where_none_can_start(desk: Desk) -> None:
     """Both fell, and the journal is damaged: whoever brings the house up again leaves the position to the sentinel."""
     bring_up(desk.home, None)
@@ -47,7 +39,7 @@ def test_what_a_fallen_engine_held_is_closed_where_none_can_start(desk: Desk) ->
     for role in (Role.SENTINEL, Role.ENGINE):
         os.kill(desk.pid(role), signal.SIGKILL)
         services.wait_gone(desk.home, role)
-    damage(desk)
+    desk.damage_journal()
     with pytest.raises(StoreError, match=r"journal damaged(.|\n)*did not end in order: its sentinel runs"):
         bring_up(desk.home, None)
     with contextlib.closing(open_pulse(desk.home)) as pulse:

@@ -31,7 +31,7 @@ class Definitions:
         self._waiting.pop(instrument.id, None)
         wrong = contract_flaw(instrument)
         if wrong:
-            wrong = f"{wrong}; not taken"
+            wrong = f"{wrong}; not taken, what was known of it stays"
         elif market is not None and (wrong := self._changed(market, instrument)):
             self._waiting[instrument.id] = message
             if market.instrument.contract_size == instrument.contract_size:  # else its steps are of other contracts
@@ -39,7 +39,7 @@ class Definitions:
                 self._record(message.replace(instrument=replace(instrument, **terms)))
             wrong = f"{wrong}; taken once it is flat: close it before anything else is traded there"
         if wrong:
-            self._outbox.reject(message, f"{instrument.id}: {wrong}, what was known of it stays")
+            self._outbox.reject(message, f"{instrument.id}: {wrong}")
             return False
         self._record(message)
         return True

@@ -1,6 +1,7 @@
 """What an asset is worth in the reporting currency, and which market says so."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from core.domain.identifiers import BETS, Asset, InstrumentId, InstrumentType, parse_id
 from core.domain.instrument import ZERO, Instrument
@@ -13,10 +14,22 @@ STABLE = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 """Assets taken at 1:1 with the reporting currency while no pair quotes them (the reporting currency is one of them)."""
 
 
-SETTLED_NS: Nanoseconds = 10_000_000_000
-"""A market that was silent is gone back to once it has lived for this long: nothing is to flap between two."""
-LASTING_NS: Nanoseconds = 15_000_000_000
-"""A worse market, at par or with a premium, takes over from one that has been silent for this long: it errs by more."""
+class Silence(NamedTuple):
+    """How long a market has to be silent to give way, and to go without such a silence to be gone back to.
+
+    The second is longer than the first: nothing is to flap between two.
+    """
+
+    lasts: Nanoseconds
+    settled: Nanoseconds
+
+
+BRIEF = Silence(STALE_NS, 10_000_000_000)
+"""Between markets that err alike."""
+LONG = Silence(15_000_000_000, 30_000_000_000)
+"""Between one in our money and one at par or with a premium, which errs by more than the price of a moment ago."""
+PATIENCE_NS: Nanoseconds = 10_000_000_000
+"""For so long a pair whose stops rest there may be silent, and a pair in our money may keep its first price back."""
 MISSED_NS: Nanoseconds = 600_000_000_000
 """A better market that has not come back for this long is not waited for: peaks are made without it."""
 _RANKS = {InstrumentType.SPOT_PAIR: 0, InstrumentType.PERPETUAL: 1}
@@ -36,8 +49,8 @@ class Rates:
         self._marking: dict[InstrumentId, Market] = {}
         self._worse: dict[Asset, Nanoseconds] = {}
         """Since when what is at par or dated values an asset, a better market with a price being silent."""
-        self._silent: dict[InstrumentId, Nanoseconds] = {}
-        """When a market that might have been chosen was last found silent."""
+        self._silent: dict[tuple[InstrumentId, Silence], Nanoseconds] = {}
+        """When a market that might have been chosen was last found silent for so long."""
         self._asked: dict[Asset, Nanoseconds] = {}
         """When what has a market in the reporting currency was first asked for while that had no price."""
         self._now: Nanoseconds = 0
@@ -66,9 +79,9 @@ class Rates:
                     continue
             self._worse.pop(asset, None)
         for held, market in self._marking.items():  # stops rest in its pair: no short silence may take it away
-            if market.quiet(now) > SETTLED_NS or self._rank(market) > _BEST:
+            if market.quiet(now) > PATIENCE_NS or self._rank(market) > _BEST:
                 priced = [one for one in self._pairs_of(held) if one.mark > 0]
-                self._marking[held] = self._next(market, priced, now, SETTLED_NS)
+                self._marking[held] = self._next(market, priced, now, PATIENCE_NS)
 
     @property
     def standing_in(self) -> float:
@@ -96,14 +109,24 @@ class Rates:
         return sorted(pairs, key=self._rank)
 
     def _next(self, present: Market, found: list[Market], now: Nanoseconds, patience: Nanoseconds = STALE_NS) -> Market:
+        """Return what is to value or mark from now on: of those found, the best first."""
+        for market in found:
+            self._silent.update(
+                ((market.instrument.id, silence), now) for silence in (BRIEF, LONG) if market.quiet(now) > silence.lasts
+            )
         alive = [market for market in found if market.quiet(now) <= STALE_NS]
-        self._silent.update((market.instrument.id, now) for market in found if market not in alive)
         if present.quiet(now) > patience:
-            rank, lasting = self._rank(present)[:2], present.quiet(now) > LASTING_NS
-            return next((one for one in alive if lasting or self._rank(one)[:2] <= rank), present)
-        since = now - SETTLED_NS
-        steady = [market for market in alive if self._silent.get(market.instrument.id, since) <= since]
-        return min((present, *steady), key=self._rank)  # the present one among equals
+            return next((one for one in alive if present.quiet(now) > self._before(one, present).lasts), present)
+        better = (one for one in alive if self._rank(one) < self._rank(present))
+        return next((one for one in better if self._is_settled(one, self._before(present, one), now)), present)
+
+    def _before(self, stand_in: Market, market: Market) -> Silence:
+        """Return which silence of a market has another stand in for it."""
+        return LONG if self._rank(stand_in)[:2] > self._rank(market)[:2] else BRIEF
+
+    def _is_settled(self, market: Market, silence: Silence, now: Nanoseconds) -> bool:
+        silent = self._silent.get((market.instrument.id, silence))
+        return silent is None or now - silent >= silence.settled
 
     def fees(self, position: Position) -> Decimal:
         """Return all fees of a position in its settle asset; those in what has no rate count as nothing."""
@@ -123,7 +146,7 @@ class Rates:
 
     def _may_come(self, asset: Asset) -> bool:
         """Tell whether a market in the reporting currency may yet have its first price: at par is a guess beside it."""
-        if self._now and self._now - self._asked.setdefault(asset, self._now) >= SETTLED_NS:
+        if self._now and self._now - self._asked.setdefault(asset, self._now) >= PATIENCE_NS:
             return False
         return any(
             market.instrument.base == asset and market.instrument.quote == self.currency and market.kind in _RANKS

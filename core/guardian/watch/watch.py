@@ -118,13 +118,22 @@ class Watch:
             self.protection.forget(instrument)
 
     def _stops(self, state: State, held: Held) -> Iterator[Stop]:
-        """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours."""
+        """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours.
+
+        One on a pair that crosses stands at a price in other money than the position's.
+        """
+        crosses = state.ledger.rates.crosses
+
+        def is_comparable(id_: InstrumentId) -> bool:
+            return id_ == held.market.instrument.id or not crosses(state.markets[id_].instrument)
+
         for bracket in brackets_of(state, held.market):
-            if bracket.stop is not None and bracket.left and bracket.side.sign == held.sign:
+            stands = bracket.left and bracket.side.sign == held.sign and is_comparable(bracket.instrument)
+            if bracket.stop is not None and stands:
                 yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
         for record in stops_of(state, held.market, Side.SELL if held.sign > 0 else Side.BUY):
-            trigger = record.stands_at
-            if trigger is not None and self.ours(record) and state.brackets.find(record.order.parent) is None:
+            trigger, is_bracket = record.stands_at, state.brackets.find(record.order.parent) is not None
+            if trigger is not None and not is_bracket and self.ours(record) and is_comparable(record.order.instrument):
                 yield self._stop(held, trigger, record.remaining, ClientOrderId(""))
 
     def _stop(self, held: Held, price: Decimal, quantity: Decimal, entry: ClientOrderId) -> Stop:

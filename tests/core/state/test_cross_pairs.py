@@ -13,15 +13,32 @@ from core.domain import watch as w
 from core.domain.approval import Approved
 from core.domain.identifiers import Asset, InstrumentId
 from core.domain.message import Event
-from core.domain.order import Side
+from core.domain.order import OrderType, Side, StopLoss
 from core.domain.position import Position
 from core.domain.reports import BalanceReport, VenueSnapshot
 from core.engine import Engine
+from core.execution.flatten import routes
 from core.guardian.guardian import Guardian
 from core.reconcile.reconcile import reconcile
 from core.state.state import IMAGE_DECODER, State
 from tests.core.guardian.test_guardian import WIDE
-from tests.core.kit import BTC_COINM, BTC_SPOT, PRICES, SPOT, T0, D, S, denied, fill, of, opened, order, quote, sent
+from tests.core.kit import (
+    BTC_COINM,
+    BTC_SPOT,
+    PRICES,
+    SPOT,
+    T0,
+    D,
+    S,
+    accept,
+    denied,
+    fill,
+    of,
+    opened,
+    order,
+    quote,
+    sent,
+)
 
 BTC, ETH = Asset("BTC"), Asset("ETH")
 ETH_SPOT = msgspec.structs.replace(BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDT"), base=ETH)
@@ -29,8 +46,14 @@ ETH_BTC = msgspec.structs.replace(
     ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-BTC"), quote=BTC, settle=BTC, tick_size=D("0.00001"),
     min_notional=D("0.0001"),
 )  # fmt: skip
+ETH_USDC = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDC"), quote=Asset("USDC"))
+TRX_SPOT = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:TRX-USDT"), base=Asset("TRX"))
+ETH_TRX = msgspec.structs.replace(
+    ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-TRX"), quote=Asset("TRX"), settle=Asset("TRX")
+)
+"""Quoted in money worth less than ours."""
 BNB_SPOT = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:BNB-USDT"), base=Asset("BNB"))
-HERE = {ETH_SPOT.id: 3_000.0, ETH_BTC.id: 0.05}
+HERE = {ETH_SPOT.id: 3_000.0, ETH_USDC.id: 3_000.0, ETH_BTC.id: 0.05, ETH_TRX.id: 10_000.0, TRX_SPOT.id: 0.3}
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +191,36 @@ def test_the_gate_denies_an_entry_and_lets_an_exit_pass() -> None:
     engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1"))
     sent(engine, order(ETH_BTC, Side.SELL, "1", "0.05", reduce_only=True))
     sent(engine, order(ETH_BTC, Side.SELL, "1", "0.0501"))
+
+
+@pytest.mark.parametrize("bracket", [True, False])
+def test_a_stop_on_it_stands_in_other_money_and_is_not_measured_in_ours(bracket: bool) -> None:
+    """One at 9 000 TRX is 10 % away from 10 000 TRX: it is not met because a coin is worth 3 000 dollars."""
+    engine = account(ETH_TRX, TRX_SPOT, BTC_SPOT, ETH_SPOT, settings=WIDE)
+    if bracket:
+        engine.guardian.limits = ()  # an entry over it is denied: this one is of a time when its money was ours
+        engine.process(e.BalanceSet(SPOT, Asset("TRX"), D(100_000), "deposit", T0))
+        entry = sent(engine, order(ETH_TRX, Side.BUY, "2", "10000", stop_loss=StopLoss(D(9_000))))
+        engine.process(fill(ETH_TRX, Side.BUY, "2", "10000", "f1", entry, ts=T0 + S))
+        assert [one.left for one in engine.state.brackets.all()] == [D(2)]
+    else:
+        engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1", ts=T0 + S))
+        stop = order(ETH_TRX, Side.SELL, "2", type=OrderType.STOP, trigger=D(9_000), reduce_only=True)
+        accept(engine, sent(engine, stop))
+    acted: list[Any] = []
+    for second in (2, 3, 4):
+        acted += of(engine.process(quote(ETH_SPOT, 2_999.99, 3_000.01, T0 + second * S)), w.GuardianActed)
+        acted += of(engine.process(m.Timer(T0 + second * S)), w.GuardianActed)
+    assert {one.act for one in acted} <= {"deny"}, "the venue has not confirmed the bracket's"
+    assert not engine.state.exits.flattening
+
+
+def test_an_exit_goes_over_it_last_for_it_brings_another_coin() -> None:
+    engine = account(ETH_BTC, BTC_SPOT, ETH_SPOT, ETH_USDC)
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1", ts=T0 + S))
+    for first, *others in ((ETH_SPOT, ETH_USDC), (ETH_USDC, ETH_SPOT)):
+        ways = routes(engine.state, engine.state.markets[first.id])
+        assert [one.instrument for one in ways] == [first, *others, ETH_BTC]
 
 
 def test_a_coin_that_it_alone_trades_has_no_entry_and_can_be_sold() -> None:

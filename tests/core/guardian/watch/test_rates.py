@@ -100,6 +100,23 @@ def test_a_dead_market_gives_way_to_one_at_par_where_no_other_lives() -> None:
     assert engine.state.state_reason.startswith("the day's loss is 5.")
 
 
+@pytest.mark.parametrize(("pause", "is_back"), [(4, True), (17, False)])
+def test_a_slow_market_is_gone_back_to_from_one_at_par_and_one_that_falls_silent_again_is_not(
+    pause: int, is_back: bool
+) -> None:
+    engine, rates = coins(), []
+    engine.state.markets.pop(BTC_PERP.id)
+    engine.process(m.InstrumentDefined(BTC_USDC, T0))
+    for second in range(1, 120):
+        at(engine, BTC_USDC, 59_000.0, T0 + second * S)
+        if second > 20 and second % pause == 0:
+            at(engine, BTC_SPOT, 60_000.0, T0 + second * S)
+        timer(engine, T0 + second * S)
+        rates.append(engine.state.ledger.rate(BTC))
+    assert rates[14:40] == [60_000.0] + 25 * [59_000.0], "par after 15 s, and for 30 s behind the silence"
+    assert rates[60:] == (59 * [60_000.0] if is_back else 59 * [59_000.0])
+
+
 def test_a_dated_contract_values_nothing_while_a_perpetual_lives_and_living_spot_comes_back() -> None:
     engine, at_first = coins(), 160_000.0
     for instrument in (DATED, CALL):

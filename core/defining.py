@@ -7,6 +7,7 @@ from core.domain.identifiers import InstrumentId
 from core.domain.instrument import Instrument
 from core.domain.message import Nanoseconds
 from core.domain.numbers import plain
+from core.guardian.limits import Terms
 from core.outbox import Outbox
 from core.state.flaws import contract_flaw
 from core.state.markets import Market
@@ -18,8 +19,9 @@ _TERMS = ("contract_size", "inverse", "settle")
 class Definitions:
     """Record contract data that can be used; terms of what is held wait until it is flat."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox, terms: Terms) -> None:
+        """Tell ``terms`` what is to change of which instrument: nothing is entered there meanwhile."""
+        self._outbox, self._changes = outbox, terms.waiting
         self._waiting: dict[InstrumentId, m.InstrumentDefined] = {}
 
     def take(self, message: m.InstrumentDefined) -> bool:
@@ -29,15 +31,16 @@ class Definitions:
         """
         instrument, market = message.instrument, self._outbox.state.markets.get(message.instrument.id)
         self._waiting.pop(instrument.id, None)
+        self._changes.pop(instrument.id, None)
         wrong = contract_flaw(instrument)
         if wrong:
             wrong = f"{wrong}; not taken, what was known of it stays"
         elif market is not None and (wrong := self._changed(market, instrument)):
-            self._waiting[instrument.id] = message
+            self._waiting[instrument.id], self._changes[instrument.id] = message, wrong
             if market.instrument.contract_size == instrument.contract_size:  # else its steps are of other contracts
                 terms = {name: getattr(market.instrument, name) for name in _TERMS}
                 self._record(message.replace(instrument=replace(instrument, **terms)))
-            wrong = f"{wrong}; taken once it is flat: close it before anything else is traded there"
+            wrong = f"{wrong}; taken once it is flat, entries denied until then: close it"
         if wrong:
             self._outbox.reject(message, f"{instrument.id}: {wrong}")
             return False

@@ -83,7 +83,7 @@ class Engine:
         self._own, self._day_start = tuple(strategies), day_start
         self._strategies: tuple[Strategy, ...] = self._own
         """How long after 00:00 UTC the account's day begins."""
-        self._feeds, self._definitions = FeedDesk(self._outbox), Definitions(self._outbox)
+        self._feeds, self._definitions = FeedDesk(self._outbox), Definitions(self._outbox, self.guardian.terms)
         self._alerts = AlertWatch(self._outbox, self.guardian, alerts)
         self._wanted = self._alerts.wanted
         desk = AlertDesk(self._outbox, self._alerts.forget)

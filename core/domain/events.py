@@ -199,7 +199,7 @@ class ExitUnjournalled(Event, frozen=True):
 class FlattenStarted(Event, frozen=True):
     """An instrument is being closed until no more than ``target`` is held; a restarted engine goes on with it.
 
-    ``target`` is unsigned, 0 is flat. ``entry`` names the bracket that the exits belong to, where it is one alone.
+    ``target`` is unsigned, 0 is flat. ``entry`` names the bracket, or the stop by hand, that the exits are for alone.
     """
 
     instrument: InstrumentId

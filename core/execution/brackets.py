@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.domain import commands as c
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
+from core.domain.identifiers import ClientOrderId, InstrumentId
 from core.domain.instrument import ZERO
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import WOULD_TRIGGER, Order, OrderRecord, OrderStatus, OrderType, Side, StopLoss, TimeInForce
@@ -292,8 +292,7 @@ class Protection:
         if not state.venue(market.venue).reconciled:
             return _ALL  # what is held there is not known yet
         held = max((abs(one) for one in sides(state, market) if one * order.side.sign < ZERO), default=ZERO)
-        brackets = (one for one in state.brackets.all() if holding_of(one.instrument) == market.holding)
-        return held - sum((one.left for one in brackets if one.stop is not None), ZERO)
+        return held - sum((one.left for one in state.brackets.over(market.holding) if one.stop is not None), ZERO)
 
     def _waits(self, bracket: Bracket, intent: str) -> bool:
         return self._later.get((bracket.entry, intent), 0) > self._outbox.state.now

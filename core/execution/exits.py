@@ -108,14 +108,19 @@ class Exits:
         self._outbox.record(e.FlattenStarted(instrument, origin, self.state.now, target, entry))
         if not target:
             holding = self.state.markets[instrument].holding
-            for bracket in self.state.brackets.all():
-                if holding_of(bracket.instrument) == holding:
-                    self._orders.unprotect(bracket.entry, "its position is flattened")
+            for bracket in self.state.brackets.over(holding):
+                self._orders.unprotect(bracket.entry, "its position is flattened")
 
     def at_risk(self) -> list[InstrumentId]:
-        """Return the instruments with something open or held, the biggest position first."""
+        """Return the instruments with something open or held, the biggest position first.
+
+        An order counts where what it is of is marked: two closings of one coin would each choose a way of their own.
+        """
         ledger, ours = self.state.ledger, self._orders.ours
-        found = {record.order.instrument: 0.0 for record in self.state.blotter.open.values() if ours(record)}
+        found: dict[InstrumentId, float] = {}
+        for instrument in {record.order.instrument for record in self.state.blotter.open.values() if ours(record)}:
+            market = ledger.mark_of(holding_of(instrument))
+            found[market.instrument.id if market is not None else instrument] = 0.0
         for position in ledger.positions.values():
             market = ledger.mark_of(position.instrument) if position.quantity else None
             if market is not None:

@@ -116,7 +116,8 @@ def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way =
     resting = orders_of(state, market)
     if closing.target:
         yield from _make_room(state, market, closing, ours, way)
-        resting = [record for record in resting if not record.order.reduce_only]
+        stop = replaced(state, closing)
+        resting = [record for record in resting if not record.order.reduce_only or record is stop]
     for record in resting:
         if record.status not in _LEAVING and not is_on_its_way(record, state.now) and ours(record):
             yield CancelOrder(record.order.client_order_id, closing.origin)
@@ -125,16 +126,30 @@ def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way =
         yield SubmitOrder(exit_order(state, market, room, closing, way), closing.origin)
 
 
+def replaced(state: State, closing: Closing) -> OrderRecord | None:
+    """Return the stop by hand whose part is being closed, while it is open: it would close another one.
+
+    It may fill until its cancel is confirmed; all exits together never exceed what is held.
+    """
+    return state.blotter.open.get(closing.entry) if _is_stop(state, closing.entry) else None
+
+
+def _is_stop(state: State, entry: ClientOrderId) -> bool:
+    """Tell whether exits are for a stop by hand, and not for what an entry has opened."""
+    record = state.blotter.orders.get(entry)
+    return record is not None and record.order.reduce_only
+
+
 def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: Way) -> Iterator[Step]:
     """Yield changes of what rests to reduce the position, where it stands in the way of an exit of a part."""
-    blocked = _blocked(state, market, closing.target)
+    blocked, going = _blocked(state, market, closing.target), replaced(state, closing)
     for record in _nearest_first(orders_of(state, market)):
         if blocked <= ZERO:
             return
         if not record.order.reduce_only or is_immediate(record.order) or not ours(record):
             continue
         blocked -= record.may_fill
-        if record.status in CHANGING or _is_asked_about(record, state.now):
+        if record is going or record.status in CHANGING or _is_asked_about(record, state.now):
             continue
         own = state.markets[record.order.instrument].instrument  # another pair of the coin has a step of its own
         stays = own.floor_size(-blocked)  # coins in a wallet stand on no step
@@ -153,7 +168,7 @@ def exit_order(state: State, market: Market, quantity: Decimal, closing: Closing
         time_in_force=TimeInForce.IOC,
         reduce_only=True,
         strategy_intent=GUARDIAN if closing.guarded else "flatten",
-        parent=closing.entry,
+        parent=ClientOrderId("") if _is_stop(state, closing.entry) else closing.entry,
     )
     return at_once(order, market, way.collar)
 
@@ -272,7 +287,8 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
     """Tell whether our record says that an instrument is where it is to be brought."""
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
-    if any(one.order.reduce_only and is_immediate(one.order) for one in orders_of(state, market)):
+    stop = replaced(state, closing)
+    if any(one is stop or (one.order.reduce_only and is_immediate(one.order)) for one in orders_of(state, market)):
         return False
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO

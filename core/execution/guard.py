@@ -88,7 +88,7 @@ class Guard:
             self._carry_out(self.watch.all_verdicts(state))
         elif self.held:
             record = state.blotter.orders.get(getattr(event, "client_order_id", ClientOrderId("")))
-            if record is not None and record.order.reduce_only and record.order.instrument in self.held:
+            if record is not None and record.order.reduce_only:  # of any pair of what is held
                 self._seen(record.order.instrument)
 
     def timer(self) -> None:
@@ -267,14 +267,15 @@ class Guard:
         """
         held = self.held[verdict.instrument]
         side = Side.BUY if held.sign > 0 else Side.SELL
-        brackets = self.state.brackets.of(verdict.instrument)
+        brackets = self.state.brackets.over(held.market.holding)
         bare = next((one for one in brackets if one.stop is None and one.left and one.side is side), None)
         id_ = self._orders.new_id() if bare is None else bare.entry
         quantity = verdict.target if bare is None else bare.left
-        event = w.BracketBegun(id_, verdict.instrument, side, quantity, verdict.price, self.state.now)
+        instrument = verdict.instrument if bare is None else bare.instrument
+        event = w.BracketBegun(id_, instrument, side, quantity, verdict.price, self.state.now)
         self._outbox.record(event)
-        self._protection.watched.add(verdict.instrument)
-        self._protection.step(verdict.instrument)
+        self._protection.watched.add(instrument)
+        self._protection.step(instrument)
         self._tell(verdict)
 
     # --- a human lets it go on --------------------------------------------------------------------------------------

@@ -197,9 +197,7 @@ class Orders:
         order = record.order
         if room.left and room.left < order.quantity:
             self._outbox.record(e.OrderAmended(order.client_order_id, room.left, None, None, now, now))
-            if (
-                room.later >= market.instrument.min_size and not order.parent
-            ):  # a bracket's is placed anew; judged again when its turn comes, as the whole was
+            if room.later >= market.instrument.min_size:  # judged again when its turn comes, as the whole was
                 rest = replace(order, client_order_id=self.new_id(), quantity=room.later)
                 self._outbox.record(e.OrderApproved(rest, record.venue, now))
         return room.left > ZERO

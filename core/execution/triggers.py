@@ -90,7 +90,8 @@ def room_for(state: State, record: OrderRecord, market: Market) -> Room | None:
             return Room(ZERO, [one for one in going if one.status in RESTING])
         if is_nothing and held and all(one.status in RESTING for one in there):
             return None  # stops that the venue holds cover all of it, or it is too small: the guardian says so
-        later = min(missing, sum((one.may_fill for one in near), ZERO))
+        kept = sum((one.may_fill for one in near), ZERO)
+        later = min(missing, market.instrument.ceil_size(kept))  # another pair of a coin has other steps
         return Room(ZERO if is_nothing else left, later=later)
     return Room(left)
 

@@ -49,7 +49,7 @@ class Guardian:
         self._duplicates = rules.Duplicates(settings)
         self._rate = rules.OrderRate(settings)
         self._amends = rules.AmendRate(settings)
-        self.able = Able(settings)
+        self.able, self.terms = Able(settings), rules.Terms(settings)
         self.returns = Returns()
         self.sizing = Sizing(settings, self.returns)
         self.settings = settings
@@ -65,6 +65,7 @@ class Guardian:
             rules.Owned(settings),
             rules.Stale(settings),
             rules.Valued(settings),
+            self.terms,
             rules.ClockOffset(settings),
             rules.PriceCollar(settings),
             self._duplicates,

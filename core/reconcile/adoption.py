@@ -17,7 +17,7 @@ from core.domain.differences import (
     Resolution,
     ResolveDifference,
 )
-from core.domain.identifiers import ClientOrderId, InstrumentType
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentType
 from core.domain.instrument import ZERO
 from core.execution.orders import Orders
 from core.outbox import Outbox
@@ -31,16 +31,23 @@ FLAT = "FLAT"
 
 
 def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
-    """Take what a fill moves beside its own pair: a fee that is a debt, coins that come or go as its price."""
+    """Take what a fill moves beside its own pair: a fee that is a debt, coins that come or go as its price.
+
+    Coins of which a sale was told before their purchase are not held either, whichever pair that was over.
+    """
     state = outbox.state
     if fill.fee and fill.fee_asset != state.currency:
         note_debt(outbox, fill.fee_asset, fill.fee, fill.ts)
     market = state.markets.get(fill.instrument)
-    if market is not None and state.ledger.rates.crosses(market.instrument):
-        wallet = state.ledger.balances[market.venue]
-        for asset in (market.instrument.base, market.instrument.quote):
-            if wallet[asset] < ZERO:  # not all of it is told yet
-                continue
+    if market is None or market.kind is not InstrumentType.SPOT_PAIR:
+        return
+    base, wallet = market.instrument.base, state.ledger.balances[market.venue]
+    if state.ledger.rates.crosses(market.instrument):
+        moved: tuple[Asset, ...] = (base, market.instrument.quote)
+    else:
+        moved = (base,) if state.ledger.position_of(market).quantity > wallet[base] else ()
+    for asset in moved:
+        if wallet[asset] >= ZERO:  # else not all of it is told yet
             for event in spot_position(state, market.venue, asset, fill.ts):
                 outbox.record(event)
 

@@ -254,6 +254,7 @@ class Blotter:
             record.updated = event.ts
         else:
             self._enter(record, OrderStatus.PARTIALLY_FILLED, event.ts)
+            record.reason = ""  # what was refused before is over: its time is read from the last change
         return record
 
     def ended(self, event: OrderCancelled | OrderExpired) -> None:
@@ -294,7 +295,6 @@ class Blotter:
         record = self._record(event.client_order_id)
         if event.ts_exchange < record.amended:
             return False
-        record.amended = event.ts_exchange
         changes: dict[str, Decimal] = {}
         if event.quantity is not None:
             changes["quantity"] = event.quantity
@@ -302,6 +302,8 @@ class Blotter:
             changes["price"] = event.price
         if event.trigger is not None:
             changes["trigger"] = event.trigger
+        if changes:  # one that names none says that there was nothing to change: an older one's values still count
+            record.amended = event.ts_exchange
         record.order = msgspec.structs.replace(record.order, **changes)
         record.asked = None
         if record.status is OrderStatus.APPROVED:

@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from core.domain.events import BracketEnded, OrderAmended, OrderFilled, StopTrailed
-from core.domain.identifiers import ClientOrderId, InstrumentId
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import ZERO
 from core.domain.order import Order, OrderRecord, Side, StopLoss, TakeProfit
 from core.domain.watch import BracketBegun
@@ -80,6 +80,10 @@ class Brackets:
         """Return the brackets of an instrument, the oldest first."""
         return self.by_instrument.get(instrument, [])
 
+    def over(self, holding: InstrumentId) -> list[Bracket]:
+        """Return the brackets of what is held: of every pair of a coin, the oldest of each first."""
+        return [one for one in self.all() if holding_of(one.instrument) == holding]
+
     def find(self, entry: ClientOrderId) -> Bracket | None:
         """Return the bracket of an entry order."""
         return next((one for one in self.all() if one.entry == entry), None)
@@ -110,7 +114,7 @@ class Brackets:
                     bracket.left = max(bracket.left - event.quantity, ZERO)
                     if order.strategy_intent == TARGET:
                         bracket.taken += event.quantity
-        self.held(event.instrument, position)
+        self.held(holding_of(event.instrument), position)
 
     def _opened(self, order: Order, quantity: Decimal) -> None:
         bracket = self.find(order.client_order_id)
@@ -120,11 +124,9 @@ class Brackets:
             self.by_instrument.setdefault(order.instrument, []).append(bracket)
         bracket.left += quantity
 
-    def held(self, instrument: InstrumentId, position: Decimal) -> None:
-        """Let no instrument's brackets hold more than its position: what is missing has been closed by others."""
-        found = self.by_instrument.get(instrument)
-        if not found:
-            return
+    def held(self, holding: InstrumentId, position: Decimal) -> None:
+        """Let brackets hold no more than there is, over all pairs of a coin: what is missing others have closed."""
+        found = self.over(holding)
         for one in found:
             if one.side.sign * position <= ZERO:
                 one.left = ZERO
@@ -135,7 +137,9 @@ class Brackets:
             closed = min(one.left, missing)
             one.left -= closed
             missing -= closed
-        self._drop(instrument, {one.entry for one in found if not one.left})
+        for one in found:
+            if not one.left:
+                self._drop(one.instrument, {one.entry})
 
     def amended(self, event: OrderAmended, record: OrderRecord | None) -> None:
         """Follow a stop that was moved by hand: from now on it stands there. A trailing stop only ever gets closer."""

@@ -27,7 +27,7 @@ class Closing(msgspec.Struct, frozen=True, array_like=True):
     since: Nanoseconds
     target: Decimal = ZERO
     entry: ClientOrderId = ClientOrderId("")
-    """The bracket that the exits belong to, where it is one alone."""
+    """The bracket that the exits belong to, or the stop by hand whose part is closed, where it is one alone."""
     escalated: Nanoseconds = 0
     """When a human was called, for it had not done within its time."""
 

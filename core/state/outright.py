@@ -87,7 +87,7 @@ def fit_brackets(state: "State", venue: VenueId) -> None:
     for id_ in tuple(state.brackets.by_instrument):
         market = state.markets.get(id_)
         if market is not None and market.kind is SPOT_PAIR and market.venue == venue:
-            state.brackets.held(id_, state.ledger.position_of(market).quantity)
+            state.brackets.held(market.holding, state.ledger.position_of(market).quantity)
 
 
 def give_up(state: "State", event: DustLeft) -> None:

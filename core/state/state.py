@@ -241,9 +241,9 @@ class State:
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)
+        self.brackets.held(event.instrument, event.quantity)
         for market in self.markets.values():
             if market.holding == event.instrument:
-                self.brackets.held(market.instrument.id, event.quantity)
                 self.configs.held(market.instrument, event.quantity, event.ts)
 
     def _amended(self, event: e.OrderAmended) -> None:

@@ -10,7 +10,7 @@ from core.domain import market as m
 from core.domain.identifiers import Asset
 from core.domain.order import Side
 from core.engine import Engine
-from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, SPOT, T0, D, S, fill, of, opened, quote
+from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, SPOT, T0, D, S, denied, fill, of, opened, order, quote, submit
 
 SMALL = replace(BTC_PERP, contract_size=D("0.01"))
 
@@ -61,6 +61,20 @@ def test_terms_do_not_change_under_what_is_held_and_are_taken_once_it_is_flat(ch
     assert of(engine.process(m.Timer(T0 + 5 * S)), m.InstrumentDefined) == [told.replace(ts=T0 + 5 * S)]
     assert not of(engine.process(m.Timer(T0 + 6 * S)), m.InstrumentDefined)
     assert engine.state.markets[BTC_PERP.id].instrument == changed
+
+
+def test_nothing_is_entered_until_the_new_terms_count() -> None:
+    engine = opened(instruments=(BTC_PERP,))
+    traded(engine, Side.BUY, "0.1", 1)
+    engine.process(m.InstrumentDefined(SMALL, T0 + 2 * S))
+    refused = denied(engine, order(BTC_PERP, Side.BUY, "0.1"))
+    assert (refused.limit, "contract_size 0.01 instead of 1 while 0.1 are held" in refused.reason) == ("terms", True)
+    assert not of(submit(engine, order(BTC_PERP, Side.SELL, "0.1", reduce_only=True)), e.OrderDenied)
+    traded(engine, Side.SELL, "0.1", 4)
+    engine.process(quote(BTC_PERP, 59_999.9, 60_000.1, T0 + 4 * S))
+    assert denied(engine, order(BTC_PERP, Side.BUY, "0.1")).limit == "terms", "they count from the next timer"
+    engine.process(m.Timer(T0 + 5 * S))
+    assert not of(submit(engine, order(BTC_PERP, Side.BUY, "1")), e.OrderDenied)
 
 
 def test_what_is_told_last_is_what_is_taken() -> None:

@@ -15,7 +15,7 @@ from core.domain import watch as w
 from core.domain.approval import Approved, TradingState
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, holding_of
 from core.domain.instrument import Instrument
-from core.domain.order import OrderStatus, OrderType, Side, StopLoss
+from core.domain.order import OrderStatus, OrderType, Side, StopLoss, TakeProfit
 from core.engine import Engine
 from core.execution.flatten import routes
 from core.guardian.guardian import Guardian
@@ -323,7 +323,7 @@ def test_of_two_pairs_the_one_with_a_price_marks_what_is_held() -> None:
 def test_of_two_pairs_the_one_that_lives_marks_what_is_held() -> None:
     state, at_par, own = elsewhere()
     seen = []
-    for second in range(60):
+    for second in range(80):
         now = T0 + second * S
         for market in (at_par, own):
             if market is at_par or not 0 < second < 40:
@@ -331,7 +331,7 @@ def test_of_two_pairs_the_one_that_lives_marks_what_is_held() -> None:
                 state.apply(quote(market.instrument, price - 1.0, price + 1.0, now))
         state.ledger.renew(now)
         seen.append(state.ledger.mark_of(own.holding))
-    assert seen == [own] * 16 + [at_par] * 33 + [own] * 11, "no short silence, and no short life, changes it"
+    assert seen == [own] * 16 + [at_par] * 53 + [own] * 11, "no short silence, and no short life, changes it"
     state.ledger.renew(T0 + 120 * S)
     assert state.ledger.mark_of(own.holding) is own, "where none lives it stays"
 
@@ -399,6 +399,33 @@ def test_a_fill_over_the_other_pair_sees_the_coins_once() -> None:
     assert watch.revalue(engine.state).closing == pytest.approx(before * 0.501 / 0.5)
 
 
+@pytest.mark.parametrize("second", PAIRS)
+def test_brackets_of_two_pairs_hold_no_more_than_the_coins_the_oldest_first(second: Instrument) -> None:
+    engine = venue()
+    for number, (pair, stop) in enumerate(((BTC_SPOT, 59_000), (second, 58_000))):
+        entry = sent(engine, order(pair, Side.BUY, "0.5", stop_loss=StopLoss(D(stop))))
+        engine.process(fill(pair, Side.BUY, "0.5", "60000", f"f{number}", entry))
+    engine.process(fill(BTC_SPOT, Side.SELL, "0.4", "60000", "hand"))
+    left = [(one.instrument, one.left) for one in engine.state.brackets.all()]
+    assert left == [(BTC_SPOT.id, D("0.1")), (second.id, D("0.5"))]
+    engine.process(e.PositionSet(BTC_SPOT.holding, D("0.3"), D(60_000), "adopted", T0))
+    assert [(one.instrument, one.left) for one in engine.state.brackets.all()] == [(second.id, D("0.3"))]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_stop_that_is_placed_goes_to_the_bracket_of_take_profits_on_whichever_pair(pair: Instrument) -> None:
+    settings = msgspec.structs.replace(WIDE, protective_stop="place", max_position_loss_frac=0.02)
+    engine = venue(settings=settings, abilities=WHOLE)
+    entry = sent(engine, order(pair, Side.BUY, "0.5", take_profit=(TakeProfit(D(63_000), D(1)),)))
+    engine.process(fill(pair, Side.BUY, "0.5", "60000", "f1", entry))
+    for second in (1, 2, 3):
+        for one in PAIRS:
+            engine.process(quote(one, 59_999.0, 60_001.0, T0 + second * S))
+        engine.process(m.Timer(T0 + second * S))
+    (bracket,) = engine.state.brackets.all()
+    assert (bracket.entry, bracket.instrument, bracket.left, bracket.stop is None) == (entry, pair.id, D("0.5"), False)
+
+
 @pytest.mark.parametrize("mode", ["brackets", "place"])
 def test_a_stop_on_a_pair_that_has_fallen_silent_is_seen_through_the_one_that_marks(mode: str) -> None:
     settings = msgspec.structs.replace(WIDE, forced_stop_frac=0.001, max_position_loss_frac=0.05, protective_stop=mode)
@@ -415,6 +442,30 @@ def test_a_stop_on_a_pair_that_has_fallen_silent_is_seen_through_the_one_that_ma
         begun += of(effects, w.BracketBegun)
     assert [one.quantity for one in leaving][:1] == [D("0.5")], "it leaves by the price of the pair that lives"
     assert not begun, "the stop that is there protects"
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_stop_that_is_moved_away_or_cancelled_forces_nothing_whatever_pair_it_is_on(
+    pair: Instrument, ends: bool
+) -> None:
+    engine = venue(settings=msgspec.structs.replace(WIDE, forced_stop_frac=0.001), abilities=WHOLE)
+    engine.process(fill(BTC_SPOT, Side.BUY, "0.5", "60000", "f1"))
+    stop = sent(engine, order(pair, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(59_000), reduce_only=True))
+    accept(engine, stop)
+    engine.process(m.Timer(T0 + S))
+    if ends:
+        engine.process(c.CancelOrder(stop, "me", T0 + S))
+        engine.process(e.OrderCancelled(stop, "asked", T0 + S, T0 + S))
+    else:
+        engine.process(c.AmendOrder(stop, None, None, D(55_000), "me"))
+        engine.process(e.OrderAmended(stop, None, None, D(55_000), T0 + S, T0 + S))
+    seen: list[Any] = []
+    for ms in (100, 200, 300):
+        for one in PAIRS:
+            seen += engine.process(quote(one, 59_040.0, 59_041.0, T0 + S + ms * 1_000_000))
+    assert not of(seen, w.GuardianActed)
+    assert not exits(seen)
 
 
 def test_a_bracket_goes_with_coins_that_leave_over_another_pair() -> None:

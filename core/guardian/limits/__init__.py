@@ -4,7 +4,7 @@ from core.guardian.limits.base import Breach, Limit, Rule, number
 from core.guardian.limits.concentration import EffectiveBets
 from core.guardian.limits.flow import AmendRate, Duplicates, OpenOrders, OrderRate
 from core.guardian.limits.orders import OrderNotional, OrderQuantity, Owned, PriceCollar, ReduceOnly, Supported
-from core.guardian.limits.standing import ClockOffset, Stale, StoresReady, TradingStateLimit, Valued, VenueReady
+from core.guardian.limits.standing import ClockOffset, Stale, StoresReady, Terms, TradingStateLimit, Valued, VenueReady
 
 __all__ = [
     "AmendRate",
@@ -24,6 +24,7 @@ __all__ = [
     "Stale",
     "StoresReady",
     "Supported",
+    "Terms",
     "TradingStateLimit",
     "Valued",
     "VenueReady",

@@ -2,6 +2,7 @@
 
 from core.config.settings import GuardianSettings
 from core.domain.approval import TradingState
+from core.domain.identifiers import InstrumentId
 from core.domain.market import Health
 from core.domain.message import Nanoseconds
 from core.guardian.limits.base import MS_NS, SECOND_NS, Breach, Rule, number
@@ -99,6 +100,26 @@ class Valued(Rule):
         text = f"{instrument.id} is quoted in {instrument.quote}: what it buys has no entry price in {currency}, "
         text += f"entries denied; buy {instrument.base} over a pair quoted in {currency} or at par with it"
         return Breach(self.name, instrument.quote, currency, text)
+
+
+class Terms(Rule):
+    """Entries wait while a venue's new contract data do: their quantity would be counted in other contracts."""
+
+    name = "terms"
+
+    def __init__(self, settings: GuardianSettings) -> None:
+        super().__init__(settings)
+        self.waiting: dict[InstrumentId, str] = {}
+        """What is to change of an instrument once it is flat."""
+
+    def breach(self, proposal: Proposal) -> Breach | None:
+        """Return why the order may not pass, or None."""
+        instrument = proposal.market.instrument.id
+        change = self.waiting.get(instrument)
+        if change is None:
+            return None
+        text = f"{instrument} has new terms that count once it is flat ({change}): entries denied, close it first"
+        return Breach(self.name, "old", "new", text)
 
 
 class ClockOffset(Rule):

@@ -36,9 +36,8 @@ class ForcedStop(PositionRule):
         price, sign = held.price(), held.sign
         if price <= 0.0 or (price - held.nearest) * sign > 0.0:
             return None
-        met = [stop for stop in held.stops if (price - stop.near) * sign <= 0.0]
-        left = held.market.instrument.floor_size(max(held.quantity - sum((one.quantity for one in met), ZERO), ZERO))
-        first = max(met, key=lambda stop: stop.near * sign)
+        first = max(held.stops, key=lambda stop: stop.near * sign)  # one after the other: each is closed once
+        left = held.market.instrument.floor_size(max(held.quantity - first.quantity, ZERO))
         text = (
             f"{symbol_of(held.instrument)} at {price:,.10g} is within {abs(first.near - first.trigger):.4g} of its stop"
         )

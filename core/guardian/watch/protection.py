@@ -5,28 +5,20 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from core.config.settings import GuardianSettings
 from core.domain import events as e
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, holding_of, symbol_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, symbol_of
 from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, OrderStatus, OrderType, Side
 from core.guardian.watch.rule import SECOND_NS, Act, Held, PositionRule, Scene, Use, Verdict, Wake
 from core.ports import Abilities
-from core.state.brackets import Bracket
 from core.state.markets import Market
-from core.state.outright import SPOT_PAIR, orders_of
+from core.state.outright import orders_of
 from core.state.state import State
 
 STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _AT_VENUE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.TRIGGERED})
 FARTHEST = 0.5
 """A stop that the guardian places is at most this part of the entry price away from it."""
-
-
-def brackets_of(state: State, market: Market) -> list[Bracket]:
-    """Return the brackets of a market's holding: of every pair of a coin."""
-    if market.kind is not SPOT_PAIR:
-        return state.brackets.of(market.instrument.id)
-    return [one for one in state.brackets.all() if holding_of(one.instrument) == market.holding]
 
 
 def stops_of(state: State, market: Market, exit_side: Side) -> Iterator[OrderRecord]:
@@ -104,7 +96,7 @@ class ProtectiveStop(PositionRule):
 
     def _needed(self, held: Held, state: State) -> Decimal:
         """Return how much must be covered: what asked for it, or all."""
-        brackets = brackets_of(state, held.market)
+        brackets = state.brackets.over(held.market.holding)
         need = held.quantity
         if self._mode == "brackets":
             need = min(need, sum((one.left for one in brackets if one.stop is not None), ZERO))
@@ -133,7 +125,7 @@ class ProtectiveStop(PositionRule):
         """Return where a stop is to be placed for what no bracket covers: where the largest loss allowed would be."""
         state, instrument = scene.state, held.market.instrument
         side = Side.SELL if held.sign > 0 else Side.BUY
-        covered = sum((one.left for one in brackets_of(state, held.market) if one.stop is not None), ZERO)
+        covered = sum((one.left for one in state.brackets.over(held.market.holding) if one.stop is not None), ZERO)
         stops = stops_of(state, held.market, side)
         covered += sum((one.remaining for one in stops if state.brackets.find(one.order.parent) is None), ZERO)
         quantity = instrument.floor_size(max(held.quantity - covered, ZERO))

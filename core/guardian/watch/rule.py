@@ -78,7 +78,10 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """One stop that covers (a part of) a position; ``near`` is the price from which its exit does not wait."""
+    """One stop that covers (a part of) a position; ``near`` is the price from which its exit does not wait.
+
+    ``entry`` names its bracket, or the stop itself where it belongs to none.
+    """
 
     trigger: float
     near: float

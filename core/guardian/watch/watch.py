@@ -12,7 +12,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import OrderRecord, Side
 from core.guardian.watch.account import DailyLoss, Drawdown
 from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDistance, PositionLoss, Stale, liquidation
-from core.guardian.watch.protection import ProtectiveStop, brackets_of, stops_of
+from core.guardian.watch.protection import ProtectiveStop, stops_of
 from core.guardian.watch.rule import AccountRule, Held, PositionRule, Scene, Stop, Use, Verdict, Wake
 from core.state.markets import Market
 from core.state.outright import SPOT_PAIR, is_unsellable
@@ -120,21 +120,24 @@ class Watch:
     def _stops(self, state: State, held: Held) -> Iterator[Stop]:
         """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours.
 
-        One on a pair that crosses stands at a price in other money than the position's.
+        One on a pair that crosses stands at a price in other money than the position's. One whose part is being closed
+        is on its way out: it would close another.
         """
-        crosses = state.ledger.rates.crosses
+        crosses, closing = state.ledger.rates.crosses, state.exits.closing(held.market.holding)
+        replaced = closing.entry if closing is not None else None
 
         def is_comparable(id_: InstrumentId) -> bool:
             return id_ == held.market.instrument.id or not crosses(state.markets[id_].instrument)
 
-        for bracket in brackets_of(state, held.market):
+        for bracket in state.brackets.over(held.market.holding):
             stands = bracket.left and bracket.side.sign == held.sign and is_comparable(bracket.instrument)
             if bracket.stop is not None and stands:
                 yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
         for record in stops_of(state, held.market, Side.SELL if held.sign > 0 else Side.BUY):
-            trigger, is_bracket = record.stands_at, state.brackets.find(record.order.parent) is not None
-            if trigger is not None and not is_bracket and self.ours(record) and is_comparable(record.order.instrument):
-                yield self._stop(held, trigger, record.remaining, ClientOrderId(""))
+            id_, trigger = record.order.client_order_id, record.stands_at
+            counts = id_ != replaced and _is_alone(state, record) and self.ours(record)
+            if trigger is not None and counts and is_comparable(record.order.instrument):
+                yield self._stop(held, trigger, record.remaining, id_)
 
     def _stop(self, held: Held, price: Decimal, quantity: Decimal, entry: ClientOrderId) -> Stop:
         """Return a stop with the price from which its exit does not wait: nearer, at most a quarter of the way."""
@@ -234,3 +237,12 @@ class Watch:
 def _is_dust(market: Market, quantity: Decimal) -> bool:
     """Tell whether coins are worth less than an order: no exit could close them, so nothing is judged of them."""
     return market.kind is SPOT_PAIR and is_unsellable(market, quantity)
+
+
+def _is_alone(state: State, record: OrderRecord) -> bool:
+    """Tell whether a stop belongs to no bracket: one whose bracket is over is being taken away.
+
+    One that was found at its venue without its entry protects what was held then.
+    """
+    parent = record.order.parent
+    return not parent or (record.found and parent not in state.blotter.orders and state.brackets.find(parent) is None)

@@ -1,5 +1,7 @@
 """Stops and take profits that wait in the engine: each has its turn, and closes what is left then."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,14 +9,16 @@ from core.domain import commands as c
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.identifiers import ClientOrderId
-from core.domain.order import OrderStatus, OrderType, Side
+from core.domain.order import OrderStatus, OrderType, Side, StopLoss
 from core.engine import Engine
 from tests.core.execution.test_exit_ladder import ABLE, WIDE, desk, exits, tick
 from tests.core.execution.test_way_out import WAITING, at, differing, sentinel, stopped
 from tests.core.kit import (
     BTC_PERP,
     BTC_SPOT,
+    BTC_USDC,
     PERP,
+    PRICES,
     SPOT,
     T0,
     D,
@@ -147,6 +151,61 @@ def test_a_limit_that_its_venue_does_not_cancel_keeps_its_part_and_holds_up_noth
     assert of(at(engine, 57_900.0, T0 + 3 * S), e.CancelSubmitted), "it asks again"
     engine.process(e.OrderCancelled(limit, "asked", T0 + 3 * S, T0 + 3 * S))
     assert [one.client_order_id for one in exits(at(engine, 57_900.0, T0 + 4 * S))] == [rest.order.client_order_id]
+
+
+def test_the_rest_of_a_stop_stands_on_the_steps_of_its_own_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRICES, BTC_USDC.id, 60_000.0)
+    coarse = replace(BTC_SPOT, size_step=D("0.001"), min_size=D("0.001"))
+    engine = opened(instruments=(coarse, BTC_USDC), settings=WIDE, abilities={SPOT: WAITING}, cash="1000000")
+    engine.process(fill(BTC_USDC, Side.BUY, "1.5", "60000", "f0"))
+    limit = sent(engine, order(BTC_USDC, Side.SELL, "0.40005", "66000", reduce_only=True))
+    accept(engine, limit)
+    stop = order(coarse, Side.SELL, "1", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+    (waiting,) = of(submit(engine, stop), e.OrderApproved)
+    engine.process(fill(coarse, Side.SELL, "0.5", "60000", "part"))
+
+    def fallen(halves: int) -> list[Any]:
+        now, effects = T0 + halves * S // 2, list[Any]()
+        for pair in (coarse, BTC_USDC):
+            effects += engine.process(quote(pair, 57_899.9, 57_900.1, now))
+        return [*effects, *tick(engine, now)]
+
+    fallen(2)
+    engine.process(e.CancelRejected(limit, "not now", T0 + S, T0 + S))
+    left = exits(fallen(3))
+    assert [(one.client_order_id, str(one.quantity)) for one in left] == [(waiting.order.client_order_id, "0.599")]
+    engine.process(fill(coarse, Side.SELL, "0.599", "57900", "out", waiting.order.client_order_id))
+    fallen(6)
+    engine.process(e.OrderCancelled(limit, "asked", T0 + 3 * S, T0 + 3 * S))
+    assert [str(one.quantity) for one in exits(fallen(8))] == ["0.401"]
+
+
+def test_a_limit_that_was_partly_filled_since_its_refusal_is_asked_again() -> None:
+    engine, limit, _ = beside_a_limit()
+    at(engine, 57_900.0, T0 + S)
+    engine.process(e.CancelRejected(limit, "not now", T0 + S, T0 + S))
+    engine.process(fill(BTC_PERP, Side.SELL, "0.1", "66000", "more", limit, T0 + S + S // 10))
+    effects = at(engine, 57_900.0, T0 + S + S // 5)
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [limit]
+
+
+def test_the_rest_of_a_brackets_stop_waits_on_beside_a_limit_that_is_not_cancelled() -> None:
+    engine = opened(settings=replace(WIDE, forced_stop_frac=0.0), abilities={PERP: WAITING}, cash="1000000")
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "1", stop_loss=StopLoss(D(58_000))))
+    engine.process(fill(BTC_PERP, Side.BUY, "1", "60000", "f0", entry))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.4", "60000", "f1"))
+    limit = sent(engine, order(BTC_PERP, Side.SELL, "0.4", "66000", reduce_only=True))
+    accept(engine, limit)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.4", "60000", "part"))
+    at(engine, 57_900.0, T0 + S)
+    engine.process(e.CancelRejected(limit, "not now", T0 + S, T0 + S))
+    (first,) = exits(at(engine, 57_900.0, T0 + 3 * S // 2))
+    engine.process(fill(BTC_PERP, Side.SELL, "0.6", "57900", "out", first.client_order_id, T0 + 3 * S // 2))
+    effects = [one for second in (2, 3, 4) for one in at(engine, 57_900.0, T0 + second * S)]
+    assert [one.client_order_id for one in of(effects, e.CancelSubmitted)] == [limit]
+    engine.process(e.OrderCancelled(limit, "asked", T0 + 4 * S, T0 + 4 * S))
+    left = [one for second in (5, 6) for one in exits(at(engine, 57_900.0, T0 + second * S))]
+    assert [(first.quantity, one.quantity) for one in left] == [(D("0.6"), D("0.4"))]
 
 
 def test_a_change_that_was_refused_long_ago_is_no_word_on_a_cancel() -> None:

@@ -358,6 +358,15 @@ def test_a_change_told_again_does_not_undo_a_newer() -> None:
     assert state.blotter.orders[ID].order.quantity == 4
 
 
+def test_a_word_that_there_was_nothing_to_change_makes_no_older_change_stale() -> None:
+    """It was told first: the values are the older one's, or the engine would ask for them for ever."""
+    state = at(A.ACCEPTED)
+    state.apply(e.AmendSubmitted(ID, D(3), None, None, T0))
+    state.apply(e.OrderAmended(ID, None, None, None, T0 + 5, T0 + 9))
+    state.apply(e.OrderAmended(ID, D(3), None, None, T0 + 4, T0 + 9))
+    assert (state.blotter.orders[ID].order.quantity, state.blotter.orders[ID].status) == (D(3), A.ACCEPTED)
+
+
 def test_a_change_down_to_what_is_filled_already_closes_the_order() -> None:
     """The fill was told before the change: nothing is left of the order, at the venue and here."""
     state = at(A.ACCEPTED)

@@ -193,6 +193,29 @@ def test_the_gate_denies_an_entry_and_lets_an_exit_pass() -> None:
     sent(engine, order(ETH_BTC, Side.SELL, "1", "0.0501"))
 
 
+def test_coins_of_which_a_sale_over_it_was_told_before_their_purchase_are_not_held_twice() -> None:
+    engine = account()
+    engine.process(fill(ETH_BTC, Side.SELL, "1", "0.05", "f1", ts=T0 + S))
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f2", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(1), D(1))
+    effects = engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + S))
+    left = [one.command.order for one in of(effects, Approved) if isinstance(one.command, c.SubmitOrder)]
+    assert [one.quantity for one in left] == [D(1)]
+
+
+def test_a_flatten_of_all_with_an_order_on_it_closes_the_coins_over_their_own_pair() -> None:
+    engine = account()
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1", ts=T0 + S))
+    resting = sent(engine, order(ETH_BTC, Side.SELL, "1", "0.06", reduce_only=True))
+    accept(engine, resting)
+    effects = list(engine.process(c.Flatten(None, "test", T0 + S)))
+    assert engine.state.exits.flattening.keys() == {ETH_SPOT.id}
+    effects += engine.process(e.OrderCancelled(resting, "asked", T0 + S, T0 + S))
+    effects += engine.process(m.Timer(T0 + 2 * S))
+    left = [one.command.order for one in of(effects, Approved) if isinstance(one.command, c.SubmitOrder)]
+    assert [(one.instrument, one.quantity) for one in left] == [(ETH_SPOT.id, D(1)), (ETH_SPOT.id, D(1))]
+
+
 @pytest.mark.parametrize("bracket", [True, False])
 def test_a_stop_on_it_stands_in_other_money_and_is_not_measured_in_ours(bracket: bool) -> None:
     """One at 9 000 TRX is 10 % away from 10 000 TRX: it is not met because a coin is worth 3 000 dollars."""

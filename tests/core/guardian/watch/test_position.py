@@ -96,6 +96,60 @@ def test_only_what_the_stop_covers_is_closed() -> None:
     assert [(one.entry, one.left) for one in engine.state.brackets.all()] == [(entries[1], D(1))], "the other stays"
 
 
+def played(engine: Any, bid: float, seconds: int, *, refuse: bool = False) -> list[str]:
+    """Let a price stand for a while at a venue that answers at once, and return the quantities that left as exits."""
+    left: list[str] = []
+    for second in range(1, seconds + 1):
+        now = T0 + second * S
+        queue = [*price(engine, bid, now=now), *timer(engine, now)]
+        while queue:
+            one = queue.pop(0)
+            if isinstance(one, e.CancelSubmitted):
+                told = e.CancelRejected if refuse else e.OrderCancelled
+                queue += engine.process(told(one.client_order_id, "asked", now, now))
+            if isinstance(one, e.AmendSubmitted):
+                queue += engine.process(
+                    e.OrderAmended(one.client_order_id, one.quantity, one.price, one.trigger, now, now)
+                )
+            for exit_ in exits([one]):
+                left.append(str(exit_.quantity))
+                id_ = exit_.client_order_id
+                queue += engine.process(fill(BTC_PERP, Side.SELL, str(exit_.quantity), "58040", f"x{id_}", id_, now))
+    return left
+
+
+def test_a_stop_by_hand_for_a_part_goes_with_what_it_covers_and_closes_no_other_part() -> None:
+    engine = long(watched(forced_stop_frac=0.001))
+    stop = order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+    accept(engine, id_ := sent(engine, stop))
+    assert played(engine, 58_040.0, 12) == ["0.5"]
+    assert held(engine, BTC_PERP) == D("0.5")
+    assert (id_ in engine.state.blotter.open, engine.state.exits.flattening) == (False, {})
+
+
+def test_a_stop_by_hand_that_its_venue_does_not_cancel_closes_no_other_part_either_and_a_human_is_called() -> None:
+    engine = long(watched(forced_stop_frac=0.001))
+    stop = order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+    accept(engine, id_ := sent(engine, stop))
+    assert played(engine, 58_040.0, 40, refuse=True) == ["0.5"]
+    assert engine.state.exits.flattening[BTC_PERP.id].escalated
+    engine.process(fill(BTC_PERP, Side.SELL, "0.5", "58000", "stop", id_, T0 + 41 * S))
+    timer(engine, T0 + 42 * S)
+    assert not engine.state.exits.flattening
+
+
+def test_two_stops_at_one_price_are_closed_once_each() -> None:
+    engine = watched(forced_stop_frac=0.001, cash="1000000")
+    engine.process(fill(BTC_PERP, Side.BUY, "0.2", "60000", "bare"))
+    for quantity in ("0.5", "0.3"):
+        entry = sent(engine, order(BTC_PERP, Side.BUY, quantity, "60000", stop_loss=StopLoss(D(58_000))))
+        engine.process(fill(BTC_PERP, Side.BUY, quantity, "60000", f"e{quantity}", entry))
+    for record in list(engine.state.blotter.open.values()):
+        accept(engine, record.order.client_order_id)
+    assert sum(map(D, played(engine, 58_040.0, 20))) == D("0.8")
+    assert held(engine, BTC_PERP) == D("0.2")
+
+
 def test_an_order_on_the_wrong_side_or_one_that_reduces_nothing_is_no_stop() -> None:
     engine = long(watched(forced_stop_frac=0.5))
     sent(engine, order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(59_000)))

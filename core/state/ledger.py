@@ -82,10 +82,10 @@ class Ledger:
         change = event.quantity if event.side is Side.BUY else -event.quantity
         if not self.rates.crosses(instrument):
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
-        elif not position.quantity:
-            position.move(max(change, ZERO), event.ts)
-        elif change < ZERO:  # what joins others is entered behind the fill, at its mark
-            position.move(max(change, -max(position.quantity, ZERO)), event.ts)
+        elif position.quantity >= ZERO and (change < ZERO or not position.quantity):
+            there = self.balances.get(market.venue, {}).get(instrument.base, ZERO) + change
+            left = min(max(position.quantity + change, ZERO), max(there, ZERO))  # below it not all is told yet
+            position.move(left - position.quantity, event.ts)  # what joins others is entered behind the fill
         self._add(market.venue, instrument.base, change)
         self._add(market.venue, instrument.quote, -change * event.price, event.ts)
         self._fee(event, market, position)

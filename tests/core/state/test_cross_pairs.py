@@ -203,6 +203,16 @@ def test_coins_of_which_a_sale_over_it_was_told_before_their_purchase_are_not_he
     assert [one.quantity for one in left] == [D(1)]
 
 
+def test_coins_that_come_while_a_debt_of_them_stands_are_not_held() -> None:
+    """Three were sold of which no purchase has been told: one that comes pays for a part of them."""
+    engine = account()
+    engine.process(fill(ETH_BTC, Side.SELL, "3", "0.05", "f1", ts=T0 + S))
+    engine.process(fill(ETH_BTC, Side.BUY, "1", "0.05", "f2", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(0), D(-2))
+    engine.process(fill(ETH_BTC, Side.BUY, "3", "0.05", "f3", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(1), D(1))
+
+
 def test_a_flatten_of_all_with_an_order_on_it_closes_the_coins_over_their_own_pair() -> None:
     engine = account()
     engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1", ts=T0 + S))

@@ -61,6 +61,19 @@ BTC_USDC = msgspec.structs.replace(
     settle=Asset("USDC"),
 )
 """The same coins by another pair."""
+ETH_SPOT = msgspec.structs.replace(
+    BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDT"), raw_symbol="ETHUSDT", base=Asset("ETH")
+)
+ETH_BTC = msgspec.structs.replace(
+    ETH_SPOT,
+    id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-BTC"),
+    raw_symbol="ETHBTC",
+    quote=Asset("BTC"),
+    settle=Asset("BTC"),
+    tick_size=D("0.00001"),
+    min_notional=D("0.0001"),
+)
+"""One coin for the other: it moves coins, and no price of it is one in dollars."""
 BTC_PERP = Instrument(
     id=InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN"),
     raw_symbol="BTCUSDT",

@@ -15,13 +15,14 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import Approved, TradingState
 from core.domain.differences import DifferenceFound, DifferenceKind
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, holding_of, venue_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, VenueId, holding_of, parse_id, venue_of
 from core.domain.message import Event, Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
 from core.domain.watch import ExitEscalated
 from core.session import wire
 from core.state.exiting import GUARDIAN
+from tests.core.kit import ETH_BTC
 from tests.simulation.guarding import Guarding
 from tests.simulation.losses import DAY, POSITION, Losses
 from tests.simulation.machine import MS, Machine, S
@@ -68,8 +69,8 @@ class Audit:
         self.recorded: set[tuple[str, ClientOrderId]] = set()
         self.opened: set[VenueId] = set()
         """Whose account has been seen, on record."""
-        self.failing = self.messy = False
-        """The journal has failed in this life; the exchange may say what no order's life allows."""
+        self.failing = self.messy = self.crossing = False
+        """The journal has failed in this life; the exchange may say what no order's life allows; coins are swapped."""
         self.disordered: set[VenueId] = set()
         """Where a fill was applied behind a later one: wallet and entry price differ there, their sum does not."""
         self._newest: dict[InstrumentId, int] = {}
@@ -155,7 +156,7 @@ class Audit:
         elif isinstance(event, e.VenueReconciled):
             self._reconciled(event)
         elif isinstance(event, e.PositionSet):
-            self.fail(f"invariants 5, 19: fills explain every position here, yet {event}")
+            self._position_set(event)
         elif isinstance(event, e.BalanceSet) and event.reason != "opening" and not self._may_differ(event.venue):
             self.fail(f"fills and bookings explain every wallet here, yet {event}")
         elif isinstance(event, DifferenceFound):
@@ -166,6 +167,13 @@ class Audit:
             self.fail(f"invariant 1: the exchange holds an order without a record: {event}")
         elif isinstance(event, e.IllegalEventSeen) and not self._may_be_odd(event.client_order_id):
             self.fail(f"an event that no order's life allows: {event}")
+
+    def _position_set(self, event: e.PositionSet) -> None:
+        """See that no position is set but that of coins which came or went for others: to what the wallet has."""
+        if not self.crossing or parse_id(event.instrument).type is not InstrumentType.SPOT_ASSET:
+            self.fail(f"invariants 5, 19: fills explain every position here, yet {event}")
+        elif event.quantity != self.shadow.coins[event.instrument]:
+            self.fail(f"invariant 19: {self.shadow.coins[event.instrument]} are in the wallet, yet {event}")
 
     def _beside(self, event: Event) -> None:
         """Let those see an event that reckon beside the engine."""
@@ -276,6 +284,8 @@ class Audit:
             self.fail(f"invariants 11, 12: exits of {order.quantity} + {out} for a position of {held}: {order}")
 
     def _entry(self, order: Order) -> None:
+        if order.instrument == ETH_BTC.id:
+            self.fail(f"an entry over a pair that is quoted in a coin: {order}")
         if order.venue not in self._ready:
             self.fail(f"invariant 6: an entry before {order.venue} is reconciled: {order}")
         if self.shadow.trading is not TradingState.ACTIVE:

@@ -8,10 +8,10 @@ from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, InstrumentId, VenueId, venue_of
+from core.domain.identifiers import Asset, InstrumentId, InstrumentType, VenueId, parse_id, venue_of
 from core.domain.message import Event, Nanoseconds
 from core.domain.watch import GuardianActed, LossAccepted
-from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_PERP
+from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_BTC, ETH_PERP, ETH_SPOT
 from tests.simulation.ladder import SAME, SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
@@ -22,6 +22,8 @@ DERIVATIVES = {one.id: float(one.min_size) for one in (BTC_PERP, ETH_PERP)}
 USDT, USDC = Asset("USDT"), Asset("USDC")
 SAME_COIN = {BTC_USDC.id: BTC_SPOT.id}
 """A second pair trades the coins of the first, which values them."""
+STAND_INS = {BTC_SPOT.id: (BTC_PERP.id, BTC_USDC.id), ETH_SPOT.id: (ETH_PERP.id,)}
+"""What may value a coin while its pair is silent."""
 CENT = 0.01
 CLOSING = 2 * GuardianSettings().forced_stop_frac + max(float(one.taker_fee) for one in (BTC_PERP, ETH_PERP)) + SLACK
 """What closing may be thought to cost, of what is held: the way, spread and depth up to as much, the fee."""
@@ -88,9 +90,13 @@ class Losses:
         elif isinstance(event, LossAccepted):
             self._accepted += self._base - float(event.equity)
             self._base = float(event.equity)
-        elif isinstance(event, (e.PositionLiquidated, e.FundingPaid, e.PositionSet)):
+        elif isinstance(event, (e.PositionLiquidated, e.FundingPaid)) or self._is_set(event):
             self._sure = False
         return self.ladder.take(event, self.value(), (self._range() or (0.0, 0.0))[1], trusted=self._trusted)
+
+    def _is_set(self, event: Event) -> bool:
+        """Tell whether a contract's position is set; that of coins follows their wallet, and is reckoned by fills."""
+        return isinstance(event, e.PositionSet) and parse_id(event.instrument).type is not InstrumentType.SPOT_ASSET
 
     def _capital(self, event: e.BalanceSet) -> str:
         """Count what came or went: as for a fund's units, what losses count from goes with the value."""
@@ -164,6 +170,9 @@ class Losses:
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)
+        if fill.instrument == ETH_BTC.id:
+            self._swap(sign * quantity, price, float(fill.fee), fill.fee_asset)
+            return
         money, fee = (USDC if fill.instrument in SAME_COIN else USDT), float(fill.fee)
         self._cash -= sign * quantity * price + (fee if fill.fee_asset == money else 0.0)
         units = sign * quantity - (fee if fill.fee_asset != money else 0.0)
@@ -172,6 +181,12 @@ class Losses:
         wallet, paid = (venue_of(fill.instrument), money), fee if fill.fee_asset == money else 0.0
         made = made if fill.instrument in DERIVATIVES else -sign * quantity * price
         self._wallets[wallet] = self._wallets.get(wallet, 0.0) + made - paid
+
+    def _swap(self, bought: float, price: float, fee: float, fee_asset: Asset) -> None:
+        """Move coins, each at what it is worth now: no money comes or goes."""
+        for pair, units in ((ETH_SPOT, bought), (BTC_SPOT, -bought * price)):
+            worth = self._mid(pair.id) if pair.id in self._touch else 0.0
+            self._held.setdefault(pair.id, Holding()).take(units - (fee if fee_asset == pair.base else 0.0), worth)
 
     def price(self, quote: m.Quote) -> None:
         """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""
@@ -207,12 +222,16 @@ class Losses:
         return self._cash + sum(one.units * self._mid(key) for key, one in held.items())
 
     def _range(self) -> tuple[float, float] | None:
-        """Return the least and the most that it may be taken for: a coin is valued by its perpetual in a silence."""
-        value, coin = self.value(), self._held.get(BTC_SPOT.id)
-        if value is None or coin is None or BTC_PERP.id not in self._touch or BTC_SPOT.id not in self._touch:
-            return None if value is None else (value, value)
-        other = value + coin.units * (self._mid(BTC_PERP.id) - self._mid(BTC_SPOT.id))
-        return min(value, other), max(value, other)
+        """Return the least and the most that it may be taken for: a coin is valued by another market in a silence."""
+        value = least = most = self.value()
+        if value is None or least is None or most is None:
+            return None
+        for pair, others in STAND_INS.items():
+            if pair in self._held and pair in self._touch:
+                units, known = self._held[pair].units, [one for one in others if one in self._touch]
+                off = [0.0, *(units * (self._mid(one) - self._mid(pair)) for one in known)]
+                least, most = least + min(off), most + max(off)
+        return least, most
 
     def _mid(self, key: InstrumentId) -> float:
         return sum(self._touch[key]) / 2

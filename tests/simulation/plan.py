@@ -56,6 +56,14 @@ class Flow(msgspec.Struct, frozen=True):
     share: float
 
 
+class Silence(msgspec.Struct, frozen=True):
+    """One pair of which nothing more is told for a while."""
+
+    at: Nanoseconds
+    lasts: Nanoseconds
+    pair: int
+
+
 class Mishap(StrEnum):
     """What may go wrong where a sentinel watches."""
 
@@ -120,11 +128,17 @@ class Plan(msgspec.Struct):
     """The guardian places a stop for what nobody protects."""
     deep: bool = False
     """Losses may be large before anything but the drawdown ladder acts."""
+    crossing: bool = False
+    """Another coin has its pair, and one pair trades it for the first."""
+    swaps: list[Nanoseconds] = []
+    """When somebody trades one coin for the other by hand."""
+    silences: list[Silence] = []
+    """When pairs of a coin fall silent that has several."""
 
     @property
     def differs(self) -> bool:
         """Tell whether something happens at the exchange that no order of ours explains."""
-        return bool(self.strangers or self.flows)
+        return bool(self.strangers or self.flows or self.swaps)
 
 
 _WEIGHTS = {Fault.KILL: 5, Fault.POWER: 2, Fault.DROP: 2, Fault.CRASH: 2, Fault.LATE: 2}
@@ -162,6 +176,7 @@ def plan_of(seed: int) -> Plan:
     plan.stiff = random.Random(f"{seed}.no change").random() < STIFF
     plan.placing = random.Random(f"{seed}.stops").random() < PLACING
     plan.paired = random.Random(f"{seed}.second pair").random() < PAIRED
+    crossed(plan, random.Random(f"{seed}.crossing pair"))
     return guarded(plan, random.Random(f"{seed}.guarded"))
 
 
@@ -170,6 +185,10 @@ DEEP = 0.2
 """In how many roomy worlds the drawdown ladder is the only bound."""
 PAIRED = 0.2
 """In how many worlds a coin has two pairs."""
+CROSSING = 0.2
+"""In how many worlds a pair trades one coin for another."""
+SILENT = 0.4
+"""In how many worlds with several pairs of a coin one of them falls silent."""
 STIFF = 0.1
 """In how many worlds no stop can be changed."""
 PLACING = 0.15
@@ -195,6 +214,16 @@ def flows_of(rng: random.Random, plan: Plan, share: float = FLOWING) -> list[Flo
         sizes = (-0.8, -0.5, -0.2, -0.001) if rng.random() < 0.5 else (3.0, 0.6, 0.3, 0.004)
         flows.append(Flow(at, rng.randrange(2), rng.choice(sizes)))
     return sorted(flows, key=lambda one: one.at)
+
+
+def crossed(plan: Plan, rng: random.Random) -> None:
+    """Give a plan the pair of two coins, who swaps them, and silences: these go on for longer than most worlds."""
+    plan.crossing = rng.random() < CROSSING
+    if plan.crossing and rng.random() < 0.7:
+        plan.swaps = sorted(rng.randrange(800 * MS, plan.length) for _ in range(rng.randrange(1, 5)))
+    if (plan.crossing or plan.paired) and rng.random() < SILENT:
+        one = Silence(rng.randrange(500 * MS, plan.length), rng.choice((3, 3, 6, 12, 20, 45)) * S, rng.randrange(12))
+        plan.silences, plan.length = [one], max(plan.length, one.at + one.lasts + 3 * S)
 
 
 def guarded(plan: Plan, rng: random.Random, share: float = GUARDED) -> Plan:

@@ -7,12 +7,11 @@ import msgspec
 
 from core.domain import events as e
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId, holding_of, venue_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, InstrumentType, VenueId, holding_of, parse_id, venue_of
 from core.domain.message import Event, Nanoseconds
 from core.domain.order import Order, Side
 
 ZERO = Decimal(0)
-COIN = Asset("BTC")
 
 
 class Mine(msgspec.Struct):
@@ -39,7 +38,7 @@ class Shadow:
         self.fills: set[tuple[VenueId, str]] = set()
         self.held: Counter[InstrumentId] = Counter()
         self.coins: Counter[InstrumentId] = Counter()
-        """What wallets hold, fees in coins taken off, by what every pair of them trades into."""
+        """What wallets hold, fees taken off, by what every pair of them trades into."""
         self.flattening: dict[InstrumentId, e.FlattenStarted] = {}
         self.trading = TradingState.ACTIVE
         self.run = 0
@@ -85,13 +84,20 @@ class Shadow:
             return
         self.fills.add(key)
         self.held[fill.instrument] += fill.quantity * fill.side.sign  # type: ignore[assignment]
-        if fill.fee_asset == COIN:
-            self.coins[holding_of(fill.instrument)] -= fill.fee  # type: ignore[assignment]
-        self.coins[holding_of(fill.instrument)] += fill.quantity * fill.side.sign  # type: ignore[assignment]
+        if parse_id(fill.instrument).type is InstrumentType.SPOT_PAIR:
+            self._move(fill)
         mine = self.orders.get(fill.client_order_id)
         if mine is not None:
             mine.filled += fill.quantity
             mine.open = mine.open and mine.left > 0  # what a change on its way asks for may rest there already
+
+    def _move(self, fill: e.OrderFilled) -> None:
+        """Move what wallets hold: of both sides of a pair, and of what the fee is paid in."""
+        key, bought = parse_id(fill.instrument), fill.quantity * fill.side.sign
+        base, _, quote = key.payload.partition("-")
+        for asset, amount in ((base, bought), (quote, -bought * fill.price), (fill.fee_asset, -fill.fee)):
+            wallet = InstrumentId(f"{key.venue}:{InstrumentType.SPOT_ASSET}:{asset}")
+            self.coins[wallet] += amount  # type: ignore[assignment]
 
     def _close(self, id_: ClientOrderId) -> None:
         if id_ in self.orders:

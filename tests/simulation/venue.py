@@ -23,6 +23,7 @@ from core.domain.message import Message, Nanoseconds
 from core.domain.order import Operation, Order, OrderType, Side, TimeInForce
 from core.domain.reports import VenueSnapshot
 from core.ports import Abilities
+from tests.core.kit import BTC_SPOT, ETH_BTC, ETH_SPOT
 from tests.simulation.machine import MS, Machine
 from tests.simulation.plan import Plan
 from venues.matching.matching import Matching
@@ -71,7 +72,7 @@ class Exchange:
     ) -> None:
         self.id, self.instruments, self.plan, self.machine, self.watcher = venue, instruments, plan, machine, watcher
         self.rng = random.Random(f"{plan.seed}.{venue}")
-        wallets = {one.quote: Decimal(100_000) for one in instruments}
+        wallets = {one.quote: Decimal(100_000) for one in instruments if one is not ETH_BTC}
         self.matching = Matching(venue, instruments, wallets, MatchingSettings(id_prefix="x"), self._out)
         self.abilities = Abilities(
             order_types=frozenset(OrderType) if plan.native else _WORKING,
@@ -119,10 +120,9 @@ class Exchange:
         for one in self.instruments:
             self._quote(one)
 
-    @property
-    def dearest(self) -> float:
-        """Return the highest price."""
-        return max(self._prices.values())
+    def dearest(self, coin: Asset) -> float:
+        """Return the highest price of a coin in dollars."""
+        return max(self._prices[one.id] for one in self.instruments if one.base == coin and one is not ETH_BTC)
 
     def _tick(self, one: Instrument) -> None:
         if not self.still:
@@ -132,6 +132,8 @@ class Exchange:
 
     def _quote(self, one: Instrument) -> None:
         now, tick = self.machine.utc, one.tick_size
+        if one is ETH_BTC:
+            self._prices[one.id] = self._prices[ETH_SPOT.id] / self._prices[BTC_SPOT.id]
         bid = one.quantise_price(Decimal(repr(self._prices[one.id])))
         size = 10.0 if one.base == "BTC" else 200.0
         self._update += 1
@@ -149,7 +151,7 @@ class Exchange:
 
     def _spoilt(self, quote: m.Quote) -> m.Quote | None:
         now = self.machine.now
-        if now < self.feed.get("frozen", 0):
+        if now < max(self.feed.get("frozen", 0), self.feed.get(quote.instrument, 0)):
             return None
         if now < self.feed.get("stuck", 0):
             return quote.replace(ts_exchange=self._stamp)
@@ -198,6 +200,22 @@ class Exchange:
             price = one.quantise_price(away)
             order = Order(one.id, side, quantity, OrderType.LIMIT, price, client_order_id=id_, venue=self.id)
         self.matching.submit(SubmitOrder(order, "web", now), now)
+
+    def swap(self) -> bool:
+        """Have somebody trade one coin for the other by hand, as far as it is free; tell whether there was enough."""
+        rng, now, price = self.strange, self.machine.utc, Decimal(repr(self._prices[ETH_BTC.id]))
+        self.matching.advance(now)
+        side, share = rng.choice((Side.BUY, Side.SELL)), Decimal(rng.choice(("0.98", "0.5", "0.1")))
+        free = self.matching._account.free(ETH_BTC.base if side is Side.SELL else ETH_BTC.quote) * share
+        quantity = ETH_BTC.floor_size(free if side is Side.SELL else free / price)
+        if quantity < ETH_BTC.min_size or quantity * price < ETH_BTC.min_notional:
+            return False
+        self._strangers += 1
+        order = Order(
+            ETH_BTC.id, side, quantity, client_order_id=ClientOrderId(f"{STRANGE}{self._strangers}"), venue=self.id
+        )
+        self.matching.submit(SubmitOrder(order, "web", now), now)
+        return True
 
     def flow(self, share: float) -> Decimal:
         """Have money come, or go as far as it is free; nothing is said of it."""

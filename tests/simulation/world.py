@@ -23,12 +23,12 @@ from core.domain.order import OrderStatus
 from core.errors import JournalDamaged
 from core.guardian import pulse
 from core.state.brackets import STOP
-from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_PERP
+from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_BTC, ETH_PERP, ETH_SPOT
 from tests.simulation.audit import Audit
 from tests.simulation.capital import Capital
 from tests.simulation.disk import Disk
 from tests.simulation.machine import MOST_STEPS, MS, Machine, ProcessLoop, S
-from tests.simulation.plan import Plan, plan_of
+from tests.simulation.plan import Plan, Silence, plan_of
 from tests.simulation.process import Process
 from tests.simulation.protecting import Protecting
 from tests.simulation.sentinel import Side
@@ -36,11 +36,6 @@ from tests.simulation.trader import Given, Trader
 from tests.simulation.trouble import Trouble
 from tests.simulation.venue import Exchange
 
-LISTED: dict[VenueId, tuple[Instrument, ...]] = {
-    BTC_PERP.venue: (BTC_PERP, ETH_PERP),
-    BTC_SPOT.venue: (BTC_SPOT,),
-}
-PAIRED = {**LISTED, BTC_SPOT.venue: (BTC_SPOT, BTC_USDC)}
 UNLOCKED = frozenset({BTC_PERP.id, ETH_PERP.id})
 """Where other orders lock nothing that a stop would need."""
 _NOT_THERE = frozenset({OrderStatus.APPROVED, OrderStatus.SUBMITTED})
@@ -52,6 +47,15 @@ DUST = Decimal("1e-15")
 """Averages are divisions: their last of 28 digits may differ where positions were added up in other steps."""
 WORDS = 4
 """Times that the trader says a word on what differs, at most."""
+
+
+def listed(plan: Plan) -> dict[VenueId, tuple[Instrument, ...]]:
+    """Return what each venue lists."""
+    pairs: tuple[Instrument, ...] = (BTC_SPOT, BTC_USDC) if plan.paired else (BTC_SPOT,)
+    return {
+        BTC_PERP.venue: (BTC_PERP, ETH_PERP),
+        BTC_SPOT.venue: (*pairs, ETH_SPOT, ETH_BTC) if plan.crossing else pairs,
+    }
 
 
 def brief(value: object) -> str:
@@ -91,6 +95,7 @@ class World:
         self.machine.killed = self._killed_in
         self.audit = Audit(self.machine)
         self.audit.spot = frozenset({BTC_SPOT.venue})
+        self.audit.crossing = plan.crossing
         self.audit.messy = plan.unordered or plan.twice > 0
         self.digest = Digest()
         self.disk = Disk(self.machine, folder, random.Random(f"{plan.seed}.disk"))
@@ -98,8 +103,8 @@ class World:
         self.disk.failed = self.audit.disk_failed
         self.disk.is_frozen = lambda: self.process is not None and self.process.loop.frozen
         self.exchanges: dict[VenueId, Exchange] = {
-            venue: Exchange(self.machine, venue, listed, plan, self.audit)
-            for venue, listed in (PAIRED if plan.paired else LISTED).items()
+            venue: Exchange(self.machine, venue, instruments, plan, self.audit)
+            for venue, instruments in listed(plan).items()
         }
         self.audit.protecting = Protecting(self)
         self.audit.bounds = (0.9, 0.9) if plan.deep else self.audit.bounds
@@ -186,6 +191,19 @@ class World:
         elif self.trading:
             self.machine.after(500 * MS, self._stranger)
 
+    def _swap(self) -> None:
+        """Have somebody trade one coin for the other, once there is any."""
+        known = BTC_SPOT.venue in self.audit.opened
+        if self.trading and not (known and self.exchanges[BTC_SPOT.venue].swap()):
+            self.machine.after(300 * MS, self._swap)
+
+    def _silence(self, silence: Silence) -> None:
+        """Have nothing more be told of one pair."""
+        exchange = self.exchanges[BTC_SPOT.venue]
+        pair = exchange.instruments[silence.pair % len(exchange.instruments)].id
+        self.audit.note("trouble", f"nothing is told of {pair} for {silence.lasts / S:g} s")
+        exchange.feed[pair] = self.machine.now + silence.lasts
+
     # --- the whole --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -197,6 +215,10 @@ class World:
             machine.after(incident.at, lambda one=incident: self.trouble.begin(one))  # type: ignore[misc]
         for at in plan.strangers:
             machine.after(at, self._stranger)
+        for at in plan.swaps:
+            machine.after(at, self._swap)
+        for silence in plan.silences:
+            machine.after(silence.at, lambda one=silence: self._silence(one))  # type: ignore[misc]
         self.capital.begin()
         if self.side is not None:
             self.side.begin()
@@ -321,7 +343,7 @@ class World:
     def _positions(self) -> None:
         assert self.process is not None
         state = self.process.engine.state
-        for instrument in LISTED[BTC_PERP.venue]:
+        for instrument in (BTC_PERP, ETH_PERP):
             position = state.ledger.positions.get(instrument.holding)
             ours = position.quantity if position is not None else 0
             theirs = self.audit.truth[instrument.id]
@@ -333,10 +355,13 @@ class World:
             left = exchange.matching.snapshot(0)
             if left.open_orders or any(one.quantity for one in left.positions):
                 self.audit.fail(f"invariant 10: not flat after the last flatten: {left.open_orders} {left.positions}")
-            coins = {one.asset: one.total for one in left.balances}.get(BTC_SPOT.base, Decimal(0))
-            least = max(BTC_SPOT.min_size, BTC_SPOT.min_notional / Decimal(repr(exchange.dearest)))
-            if coins > least + BTC_SPOT.size_step:
-                self.audit.fail(f"invariant 10: {coins} are held after the last flatten, an order takes {least}")
+            wallets = {one.asset: one.total for one in left.balances}
+            for pair in [one for one in (BTC_SPOT, ETH_SPOT) if one in exchange.instruments]:
+                coins = wallets.get(pair.base, Decimal(0))
+                least = max(pair.min_size, pair.min_notional / Decimal(repr(exchange.dearest(pair.base))))
+                if coins > least + pair.size_step:
+                    held = f"{coins} {pair.base}"
+                    self.audit.fail(f"invariant 10: {held} are held after the last flatten, an order takes {least}")
 
     def result(self) -> Result:
         """Return what was shown, with the last steps where something was wrong."""

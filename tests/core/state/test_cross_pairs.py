@@ -25,6 +25,8 @@ from tests.core.guardian.test_guardian import WIDE
 from tests.core.kit import (
     BTC_COINM,
     BTC_SPOT,
+    ETH_BTC,
+    ETH_SPOT,
     PRICES,
     SPOT,
     T0,
@@ -41,11 +43,6 @@ from tests.core.kit import (
 )
 
 BTC, ETH = Asset("BTC"), Asset("ETH")
-ETH_SPOT = msgspec.structs.replace(BTC_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDT"), base=ETH)
-ETH_BTC = msgspec.structs.replace(
-    ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-BTC"), quote=BTC, settle=BTC, tick_size=D("0.00001"),
-    min_notional=D("0.0001"),
-)  # fmt: skip
 ETH_USDC = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:ETH-USDC"), quote=Asset("USDC"))
 TRX_SPOT = msgspec.structs.replace(ETH_SPOT, id=InstrumentId("BINANCE-SPOT:SPOT_PAIR:TRX-USDT"), base=Asset("TRX"))
 ETH_TRX = msgspec.structs.replace(

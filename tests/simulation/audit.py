@@ -105,6 +105,7 @@ class Audit:
 
     def told(self, message: Message) -> None:
         """See a message before the engine takes it."""
+        self.losses.hearing.now = getattr(message, "ts", self.losses.hearing.now)
         if isinstance(message, (m.Quote, m.Trade)):
             self.prices.take(message, self.machine.now)
             if isinstance(message, m.Quote) and is_sound(message):

@@ -12,6 +12,7 @@ from core.domain.identifiers import Asset, InstrumentId, InstrumentType, VenueId
 from core.domain.message import Event, Nanoseconds
 from core.domain.watch import GuardianActed, LossAccepted
 from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_BTC, ETH_PERP, ETH_SPOT
+from tests.simulation.hearing import Hearing
 from tests.simulation.ladder import SAME, SLACK, Ladder
 
 DAY, POSITION = 0.05, 0.02
@@ -23,7 +24,7 @@ USDT, USDC = Asset("USDT"), Asset("USDC")
 SAME_COIN = {BTC_USDC.id: BTC_SPOT.id}
 """A second pair trades the coins of the first, which values them."""
 STAND_INS = {BTC_SPOT.id: (BTC_PERP.id, BTC_USDC.id), ETH_SPOT.id: (ETH_PERP.id,)}
-"""What may value a coin while its pair is silent."""
+"""What may value a coin while its pair is silent, the first before others."""
 CENT = 0.01
 CLOSING = 2 * GuardianSettings().forced_stop_frac + max(float(one.taker_fee) for one in (BTC_PERP, ETH_PERP)) + SLACK
 """What closing may be thought to cost, of what is held: the way, spread and depth up to as much, the fee."""
@@ -53,7 +54,7 @@ class Losses:
     """Reckon the account's value; silent where something beside trading has moved it, or a price is missing."""
 
     def __init__(self, flows: Mapping[VenueId, Sequence[float]], day: float = DAY, position: float = POSITION) -> None:
-        self.ladder = Ladder()
+        self.ladder, self.hearing = Ladder(), Hearing()
         self._day, self._position = day, position
         self._cash = 0.0
         self._flows, self._counted = flows, dict[VenueId, int]()
@@ -92,7 +93,8 @@ class Losses:
             self._base = float(event.equity)
         elif isinstance(event, (e.PositionLiquidated, e.FundingPaid)) or self._is_set(event):
             self._sure = False
-        return self.ladder.take(event, self.value(), (self._range() or (0.0, 0.0))[1], trusted=self._trusted)
+        most = (self._range() or (None, None))[1]
+        return self.ladder.take(event, most, most or 0.0, trusted=self._trusted)
 
     def _is_set(self, event: Event) -> bool:
         """Tell whether a contract's position is set; that of coins follows their wallet, and is reckoned by fills."""
@@ -191,6 +193,8 @@ class Losses:
     def price(self, quote: m.Quote) -> None:
         """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""
         number, stamp = self._newest.get(quote.instrument, (0, 0))
+        if quote.ts_exchange > stamp:
+            self.hearing.heard(quote.instrument)
         if quote.update_id < number and quote.ts_exchange < stamp:
             return
         self._newest[quote.instrument] = (quote.update_id, quote.ts_exchange)
@@ -215,7 +219,7 @@ class Losses:
         return {key: one for key, one in self._held.items() if abs(one.units) > 1e-9}
 
     def value(self) -> float | None:
-        """Return the account's value at the mids, or None where it is not known."""
+        """Return the account's value at the mids of what values each coin as a rule, or None where it is not known."""
         held = self._open()
         if not self._sure or any(key not in self._touch for key in held):
             return None
@@ -226,12 +230,21 @@ class Losses:
         value = least = most = self.value()
         if value is None or least is None or most is None:
             return None
-        for pair, others in STAND_INS.items():
+        for pair in STAND_INS:
             if pair in self._held and pair in self._touch:
-                units, known = self._held[pair].units, [one for one in others if one in self._touch]
-                off = [0.0, *(units * (self._mid(one) - self._mid(pair)) for one in known)]
+                units = self._held[pair].units
+                off = [units * (self._mid(one) - self._mid(pair)) for one in self._valuing(pair)]
                 least, most = least + min(off), most + max(off)
         return least, most
+
+    def _valuing(self, pair: InstrumentId) -> list[InstrumentId]:
+        """Return what may value a coin now: its pair; in a silence what stands in; around its ends one or the other."""
+        hearing, others = self.hearing, STAND_INS[pair]
+        if hearing.is_steady(pair):
+            return [pair]
+        if hearing.is_silent(pair) and hearing.is_steady(others[0]) and others[0] in self._touch:
+            return [others[0]]
+        return [pair, *(one for one in others if one in self._touch)]
 
     def _mid(self, key: InstrumentId) -> float:
         return sum(self._touch[key]) / 2
@@ -253,9 +266,10 @@ class Losses:
 
     def look(self, trading: TradingState, closing: Mapping[InstrumentId, e.FlattenStarted]) -> str:
         """Return what the watch has left undone behind a look of its own, or nothing."""
-        held, equity = self._open(), self.value()
-        if not held or equity is None or not self._base:
+        held, worth = self._open(), self._range()
+        if not held or worth is None or not self._base:
             return ""
+        equity = worth[1]
         undone = self.ladder.look(
             equity, self._gross(held), trading, [key for key in held if self._is_left(key, held, closing)]
         )

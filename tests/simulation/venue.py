@@ -212,7 +212,7 @@ class Exchange:
             return False
         self._strangers += 1
         order = Order(
-            ETH_BTC.id, side, quantity, client_order_id=ClientOrderId(f"{STRANGE}{self._strangers}"), venue=self.id
+            ETH_BTC.id, side, quantity, client_order_id=ClientOrderId(f"{STRANGE}swap{self._strangers}"), venue=self.id
         )
         self.matching.submit(SubmitOrder(order, "web", now), now)
         return True

@@ -8,7 +8,7 @@ from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain import market as m
 from core.domain.approval import TradingState
-from core.domain.identifiers import Asset, InstrumentId, InstrumentType, VenueId, parse_id, venue_of
+from core.domain.identifiers import Asset, InstrumentId, InstrumentType, VenueId, holding_of, parse_id, venue_of
 from core.domain.message import Event, Nanoseconds
 from core.domain.watch import GuardianActed, LossAccepted
 from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_BTC, ETH_PERP, ETH_SPOT
@@ -26,6 +26,8 @@ SAME_COIN = {BTC_USDC.id: BTC_SPOT.id}
 STAND_INS = {BTC_SPOT.id: (BTC_PERP.id, BTC_USDC.id), ETH_SPOT.id: (ETH_PERP.id,)}
 """What may value a coin while its pair is silent, the first before others."""
 CENT = 0.01
+LEAST_COINS = 2 * float(BTC_SPOT.min_notional)
+"""Coins worth less are not seen to be closed: what an order takes is judged at the dearest price known."""
 CLOSING = 2 * GuardianSettings().forced_stop_frac + max(float(one.taker_fee) for one in (BTC_PERP, ETH_PERP)) + SLACK
 """What closing may be thought to cost, of what is held: the way, spread and depth up to as much, the fee."""
 
@@ -161,14 +163,17 @@ class Losses:
                 return f"a halt without a cause: {lost:.2%} of the day is lost, with what closing costs: {event}"
         elif event.rule == "drawdown":
             return self.ladder.caused(event, equity)
-        elif event.rule == "max_position_loss" and event.instrument in DERIVATIVES and event.instrument in held:
-            loss = self._loss(event.instrument, held[event.instrument]) / equity
+        elif event.rule == "max_position_loss" and (key := SAME_COIN.get(event.instrument, event.instrument)) in held:
+            loss = max(self._losses(key, held[key])) / equity
             if loss < self._position - SLACK:
                 return f"an exit without a cause: {event.instrument} loses {loss:.2%} of equity: {event}"
         return ""
 
-    def _loss(self, key: InstrumentId, one: Holding) -> float:
-        return one.units * (one.entry - self._touch[key][0 if one.units > 0 else 1])
+    def _losses(self, key: InstrumentId, one: Holding) -> list[float]:
+        """Return what a holding loses at what can be had for it, where its market is silent at any other's too."""
+        others = () if self.hearing.is_steady(key) else STAND_INS.get(key, ())
+        judging = [key, *(other for other in others if other in self._touch)]
+        return [one.units * (one.entry - self._touch[at][0 if one.units > 0 else 1]) for at in judging]
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)
@@ -262,6 +267,17 @@ class Losses:
         smallest = DERIVATIVES.get(key)
         return smallest is not None and abs(held[key].units) >= smallest - 1e-9 and key not in closing
 
+    def _is_small(self, key: InstrumentId, one: Holding) -> bool:
+        """Tell whether no order can close it: of coins none that is worth less than the least one."""
+        smallest = DERIVATIVES.get(key)
+        if smallest is None:
+            return one.units * min(self._touch[key][0], *(self._mid(at) for at in self._valuing(key))) < LEAST_COINS
+        return abs(one.units) < smallest - 1e-9
+
+    def _is_being_closed(self, key: InstrumentId, closing: Mapping[InstrumentId, e.FlattenStarted]) -> bool:
+        """Tell whether all of it is being closed: of coins over any pair."""
+        return any(holding_of(id_) == holding_of(key) and not begun.target for id_, begun in closing.items())
+
     # --- what must be -----------------------------------------------------------------------------------------------
 
     def look(self, trading: TradingState, closing: Mapping[InstrumentId, e.FlattenStarted]) -> str:
@@ -279,15 +295,11 @@ class Losses:
         if lost > self._day + SLACK and trading is not TradingState.HALTED:
             return f"invariant 10: the day's loss is {lost:.2%}, and trading is {trading}"
         for key, one in held.items():
-            smallest = DERIVATIVES.get(key)
-            if smallest is None or abs(one.units) < smallest - 1e-9:
-                continue  # a spot position is its wallet
-            begun = closing.get(key)
-            if begun is not None and not begun.target:
+            if self._is_small(key, one) or self._is_being_closed(key, closing):
                 continue
             if lost > self._day + SLACK:
                 return f"invariant 10: the day's loss is {lost:.2%}, and {key} is not being closed"
-            loss = self._loss(key, one) / equity if equity > 0 else 1.0
+            loss = min(self._losses(key, one)) / equity if equity > 0 else 1.0
             if loss > self._position + SLACK:
                 return f"invariant 10: {key} loses {loss:.2%} of equity and is not being closed"
         return ""

@@ -23,7 +23,7 @@ class Mine(msgspec.Struct):
     asked: Decimal = ZERO
     sent: bool = False
     amended: Nanoseconds = 0
-    """The exchange's stamp of the last change: an older one that is told again is none."""
+    """The exchange's stamp of the last change of quantity: an older one that is told again is none."""
 
     @property
     def left(self) -> Decimal:
@@ -113,10 +113,10 @@ class Shadow:
         if isinstance(event, e.OrderAmended):
             if event.ts_exchange < mine.amended:
                 return
-            mine.amended = event.ts_exchange
+            if event.quantity is not None:  # what names none is no newer word on it
+                mine.amended = event.ts_exchange
+                mine.order = msgspec.structs.replace(mine.order, quantity=event.quantity)
         mine.asked = ZERO
-        if isinstance(event, e.OrderAmended) and event.quantity is not None:
-            mine.order = msgspec.structs.replace(mine.order, quantity=event.quantity)
         mine.open = mine.open and mine.left > 0
 
     def exits(self, instrument: InstrumentId, side: Side, but: ClientOrderId) -> Decimal:

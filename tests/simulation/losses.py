@@ -1,5 +1,6 @@
 """What the account has lost, reckoned beside the engine from fills and prices alone, and what must be done of it."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -45,7 +46,7 @@ class Holding(msgspec.Struct):
             closed = min(abs(units), abs(self.units)) * (1.0 if self.units > 0.0 else -1.0)
             made = closed * (price - self.entry)
         if self.units * units >= 0.0:
-            self.entry = (self.entry * self.units + price * units) / after if after else 0.0
+            self.entry = (self.entry * self.units + price * units) / after if self.units else price
         elif after * self.units < 0.0:
             self.entry = price
         self.units = after
@@ -192,8 +193,13 @@ class Losses:
     def _swap(self, bought: float, price: float, fee: float, fee_asset: Asset) -> None:
         """Move coins, each at what it is worth now: no money comes or goes."""
         for pair, units in ((ETH_SPOT, bought), (BTC_SPOT, -bought * price)):
-            worth = self._mid(pair.id) if pair.id in self._touch else 0.0
+            worth = self._mid(pair.id) if pair.id in self._touch else math.nan
             self._held.setdefault(pair.id, Holding()).take(units - (fee if fee_asset == pair.base else 0.0), worth)
+
+    def entry_of(self, pair: InstrumentId) -> float:
+        """Return what one of the coins held cost on average; no number where that is not known."""
+        held = self._held.get(pair)
+        return held.entry if held is not None and held.units * held.entry > LEAST_COINS else math.nan
 
     def price(self, quote: m.Quote) -> None:
         """Take a price that is one, unless a newer one has overtaken it on its way: by its number and by its stamp."""

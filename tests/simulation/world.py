@@ -27,6 +27,7 @@ from tests.core.kit import BTC_PERP, BTC_SPOT, BTC_USDC, ETH_BTC, ETH_PERP, ETH_
 from tests.simulation.audit import Audit
 from tests.simulation.capital import Capital
 from tests.simulation.disk import Disk
+from tests.simulation.losses import FAR
 from tests.simulation.machine import MOST_STEPS, MS, Machine, ProcessLoop, S
 from tests.simulation.plan import Plan, Silence, plan_of
 from tests.simulation.process import Process
@@ -321,6 +322,7 @@ class World:
         if audit.shadow.flattening:
             audit.fail(f"invariant 10: closing {sorted(audit.shadow.flattening)} is given up in silence")
         self._positions()
+        self._entries()
         self._protected()
 
     def _protected(self) -> None:
@@ -349,6 +351,15 @@ class World:
             theirs = self.audit.truth[instrument.id]
             if ours != theirs:
                 self.audit.fail(f"invariant 2: {instrument.id} is {theirs} at the exchange, the engine has {ours}")
+
+    def _entries(self) -> None:
+        """See that coins, wherever they came from, are entered at about what they cost in dollars."""
+        assert self.process is not None
+        for pair in (BTC_SPOT, ETH_SPOT):
+            position = self.process.engine.state.ledger.positions.get(pair.holding)
+            cost = self.audit.losses.entry_of(pair.id)
+            if position is not None and abs(float(position.entry_price) / cost - 1.0) > FAR:
+                self.audit.fail(f"{pair.base} cost {cost:.2f}, and is entered at {position.entry_price}")
 
     def _flat(self) -> None:
         for exchange in self.exchanges.values():

@@ -4,10 +4,11 @@ from core import clock, connection, recording, runtime
 from core.engine import Engine
 from core.execution import brackets, exits, flatten, guard, ids, orders
 from core.guardian import guardian, limits
+from core.guardian.limits import standing
 from core.guardian.watch import account, position, protection
 from core.reconcile import compare, looks, reconcile
 from core.state import account as account_state
-from core.state import blotter, state
+from core.state import blotter, ledger, rates, state
 from store.journal import file, writer
 from tests.simulation.planting import Bug
 
@@ -95,7 +96,7 @@ BUGS = (
         "_go",
         "if error is not None and self.withhold(command, turn):",
         "if False:",
-        seed=2886,
+        seed=899,
     ),
     Bug(
         "a fill is applied twice",
@@ -139,7 +140,7 @@ BUGS = (
         "for fill in ():",
         seed=4,
     ),
-    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 1074),
+    Bug("what has not left is called lost", looks, "underway", "frozenset(unsent)", "frozenset()", 153),
     Bug(
         "what never arrived is never called so",
         looks,
@@ -179,7 +180,7 @@ BUGS = (
         "breach",
         '"""Return why the order may not pass, or None."""',
         "return None",
-        seed=34,
+        seed=40,
     ),
     Bug(
         "an exit is larger than the position",
@@ -351,7 +352,7 @@ BUGS = (
         "outbox.record(e.DayStarted(start, day, state.watched.base_of(state.day_start)))",
         seed=1,
     ),
-    Bug("capital is added to the peak as it is", account_state, "_move_base", "if why:", "if True:", 219),
+    Bug("capital is added to the peak as it is", account_state, "_move_base", "if why:", "if True:", 224),
     Bug(
         "a step is told and nothing reduced",
         guard.Guard,
@@ -359,5 +360,30 @@ BUGS = (
         "if gross <= most *",
         "if True or gross <= most *",
         seed=3551,
+    ),
+    # --- coins that come over another pair ---------------------------------------------------------------------------
+    Bug(
+        "a price in coins is an entry in dollars",
+        ledger.Ledger,
+        "_fill_spot",
+        "if not self.rates.crosses(instrument):",
+        "if True:",
+        seed=42,
+    ),
+    Bug(
+        "an entry passes over a pair of two coins",
+        standing.Valued,
+        "breach",
+        "if proposal.state.ledger.rates.crosses(proposal.market.instrument):",
+        "if False:",
+        seed=7,
+    ),
+    Bug(
+        "coins that came are entered at another price than their mark",
+        rates.Rates,
+        "entry_mark",
+        "repr(market.mark)",
+        "repr(2 * market.mark)",
+        seed=39,
     ),
 )

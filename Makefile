@@ -31,6 +31,7 @@ check: full ## Lint, format, types and import contracts: fast.
 
 test: check ## Everything CI runs, with the coverage gates.
 	@$(BIN)/coverage erase
+	@$(BIN)/python -m compileall -q core desk research scripts store tests tui venues # once, not in each process a test starts
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m scripts.coverage_gates
 

@@ -61,7 +61,10 @@ class ProtectionChanged(Event, frozen=True):
 
 
 class BracketBegun(Event, frozen=True):
-    """The guardian protects a position that nobody protected, as a bracket of its own with a fixed stop."""
+    """The guardian protects a position that nobody protected, as a bracket of its own with a fixed stop.
+
+    Or it closes what a stop by hand covers: under that one's id, its part is known until the last of it is closed.
+    """
 
     client_order_id: ClientOrderId
     instrument: InstrumentId

@@ -111,45 +111,47 @@ def steps(state: State, market: Market, closing: Closing, ours: Ours, way: Way =
     """Yield what brings an instrument closer to its target now: cancels first, then an exit of what no other closes.
 
     Resting exits count until their cancel is confirmed, so two exits never exceed the position. Where a part is to be
-    left, what rests to reduce it stays, as far as it leaves room for the exit. Orders of every pair of a coin count.
+    left, what rests to reduce it stays, as far as it leaves room for the exit; the stop of the part itself does not,
+    and closes it until its cancel is confirmed. Orders of every pair of a coin count.
     """
-    resting = orders_of(state, market)
+    resting, stops = orders_of(state, market), stops_of_part(state, market, closing, ours)
     if closing.target:
         yield from _make_room(state, market, closing, ours, way)
-        stop = replaced(state, closing)
-        resting = [record for record in resting if not record.order.reduce_only or record is stop]
+        resting = [record for record in resting if not record.order.reduce_only or record in stops]
     for record in resting:
         if record.status not in _LEAVING and not is_on_its_way(record, state.now) and ours(record):
             yield CancelOrder(record.order.client_order_id, closing.origin)
-    room = exit_quantity(state, market, closing.target, capped=way.capped)
+    kept = sum((one.may_fill for one in stops if one.status is not OrderStatus.APPROVED), ZERO)
+    room = exit_quantity(state, market, closing.target, kept, capped=way.capped)
     if room > 0:
         yield SubmitOrder(exit_order(state, market, room, closing, way), closing.origin)
 
 
-def replaced(state: State, closing: Closing) -> OrderRecord | None:
-    """Return the stop by hand whose part is being closed, while it is open: it would close another one.
-
-    It may fill until its cancel is confirmed; all exits together never exceed what is held.
-    """
-    return state.blotter.open.get(closing.entry) if _is_stop(state, closing.entry) else None
-
-
-def _is_stop(state: State, entry: ClientOrderId) -> bool:
-    """Tell whether exits are for a stop by hand, and not for what an entry has opened."""
-    record = state.blotter.orders.get(entry)
-    return record is not None and record.order.reduce_only
+def stops_of_part(state: State, market: Market, closing: Closing, ours: Ours) -> list[OrderRecord]:
+    """Return the stops of the bracket whose part is being closed: left alone they would close another part."""
+    if not (closing.entry and closing.target):
+        return []
+    return [
+        record
+        for record in orders_of(state, market)
+        if record.order.reduce_only
+        and not is_immediate(record.order)
+        and closing.entry in (record.order.parent, record.order.client_order_id)
+        and ours(record)
+    ]
 
 
 def _make_room(state: State, market: Market, closing: Closing, ours: Ours, way: Way) -> Iterator[Step]:
     """Yield changes of what rests to reduce the position, where it stands in the way of an exit of a part."""
-    blocked, going = _blocked(state, market, closing.target), replaced(state, closing)
+    going = stops_of_part(state, market, closing, ours)  # these give way first: another stop protects what is left
+    blocked = _blocked(state, market, closing.target) - sum((one.may_fill for one in going), ZERO)
     for record in _nearest_first(orders_of(state, market)):
         if blocked <= ZERO:
             return
-        if not record.order.reduce_only or is_immediate(record.order) or not ours(record):
+        if not record.order.reduce_only or is_immediate(record.order) or not ours(record) or record in going:
             continue
         blocked -= record.may_fill
-        if record is going or record.status in CHANGING or _is_asked_about(record, state.now):
+        if record.status in CHANGING or _is_asked_about(record, state.now):
             continue
         own = state.markets[record.order.instrument].instrument  # another pair of the coin has a step of its own
         stays = own.floor_size(-blocked)  # coins in a wallet stand on no step
@@ -168,7 +170,7 @@ def exit_order(state: State, market: Market, quantity: Decimal, closing: Closing
         time_in_force=TimeInForce.IOC,
         reduce_only=True,
         strategy_intent=GUARDIAN if closing.guarded else "flatten",
-        parent=ClientOrderId("") if _is_stop(state, closing.entry) else closing.entry,
+        parent=closing.entry,
     )
     return at_once(order, market, way.collar)
 
@@ -195,9 +197,12 @@ def _collared(market: Market, side: Side, collar: float) -> Decimal | None:
     return price if price > ZERO else None
 
 
-def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, capped: bool = True) -> Decimal:
+def exit_quantity(
+    state: State, market: Market, target: Decimal = ZERO, kept: Decimal = ZERO, *, capped: bool = True
+) -> Decimal:
     """Return what an exit may still close: the position above the target less what closes it already, on the size step.
 
+    ``kept`` of what is above the target rests to be closed by other orders.
     0 for dust. Never more than the position less every resting exit. Where a difference stands, the position is what
     both our record and the venue hold.
     """
@@ -208,7 +213,7 @@ def exit_quantity(state: State, market: Market, target: Decimal = ZERO, *, cappe
     held, side = abs(signed), Side.SELL if signed > 0 else Side.BUY
     room = held - state.blotter.resting_reduction(instrument.id, side)
     if target:
-        room = min(room, held - target - _on_their_way(state, market, side))
+        room = min(room, held - target - kept - _on_their_way(state, market, side))
     if not capped:
         room -= _against(state, market, side)
     quantity = instrument.floor_size(max(room, ZERO))
@@ -287,8 +292,9 @@ def is_reached(state: State, market: Market, closing: Closing, ours: Ours) -> bo
     """Tell whether our record says that an instrument is where it is to be brought."""
     if not closing.target:
         return is_flat(state, market.instrument.id, ours)
-    stop = replaced(state, closing)
-    if any(one is stop or (one.order.reduce_only and is_immediate(one.order)) for one in orders_of(state, market)):
+    if stops_of_part(state, market, closing, ours):
+        return False
+    if any(one.order.reduce_only and is_immediate(one.order) for one in orders_of(state, market)):
         return False
     position = state.ledger.positions.get(market.holding)
     excess = abs(position.quantity) - closing.target if position is not None else ZERO

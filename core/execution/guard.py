@@ -146,6 +146,8 @@ class Guard:
             closing = self.state.exits.flattening.get(verdict.instrument)
             target = self._attainable(verdict.instrument, verdict.target)
             if closing is None or target < closing.target or not closing.guarded:
+                if target:
+                    self._take_in(verdict.entry)
                 self._exits.bring(verdict.instrument, target, f"{GUARDIAN} {verdict.rule}", verdict.entry)
                 self._tell(replace(verdict, target=target))
         elif verdict.act is Act.PLACE:
@@ -156,6 +158,20 @@ class Guard:
             self._outbox.record(w.ProtectionChanged(verdict.instrument, missing, self.state.now))
         else:
             self._tell(verdict)
+
+    def _take_in(self, stop: ClientOrderId) -> None:
+        """Make a stop by hand a bracket before what it covers is closed: whatever else closes, its part is not lost."""
+        state = self.state
+        record = state.blotter.open.get(stop)
+        if record is None or not record.order.reduce_only or state.brackets.find(stop) is not None:
+            return
+        order, trigger = record.order, record.stands_at
+        if trigger is not None:
+            event = w.BracketBegun(
+                stop, order.instrument, order.side.opposite, record.remaining, trigger, self.state.now
+            )
+            self._outbox.record(event)
+            self._protection.watched.add(order.instrument)
 
     def _tell(self, verdict: Verdict) -> None:
         """Record what was done and why."""

@@ -41,13 +41,14 @@ def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
     market = state.markets.get(fill.instrument)
     if market is None or market.kind is not InstrumentType.SPOT_PAIR:
         return
-    base, wallet = market.instrument.base, state.ledger.balances[market.venue]
+    base, wallet = market.instrument.base, state.ledger.balances.get(market.venue, {})
     if state.ledger.rates.crosses(market.instrument):
         moved: tuple[Asset, ...] = (base, market.instrument.quote)
     else:
-        moved = (base,) if state.ledger.position_of(market).quantity > wallet[base] else ()
+        held = state.ledger.positions.get(market.holding)
+        moved = (base,) if held is not None and held.quantity > wallet.get(base, ZERO) else ()
     for asset in moved:
-        if wallet[asset] >= ZERO:  # else not all of it is told yet
+        if wallet.get(asset, -1) >= ZERO:  # else not all of it is told yet
             for event in spot_position(state, market.venue, asset, fill.ts):
                 outbox.record(event)
 

@@ -108,8 +108,8 @@ class Brackets:
             order = record.order
             if is_bracketed(order):
                 self._opened(order, change)
-            elif order.parent:
-                bracket = self.find(order.parent)
+            elif order.parent or order.reduce_only:
+                bracket = self.find(order.parent or order.client_order_id)  # a stop by hand may have become one
                 if bracket is not None:
                     bracket.left = max(bracket.left - event.quantity, ZERO)
                     if order.strategy_intent == TARGET:
@@ -163,7 +163,10 @@ class Brackets:
             bracket.stop = StopLoss(event.trigger, bracket.stop.trail)
 
     def begun(self, event: BracketBegun) -> None:
-        """Protect what nobody protected: by a bracket without an entry order, or one that had no stop yet."""
+        """Protect what nobody protected: by a bracket without an entry order, or one that had no stop yet.
+
+        It may have the id of a stop by hand, which is what the bracket holds then.
+        """
         stop = StopLoss(event.trigger)
         known = self.find(event.client_order_id)
         if known is not None:

@@ -9,7 +9,7 @@ from core.config.settings import GuardianSettings
 from core.domain import events as e
 from core.domain.identifiers import DERIVATIVES, ClientOrderId, InstrumentId, StrategyId
 from core.domain.message import Nanoseconds
-from core.domain.order import OrderRecord, Side
+from core.domain.order import OrderRecord, OrderStatus, Side
 from core.guardian.watch.account import DailyLoss, Drawdown
 from core.guardian.watch.position import QUARTER, Age, ForcedStop, LiquidationDistance, PositionLoss, Stale, liquidation
 from core.guardian.watch.protection import ProtectiveStop, stops_of
@@ -120,11 +120,10 @@ class Watch:
     def _stops(self, state: State, held: Held) -> Iterator[Stop]:
         """Yield what stops a position: its brackets' stops, wherever they rest, and other stops of ours.
 
-        One on a pair that crosses stands at a price in other money than the position's. One whose part is being closed
-        is on its way out: it would close another.
+        One on a pair that crosses stands at a price in other money than the position's. One that is being cancelled is
+        on its way out.
         """
-        crosses, closing = state.ledger.rates.crosses, state.exits.closing(held.market.holding)
-        replaced = closing.entry if closing is not None else None
+        crosses = state.ledger.rates.crosses
 
         def is_comparable(id_: InstrumentId) -> bool:
             return id_ == held.market.instrument.id or not crosses(state.markets[id_].instrument)
@@ -135,7 +134,7 @@ class Watch:
                 yield self._stop(held, bracket.stop.price, bracket.left, bracket.entry)
         for record in stops_of(state, held.market, Side.SELL if held.sign > 0 else Side.BUY):
             id_, trigger = record.order.client_order_id, record.stands_at
-            counts = id_ != replaced and _is_alone(state, record) and self.ours(record)
+            counts = record.status is not OrderStatus.PENDING_CANCEL and _is_alone(state, record) and self.ours(record)
             if trigger is not None and counts and is_comparable(record.order.instrument):
                 yield self._stop(held, trigger, record.remaining, id_)
 
@@ -240,9 +239,11 @@ def _is_dust(market: Market, quantity: Decimal) -> bool:
 
 
 def _is_alone(state: State, record: OrderRecord) -> bool:
-    """Tell whether a stop belongs to no bracket: one whose bracket is over is being taken away.
+    """Tell whether a stop is no bracket's: one whose bracket is over is being taken away.
 
     One that was found at its venue without its entry protects what was held then.
     """
-    parent = record.order.parent
-    return not parent or (record.found and parent not in state.blotter.orders and state.brackets.find(parent) is None)
+    order, find = record.order, state.brackets.find
+    if not order.parent:
+        return find(order.client_order_id) is None
+    return record.found and order.parent not in state.blotter.orders and find(order.parent) is None

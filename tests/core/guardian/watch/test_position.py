@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
-from core.domain.identifiers import Asset, StrategyId
+from core.domain.identifiers import Asset, ClientOrderId, StrategyId
 from core.domain.instrument import Instrument, MarginBracket
 from core.domain.order import OrderType, Side, StopLoss
 from core.guardian.backing import backing_of
@@ -96,8 +96,11 @@ def test_only_what_the_stop_covers_is_closed() -> None:
     assert [(one.entry, one.left) for one in engine.state.brackets.all()] == [(entries[1], D(1))], "the other stays"
 
 
-def played(engine: Any, bid: float, seconds: int, *, refuse: bool = False) -> list[str]:
-    """Let a price stand for a while at a venue that answers at once, and return the quantities that left as exits."""
+def played(engine: Any, bid: float, seconds: int, *, refuse: bool = False, thin: bool = False) -> list[str]:
+    """Let a price stand for a while at a venue that answers at once, and return the quantities that left as exits.
+
+    One that is ``thin`` fills a fifth of the first exit.
+    """
     left: list[str] = []
     for second in range(1, seconds + 1):
         now = T0 + second * S
@@ -114,7 +117,10 @@ def played(engine: Any, bid: float, seconds: int, *, refuse: bool = False) -> li
             for exit_ in exits([one]):
                 left.append(str(exit_.quantity))
                 id_ = exit_.client_order_id
-                queue += engine.process(fill(BTC_PERP, Side.SELL, str(exit_.quantity), "58040", f"x{id_}", id_, now))
+                quantity = str(exit_.quantity / 5 if thin and len(left) == 1 else exit_.quantity)
+                queue += engine.process(fill(BTC_PERP, Side.SELL, quantity, "58040", f"x{id_}", id_, now))
+                if thin and len(left) == 1:
+                    queue += engine.process(e.OrderExpired(id_, "nothing more at its price", now, now))
     return left
 
 
@@ -131,11 +137,70 @@ def test_a_stop_by_hand_that_its_venue_does_not_cancel_closes_no_other_part_eith
     engine = long(watched(forced_stop_frac=0.001))
     stop = order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
     accept(engine, id_ := sent(engine, stop))
-    assert played(engine, 58_040.0, 40, refuse=True) == ["0.5"]
+    assert played(engine, 58_040.0, 40, refuse=True) == [], "it stands at its venue, and closes the part"
     assert engine.state.exits.flattening[BTC_PERP.id].escalated
     engine.process(fill(BTC_PERP, Side.SELL, "0.5", "58000", "stop", id_, T0 + 41 * S))
     timer(engine, T0 + 42 * S)
     assert not engine.state.exits.flattening
+
+
+def test_two_stops_by_hand_are_closed_once_each_though_their_cancels_are_slow() -> None:
+    engine, left = long(watched(forced_stop_frac=0.001)), []
+    for quantity in ("0.4", "0.3"):
+        stop = order(BTC_PERP, Side.SELL, quantity, type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+        accept(engine, sent(engine, stop))
+    going: list[ClientOrderId] = []
+    for second in range(1, 15):
+        now = T0 + second * S
+        effects = [*price(engine, 58_040.0, now=now), *timer(engine, now)]
+        while second > 4 and going:
+            effects += engine.process(e.OrderCancelled(going.pop(), "asked", now, now))
+        for exit_ in exits(effects):
+            left.append(exit_.quantity)
+            id_ = exit_.client_order_id
+            effects += engine.process(fill(BTC_PERP, Side.SELL, str(exit_.quantity), "58040", f"x{id_}", id_, now))
+        going += [one.client_order_id for one in of(effects, e.CancelSubmitted)]
+    assert (sum(left), held(engine, BTC_PERP)) == (D("0.7"), D("0.3"))
+    assert not engine.state.blotter.open
+
+
+@pytest.mark.parametrize("partly", [True, False])
+def test_what_else_closes_meanwhile_is_not_taken_for_the_part_of_a_stop(partly: bool) -> None:
+    """A hand sale, another stop, a limit: what the stop covers is still to be closed, and is."""
+    engine = long(watched(forced_stop_frac=0.001), "3")
+    stop = order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(58_000), reduce_only=True)
+    accept(engine, id_ := sent(engine, stop))
+    price(engine, 58_040.0, now=T0 + S)
+    engine.process(fill(BTC_PERP, Side.SELL, "0.2" if partly else "0.5", "58040", "hand", ts=T0 + S))
+    engine.process(e.OrderCancelled(id_, "asked", T0 + S, T0 + S))
+    for record in list(engine.state.blotter.open.values()):  # a part of it had left before
+        engine.process(fill(BTC_PERP, Side.SELL, str(record.remaining), "58040", "x", record.order.client_order_id, T0))
+    played(engine, 58_040.0, 20)
+    assert held(engine, BTC_PERP) == D("2.3" if partly else "2.0")
+    assert (engine.state.exits.flattening, engine.state.brackets.all()) == ({}, [])
+
+
+def test_what_a_thin_venue_leaves_of_a_part_is_closed_beside_the_next_one() -> None:
+    engine = long(watched(forced_stop_frac=0.001), "2")
+    for trigger in (58_000, 57_999):
+        stop = order(BTC_PERP, Side.SELL, "1", type=OrderType.STOP, trigger=D(trigger), reduce_only=True)
+        accept(engine, sent(engine, stop))
+    played(engine, 58_040.0, 20, thin=True)
+    assert held(engine, BTC_PERP) == D(0)
+
+
+def test_a_stop_of_another_part_stays_though_it_is_nearer() -> None:
+    engine = long(watched(forced_stop_frac=0.001), "0.5")
+    entry = sent(engine, order(BTC_PERP, Side.BUY, "0.5", "60000", stop_loss=StopLoss(D(55_000))))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.5", "60000", "f1", entry))
+    near = order(BTC_PERP, Side.SELL, "0.5", type=OrderType.STOP, trigger=D(57_000), reduce_only=True)
+    sent(engine, near)
+    for record in list(engine.state.blotter.open.values()):
+        accept(engine, record.order.client_order_id)
+    engine._exits.bring(BTC_PERP.id, D("0.5"), "guardian test", entry)
+    played(engine, 59_000.0, 5)
+    assert [one.order.trigger for one in engine.state.blotter.open.values()] == [D(57_000)]
+    assert held(engine, BTC_PERP) == D("0.5")
 
 
 def test_two_stops_at_one_price_are_closed_once_each() -> None:

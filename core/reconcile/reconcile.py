@@ -311,7 +311,7 @@ def _closed_order(
         if record.filled < answer.filled:
             yield e.IllegalEventSeen(id_, what, now)
         yield e.OrderCancelled(id_, what, answer.ts_exchange, now)
-    else:
+    elif answer.status is not OrderStatus.SUBMITTED:  # else it is on its way there: accepted or not, its answer comes
         yield from _resting(record, answer, asked, now)
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.domain import commands as c
 from core.domain.approval import Approved
-from core.domain.identifiers import VenueId
+from core.domain.identifiers import InstrumentType, VenueId
+from core.domain.instrument import Instrument
 from core.domain.message import Message, Nanoseconds
 from core.domain.order import Order
 from core.domain.reports import VenueSnapshot
@@ -180,7 +181,7 @@ class Guarding:
         for venue, exchange in self.world.exchanges.items():
             snapshot = self._told.get(venue)
             ours = [] if snapshot is None else _ours(snapshot)
-            if snapshot is None or ours or [*held(exchange.instruments, snapshot)]:
+            if snapshot is None or ours or _held(exchange, snapshot):
                 self.audit.fail(f"invariant 5: the sentinel calls flat what {venue} has not: {ours}, {snapshot}")
 
     def look(self) -> None:
@@ -218,7 +219,7 @@ class Guarding:
 
     def _risk(self, exchange: "Exchange") -> list[object]:
         snapshot = exchange.matching.snapshot(NEVER)
-        found: list[object] = [*held(exchange.instruments, snapshot)]
+        found: list[object] = [*_held(exchange, snapshot)]
         return found + _ours(snapshot)
 
     def _known_risk(self, exchange: "Exchange") -> list[object]:
@@ -256,3 +257,13 @@ class Guarding:
 
 def _ours(snapshot: VenueSnapshot) -> list[object]:
     return [one.client_order_id for one in snapshot.open_orders if one.client_order_id.startswith(OURS)]
+
+
+def _held(exchange: "Exchange", snapshot: VenueSnapshot) -> list[tuple[Instrument, Decimal]]:
+    """Return what an order could close: no coins that are worth less than the least one."""
+    return [
+        (item, size)
+        for item, size in held(exchange.instruments, snapshot)
+        if item.type is not InstrumentType.SPOT_PAIR
+        or abs(size) * Decimal(repr(exchange.dearest(item.base))) >= item.min_notional
+    ]

@@ -32,7 +32,7 @@ BUGS = (
         "_go",
         "not _adds_risk(command, self._state)",
         "True",
-        seed=43,
+        seed=55,
     ),
     Bug(
         "a commit is told before it is made",

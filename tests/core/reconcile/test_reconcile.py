@@ -76,6 +76,17 @@ def test_an_order_that_rests_at_the_venue(before: OrderStatus, listed: bool) -> 
     assert (record.status, record.is_open) == (STILL_OPEN[before], True)
 
 
+@pytest.mark.parametrize("before", [A.SUBMITTED, A.UNKNOWN])
+def test_an_order_that_is_on_its_way_at_the_venue_waits_for_its_answer(before: OrderStatus) -> None:
+    """It may be a no, which an order that was accepted cannot take."""
+    state = at(before)
+    events = run(state, snapshot(), {ID: report(A.SUBMITTED)}, LATE)
+    assert state.blotter.orders[ID].status is before
+    state.apply(e.OrderRejected(ID, "no money", T0, T0))
+    assert state.blotter.orders[ID].status is A.REJECTED
+    assert not [event for event in events if isinstance(event, e.IllegalEventSeen)]
+
+
 @pytest.mark.parametrize("change", [e.CancelSubmitted(ID, T0), e.AmendSubmitted(ID, None, D(59000), None, T0)])
 def test_an_order_whose_answer_and_change_were_both_lost_rests(change: Event) -> None:
     state = at(A.SUBMITTED)

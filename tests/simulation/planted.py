@@ -293,14 +293,6 @@ BUGS = (
         seed=244,
     ),
     Bug(
-        "a change that is refused holds up a reduction for ever",
-        flatten,
-        "_is_amendable",
-        "if record.order.client_order_id in way.amended:",
-        "if False:",
-        seed=6261,
-    ),
-    Bug(
         "exits by another pair of the coin are not counted",
         blotter.Blotter,
         "resting_reduction",

@@ -113,6 +113,15 @@ async def test_a_link_that_was_lost_meanwhile_makes_a_look_worthless(desk: Desk)
     desk.engine.state.venue(PERP).connected = True
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_look_that_fails_is_told_unless_the_link_itself_is_lost(desk: Desk, connected: bool) -> None:
+    view = desk.engine.state.venue(PERP)
+    view.connected = connected
+    link_of(desk).looks.failed("away")
+    assert (view.trouble == "away") is connected
+    view.connected = True
+
+
 async def test_it_is_compared_every_so_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = await Desk(tmp_path / "journal.sqlite").start()
     link = link_of(made)

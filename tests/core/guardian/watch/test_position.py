@@ -203,6 +203,13 @@ def test_a_stop_of_another_part_stays_though_it_is_nearer() -> None:
     assert held(engine, BTC_PERP) == D("0.5")
 
 
+def test_an_exit_without_a_trigger_is_taken_in_for_no_stop() -> None:
+    engine = long(watched())
+    limit = sent(engine, order(BTC_PERP, Side.SELL, "0.5", "66000", reduce_only=True))
+    engine._guard._take_in(limit)
+    assert not engine.state.brackets.all()
+
+
 def test_two_stops_at_one_price_are_closed_once_each() -> None:
     engine = watched(forced_stop_frac=0.001, cash="1000000")
     engine.process(fill(BTC_PERP, Side.BUY, "0.2", "60000", "bare"))

@@ -48,9 +48,8 @@ def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
         held = state.ledger.positions.get(market.holding)
         moved = (base,) if held is not None and held.quantity > wallet.get(base, ZERO) else ()
     for asset in moved:
-        if wallet.get(asset, -1) >= ZERO:  # else not all of it is told yet
-            for event in spot_position(state, market.venue, asset, fill.ts):
-                outbox.record(event)
+        for event in spot_position(state, market.venue, asset, fill.ts, owned=True):
+            outbox.record(event)
 
 
 class Adoption:

@@ -210,6 +210,14 @@ def test_coins_that_come_while_a_debt_of_them_stands_are_not_held() -> None:
     assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(1), D(1))
 
 
+def test_coins_that_their_debt_takes_are_not_held_whichever_pair_they_come_over() -> None:
+    engine = account()
+    engine.process(fill(ETH_BTC, Side.SELL, "3", "0.05", "f1", ts=T0 + S))
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f2", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(0), D(-1))
+    assert not of(engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + S)), Approved)
+
+
 def test_a_flatten_of_all_with_an_order_on_it_closes_the_coins_over_their_own_pair() -> None:
     engine = account()
     engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f1", ts=T0 + S))

@@ -48,7 +48,7 @@ def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
         held = state.ledger.positions.get(market.holding)
         moved = (base,) if held is not None and held.quantity > wallet.get(base, ZERO) else ()
     for asset in moved:
-        for event in spot_position(state, market.venue, asset, fill.ts, owned=True):
+        for event in spot_position(state, market.venue, asset, fill.ts):
             outbox.record(event)
 
 

@@ -337,13 +337,11 @@ def first_entries(state: State, now: Nanoseconds) -> Iterator[Event]:
                 yield e.PositionSet(position.instrument, position.quantity, entry, reason, now)
 
 
-def spot_position(
-    state: State, venue: VenueId, asset: Asset, now: Nanoseconds, *, owned: bool = False
-) -> Iterator[Event]:
+def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) -> Iterator[Event]:
     """Bring what is held of a spot asset to our wallet's total: no fill explains what came or went beside trading.
 
-    What came is entered at its mark of now: it has neither lost nor earned what was held before. Of what is ``owned``
-    no less than none is held: where the wallet says so, not all of what came is told yet.
+    What came is entered at its mark of now: it has neither lost nor earned what was held before. No less than none is
+    owned: where our wallet says so, not all of what came is told yet, and a short of it would be bought back.
     """
     pairs = (
         market
@@ -356,8 +354,7 @@ def spot_position(
     total = ZERO if asset == state.currency else state.ledger.balances[venue].get(asset, ZERO)  # cash is no position
     held = state.ledger.positions.get(market.holding)
     quantity = held.quantity if held is not None else ZERO
-    if owned:
-        total = max(total, min(quantity, ZERO))
+    total = max(total, min(quantity, ZERO))
     if quantity == total:
         return
     mark = state.ledger.rates.entry_mark(market.holding)

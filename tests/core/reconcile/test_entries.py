@@ -83,15 +83,15 @@ def test_what_is_added_to_an_unknown_entry_tells_it() -> None:
 
 @pytest.mark.parametrize(
     ("total", "entry"),
-    [("0.4", "75000.0"), ("0.1", "90000"), ("-0.1", "60000.0"), ("0", "0")],
-    ids=["came", "went", "turned", "all went"],
+    [("0.4", "75000.0"), ("0.1", "90000"), ("-0.1", "0"), ("0", "0")],
+    ids=["came", "went", "more than all went", "all went"],
 )
 def test_what_came_beside_trading_is_entered_at_its_mark_of_now(total: str, entry: str) -> None:
     engine, _ = found()
     position(engine).entry_price = D(90_000)
     engine.process(quote(BTC_SPOT, 59_999.99, 60_000.01, T0 + S))
     moved(engine, total)
-    assert (held(engine, BTC_SPOT), position(engine).entry_price) == (D(total), D(entry))
+    assert (held(engine, BTC_SPOT), position(engine).entry_price) == (max(D(total), D(0)), D(entry))
 
 
 @pytest.mark.parametrize("entry", ["90000", "0"])

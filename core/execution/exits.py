@@ -118,9 +118,10 @@ class Exits:
         """
         ledger, ours = self.state.ledger, self._orders.ours
         found: dict[InstrumentId, float] = {}
-        for instrument in {record.order.instrument for record in self.state.blotter.open.values() if ours(record)}:
-            market = ledger.mark_of(holding_of(instrument))
-            found[market.instrument.id if market is not None else instrument] = 0.0
+        for record in self.state.blotter.open.values():  # in their order: no set's, which differs by process
+            if ours(record):
+                market = ledger.mark_of(holding_of(record.order.instrument))
+                found[market.instrument.id if market is not None else record.order.instrument] = 0.0
         for position in ledger.positions.values():
             market = ledger.mark_of(position.instrument) if position.quantity else None
             if market is not None:

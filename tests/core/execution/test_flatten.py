@@ -8,7 +8,24 @@ from core.execution import flatten, triggers
 from core.execution.flatten import Way
 from core.state.exiting import Closing
 from core.state.markets import Market
-from tests.core.kit import BTC_PERP, T0, D, S, accept, fill, of, opened, order, record_of, sent
+from tests.core.guardian.test_guardian import WIDE
+from tests.core.kit import (
+    ALL,
+    BTC_COINM,
+    BTC_PERP,
+    BTC_SPOT,
+    ETH_PERP,
+    T0,
+    D,
+    S,
+    accept,
+    fill,
+    of,
+    opened,
+    order,
+    record_of,
+    sent,
+)
 
 MS = 1_000_000
 
@@ -84,3 +101,12 @@ def test_where_there_is_no_touch_a_trigger_is_met_by_the_mark() -> None:
     market.bid, market.ask = 57_000.0, 57_000.1
     assert triggers.met(stop, market)
     assert not triggers.met(order(BTC_PERP, Side.SELL, "0.1"), market), "one without a trigger waits for none"
+
+
+def test_what_rests_is_closed_in_the_order_of_its_orders_in_every_process() -> None:
+    engine = opened(instruments=ALL, cash="1000000", settings=WIDE)
+    pairs = (ETH_PERP, BTC_COINM, BTC_PERP, BTC_SPOT)
+    for pair in pairs:
+        price = {ETH_PERP.id: "2900"}.get(pair.id, "59000")
+        accept(engine, sent(engine, order(pair, Side.BUY, "1" if pair is BTC_COINM else "0.1", price)))
+    assert engine._exits.at_risk() == [pair.id for pair in pairs]

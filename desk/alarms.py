@@ -9,6 +9,7 @@ import msgspec
 from core.domain import alerts as a
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Command
+from core.domain.numbers import plain
 from core.session.client import Client
 from core.session.protocol import Outcome
 from core.state.state import State
@@ -189,7 +190,7 @@ def said(item: a.AlertRule) -> str:
     side = "above" if item.above else "below"
     every = ", every time" if item.again else ", once"
     note = f" – {item.note}" if item.note else ""
-    return f"{name} {item.kind} {side} {output.plain(item.bound)}{every}{note}"
+    return f"{name} {item.kind} {side} {plain(item.bound)}{every}{note}"
 
 
 def alert(item: a.Alert) -> answers.Json:
@@ -218,7 +219,7 @@ def rule(item: a.AlertRule) -> answers.Json:
         "kind": item.kind,
         "instrument": item.instrument or None,
         "side": "above" if item.above else "below",
-        "value": output.plain(item.bound),
+        "value": plain(item.bound),
         "again": item.again,
         "note": item.note,
     }

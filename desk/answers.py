@@ -5,11 +5,12 @@ from typing import Any
 
 from core.domain.identifiers import symbol_of
 from core.domain.instrument import Instrument
+from core.domain.numbers import plain
 from core.domain.order import Order, OrderRecord
 from core.session.protocol import FillView
 from core.session.status import FeedView, PositionView, Status
 from core.session.strategies import StrategyView
-from desk.output import average, money, plain
+from desk.output import average, money
 
 MS_NS = 1_000_000
 Json = dict[str, Any]

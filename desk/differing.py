@@ -4,6 +4,7 @@ from typing import Any
 
 from core.domain.differences import DeclareFlat, Difference, DifferenceKind, Resolution, ResolveDifference
 from core.domain.identifiers import InstrumentId, symbol_of
+from core.domain.numbers import plain
 from core.reconcile.adoption import FLAT
 from core.session.client import Client
 from core.state.state import State
@@ -140,9 +141,9 @@ def difference(one: Difference) -> dict[str, Any]:
         "instrument": one.instrument,
         "asset": one.asset,
         "client_order_id": one.client_order_id,
-        "ours": output.plain(one.ours),
-        "theirs": output.plain(one.theirs),
-        "entry_price": output.plain(one.entry_price),
+        "ours": plain(one.ours),
+        "theirs": plain(one.theirs),
+        "entry_price": plain(one.entry_price),
         "proposed": one.what,
         "since_ns": one.since,
         "kept_by": one.kept,

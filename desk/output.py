@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.config.secrets import redact
+from core.domain.numbers import plain
 from core.errors import DomainError, NoEngine, PromotionRefused, TradedeckError
 
 MONEY_DECIMALS = 8
@@ -54,11 +55,6 @@ def exit_code(error: TradedeckError) -> Exit:
             return Exit.USAGE
         case _:
             return Exit.ERROR
-
-
-def plain(value: Decimal) -> str:
-    """Return a number without an exponent, as exact as it came."""
-    return f"{value:f}"
 
 
 def money(value: Decimal) -> str:

@@ -12,7 +12,7 @@ from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
 from core.domain.identifiers import ClientOrderId
 from core.domain.instrument import ONE
 from core.domain.message import Message
-from core.domain.numbers import LONGEST, cited, plain_decimal
+from core.domain.numbers import LONGEST, cited, plain, plain_decimal
 from core.domain.order import (
     CLOSED,
     Order,
@@ -248,9 +248,7 @@ def unchanged(command: AmendOrder, record: OrderRecord) -> str:
         return ""
     if not record.is_open:
         return f"the change came too late: {_sentence(record)}"
-    stays = ", ".join(
-        f"its {name} stays {output.plain(now) if now is not None else 'none'}" for name, now in kept.items()
-    )
+    stays = ", ".join(f"its {name} stays {plain(now) if now is not None else 'none'}" for name, now in kept.items())
     if not record.reason and order.parent:
         return f"the change did not last: the bracket of {order.parent} says what this order is; {stays}"
     return f"{record.venue} refused the change: {record.reason or 'no reason given'}; {stays}"
@@ -333,9 +331,9 @@ def _tell(outcome: Outcome, record: OrderRecord | None, as_json: bool) -> None:
 
 def _sentence(record: OrderRecord) -> str:
     order = record.order
-    average = f" at {output.plain(short(record.average_price))}" if record.average_price is not None else ""
+    average = f" at {plain(short(record.average_price))}" if record.average_price is not None else ""
     reason = f" ({record.reason})" if record.reason else ""
     return (
-        f"{order.client_order_id} {record.status}: {order.side} {output.plain(order.quantity)} {order.instrument}, "
-        f"filled {output.plain(record.filled)}{average}{reason}"
+        f"{order.client_order_id} {record.status}: {order.side} {plain(order.quantity)} {order.instrument}, "
+        f"filled {plain(record.filled)}{average}{reason}"
     )

@@ -7,9 +7,9 @@ def instruments(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the instruments that the engine trades, with their contract data."""
     from core.domain.identifiers import symbol_of
     from core.domain.instrument import Instrument
+    from core.domain.numbers import plain
     from core.session.client import Client
     from desk import answers, output
-    from desk.output import plain
     from desk.paths import home_at
     from desk.session import known_instruments, talk
 

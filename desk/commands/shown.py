@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from core.domain.numbers import plain
 from core.domain.order import OrderRecord
 from core.session.protocol import FillView
 from core.session.status import FeedView, PositionView, Status
 from core.session.strategies import strategy_words
 from core.state.exiting import missing_sentinel
-from desk.output import grouped, plain, signed, table, write
+from desk.output import grouped, signed, table, write
 
 SECOND_NS = 1_000_000_000
 

@@ -20,6 +20,7 @@ from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, venue_
 from core.domain.instrument import Instrument
 from core.domain.market import Bar, Quote
 from core.domain.message import Command, Message
+from core.domain.numbers import plain
 from core.domain.studies import AdoptConfig, Config
 from core.engine import Engine
 from core.guardian.guardian import Guardian
@@ -32,7 +33,7 @@ from core.strategy.past import PastBars
 from desk import answers, output
 from desk.commands.shown import short
 from desk.matching import matching_settings, replay_balances
-from desk.output import UsageFault, money, plain
+from desk.output import UsageFault, money
 from desk.paths import Home
 from desk.replay.input import NEVER, OrderLine, Span, order_of, promoted, read_config, read_orders
 from desk.replay.tapes import open_any

@@ -43,3 +43,16 @@ def test_a_trailing_stop_is_shown_where_it_has_come(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.splitlines()[-1].split()[-1] == "120"
     told = answers.order(record)
     assert (told["trigger"], told["trigger_now"]) == ("100", "120")
+
+
+def test_one_amount_is_one_text_however_many_fills_it_came_in(capsys: pytest.CaptureFixture[str]) -> None:
+    order = Order(BTC_PERP.id, Side.BUY, D("0.01"), OrderType.MARKET)
+    record = OrderRecord(order, OrderStatus.FILLED, VenueId("V"), 1, 1, filled=D("0.004") + D("0.006"))
+    show_orders([record])
+    assert capsys.readouterr().out.splitlines()[-1].split()[4:6] == ["0.01", "0.01"]
+    assert answers.order(record)["filled"] == "0.01"
+    engine = opened(instruments=(BTC_PERP,))
+    for number, part in enumerate(("0.004", "0.006")):
+        engine.process(fill(BTC_PERP, Side.BUY, part, "60000", f"f{number}", ts=T0 + S + number))
+    held = views.status(engine.state, T0, "ok", 0).positions
+    assert [answers.position(one)["quantity"] for one in held] == ["0.01"]

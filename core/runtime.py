@@ -108,11 +108,11 @@ class Runtime:
             log.warning("flatten goes on", instruments=list(self.engine.state.exits.flattening))
         self.engine.ids.begin(now)
         self.emit(e.EngineStarted(run, self._version, self.engine.state.mode, now))
-        changed = changes(self.engine.state.limits.settings, self.engine.guardian.settings, now)
-        if changed is not None:
+        limits, held_back = self.engine.state.limits, self.engine.guardian.held_back
+        waited = tuple(limits.held_back.values())  # before what was changed takes its keys out of it
+        if (changed := changes(limits.settings, self.engine.guardian.settings, now)) is not None:
             self.emit(changed)
-        held_back = self.engine.guardian.held_back
-        if held_back != tuple(self.engine.state.limits.held_back.values()):
+        if held_back != waited:
             self.emit(LooserLimitsHeldBack(held_back, now))
         if socket is not None:
             answers = Answers(self.engine, self.journal, self.links, self.clock, self._vitals, self.risk)

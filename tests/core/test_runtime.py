@@ -18,9 +18,12 @@ from core.domain import market as m
 from core.domain.identifiers import ClientOrderId, InstrumentId, StrategyId
 from core.domain.message import Command, Message
 from core.domain.order import Order, OrderStatus, Side
+from core.domain.watch import LooserLimitsHeldBack
 from core.engine import Engine
 from core.errors import VenueError
 from core.guardian.guardian import Guardian
+from core.guardian.loosening import in_force
+from core.recording import settings_before
 from core.runtime import CANCELS, Runtime
 from core.session import wire
 from core.state.markets import KEPT_BARS
@@ -431,6 +434,21 @@ async def test_a_limit_that_is_loosened_over_a_restart_is_recorded_and_told(tmp_
     desk = await Desk(path, settings=SETTINGS).start()  # one is taken back, the other was tighter in between
     await until(lambda: desk.engine.state.limits.words() == ("max_orders_per_second 5 → 10",))
     await desk.runtime.stop("test over")
+
+
+async def test_what_is_held_back_is_told_to_be_over_where_the_limit_became_tighter(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    loose, tight = (msgspec.structs.replace(SETTINGS, max_gross_frac=bound) for bound in (20, 5))
+    for settings, waiting in ((SETTINGS, ()), (loose, ("max_gross_frac",)), (tight, ())):
+        before = {} if settings is SETTINGS else settings_before(SqliteJournal(path, reserve_bytes=0))
+        chosen, held_back = in_force(before, settings)
+        assert tuple(one.key for one in held_back) == waiting
+        made = Desk(path, settings=chosen)
+        made.engine.guardian.held_back = held_back
+        await made.start()
+        await made.runtime.stop("restart")
+    told = [one.changes for one in events(path) if isinstance(one, LooserLimitsHeldBack)]
+    assert [tuple(change.key for change in changes) for changes in told] == [("max_gross_frac",), ()]
 
 
 async def test_an_engine_goes_on_behind_its_journal_where_the_system_clock_was_put_back(

@@ -352,8 +352,7 @@ def exits(state: State, bracket: Bracket, intent: str) -> list[OrderRecord]:
     return [
         record
         for record in state.blotter.open.values()
-        if (record.order.parent == bracket.entry and record.order.strategy_intent == intent)
-        or (record.order.client_order_id == bracket.entry and record.order.reduce_only and intent == STOP)
+        if record.order.parent == bracket.entry and record.order.strategy_intent == intent
     ]
 
 

@@ -23,7 +23,7 @@ from core.execution.orders import GRACE_NS, Orders
 from core.outbox import Confirm, Outbox
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import is_unsellable, moved, orders_of
+from core.state.outright import SPOT_PAIR, is_unsellable, moved, orders_of, there
 from core.state.state import State
 
 SECOND_NS: Nanoseconds = 1_000_000_000
@@ -171,6 +171,9 @@ class Exits:
         """Say why a trader's flatten finds nothing that it may do, though it is not flat."""
         own, theirs = flatten.sides(self.state, market)
         if own == theirs:
+            has = there(self.state, market)
+            if market.kind is SPOT_PAIR and (has < own or own < ZERO):
+                return f"{market.venue} has told of {plain(has)} in the wallet: not every fill is known yet"
             return "orders of others stand in the way"
         return f"our record says {plain(own)}, {market.venue} {plain(theirs)}: see tradedeck reconcile"
 

@@ -13,7 +13,7 @@ from core.domain.message import Nanoseconds
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side, TimeInForce
 from core.state.exiting import GUARDIAN, Closing
 from core.state.markets import Market
-from core.state.outright import SPOT_PAIR, is_unsellable, least_order, orders_of
+from core.state.outright import SPOT_PAIR, is_unsellable, least_order, orders_of, owned
 from core.state.state import State
 
 RETRY_NS: Nanoseconds = 1_000_000_000
@@ -136,7 +136,7 @@ def stops_of_part(state: State, market: Market, closing: Closing, ours: Ours) ->
         for record in orders_of(state, market)
         if record.order.reduce_only
         and not is_immediate(record.order)
-        and closing.entry in (record.order.parent, record.order.client_order_id)
+        and record.order.parent == closing.entry
         and ours(record)
     ]
 
@@ -227,7 +227,10 @@ def exit_quantity(
 def exitable(state: State, market: Market) -> Decimal:
     """Return the signed position, where a difference stands the part of it that both sides hold."""
     position = state.ledger.positions.get(market.holding)
-    return state.differences.both(market, position.quantity) if position is not None else ZERO
+    if position is None:
+        return ZERO
+    both = state.differences.both(market, position.quantity)
+    return owned(state, market, both) if market.kind is SPOT_PAIR else both
 
 
 def is_on_its_way(record: OrderRecord, now: Nanoseconds) -> bool:

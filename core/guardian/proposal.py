@@ -7,6 +7,7 @@ from core.domain.instrument import ZERO
 from core.domain.message import Nanoseconds
 from core.domain.order import CONDITIONAL, Order, OrderRecord, OrderStatus, OrderType
 from core.state.markets import Market
+from core.state.outright import SPOT_PAIR, owned
 from core.state.state import State
 
 NOTHING = ClientOrderId("")
@@ -154,7 +155,10 @@ class Proposal:
             # resting exits may fill first: then this order finds less to close
             exits = blotter.resting_reduction(order.instrument, order.side, self.replaces, others=True)
             same += min(float(exits), abs(before))
-        self.reduces = order.reduce_only or (against and same <= abs(before))
+        most = abs(before)
+        if against and self.market.kind is SPOT_PAIR:  # coins that are owed are not there to be sold
+            most = float(owned(self.state, self.market, self.position))
+        self.reduces = order.reduce_only or (against and same <= most)
         return same
 
 

@@ -20,7 +20,7 @@ from core.domain.differences import (
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentType
 from core.domain.instrument import ZERO
 from core.execution.orders import Orders
-from core.outbox import Outbox
+from core.outbox import Confirm, Outbox
 from core.reconcile.reconcile import spot_position
 from core.state.account import note_debt, set_balance, set_position
 from core.state.markets import Market
@@ -33,7 +33,8 @@ FLAT = "FLAT"
 def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
     """Take what a fill moves beside its own pair: a fee that is a debt, coins that come or go as its price.
 
-    Coins of which a sale was told before their purchase are not held either, whichever pair that was over.
+    Coins of which a sale was told before their purchase are not held either, whichever pair that was over. While a
+    wallet is below nothing, the purchase is still to be told: what is held stays as the fills made it until then.
     """
     state = outbox.state
     if fill.fee and fill.fee_asset != state.currency:
@@ -48,8 +49,9 @@ def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
         held = state.ledger.positions.get(market.holding)
         moved = (base,) if held is not None and held.quantity > wallet.get(base, ZERO) else ()
     for asset in moved:
-        for event in spot_position(state, market.venue, asset, fill.ts):
-            outbox.record(event)
+        if wallet.get(asset, ZERO) >= ZERO:
+            for event in spot_position(state, market.venue, asset, fill.ts):
+                outbox.record(event)
 
 
 class Adoption:
@@ -190,6 +192,7 @@ class Adoption:
             self._outbox.record(e.PositionSet(market.holding, ZERO, ZERO, f"{reason}: ours {plain(held)}", state.now))
         if id_ in state.exits.flattening:
             self._outbox.record(e.FlattenEnded(id_, True, reason, state.now))
+        self._outbox.put(Confirm(market.venue))  # where the word is wrong, a difference soon says so
 
     def _held(self, market: Market) -> Decimal:
         position = self._outbox.state.ledger.positions.get(market.holding)

@@ -9,6 +9,7 @@ from collections.abc import Container
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from core.domain.events import BracketEnded, OrderAmended, OrderFilled, StopTrailed
 from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of
@@ -99,22 +100,17 @@ class Brackets:
 
     # --- events -----------------------------------------------------------------------------------------------------
 
-    def filled(self, event: OrderFilled, record: OrderRecord | None, position: Decimal, change: Decimal) -> None:
-        """Take a fill: of an entry, of an exit of ours, or of anything else; ``position`` is what is held after it.
+    def filled(self, event: OrderFilled, order: Order, change: Decimal) -> None:
+        """Take a fill of an entry or of an exit of ours, by which what is held changed by ``change`` (unsigned).
 
-        ``change`` (unsigned) is by how much the fill changed that: on spot a fee may have come off it.
+        On spot a fee may have come off that.
         """
-        if record is not None:
-            order = record.order
-            if is_bracketed(order):
-                self._opened(order, change)
-            elif order.parent or order.reduce_only:
-                bracket = self.find(order.parent or order.client_order_id)  # a stop by hand may have become one
-                if bracket is not None:
-                    bracket.left = max(bracket.left - event.quantity, ZERO)
-                    if order.strategy_intent == TARGET:
-                        bracket.taken += event.quantity
-        self.held(holding_of(event.instrument), position)
+        if is_bracketed(order):
+            self._opened(order, change)
+        elif order.parent and (bracket := self.find(order.parent)) is not None:
+            bracket.left = max(bracket.left - event.quantity, ZERO)
+            if order.strategy_intent == TARGET:
+                bracket.taken += event.quantity
 
     def _opened(self, order: Order, quantity: Decimal) -> None:
         bracket = self.find(order.client_order_id)
@@ -162,12 +158,16 @@ class Brackets:
         if bracket is not None and bracket.stop is not None:
             bracket.stop = StopLoss(event.trigger, bracket.stop.trail)
 
-    def begun(self, event: BracketBegun) -> None:
+    def begun(self, event: BracketBegun, record: OrderRecord | None = None) -> None:
         """Protect what nobody protected: by a bracket without an entry order, or one that had no stop yet.
 
-        It may have the id of a stop by hand, which is what the bracket holds then.
+        It may have the id of a stop by hand, the ``record``: that is the bracket's from then on, like any other.
         """
-        stop = StopLoss(event.trigger)
+        trail = None
+        if record is not None and record.order.reduce_only:
+            trail = record.order.trail
+            record.order = replace(record.order, parent=event.client_order_id, strategy_intent=STOP)
+        stop = StopLoss(event.trigger, trail)
         known = self.find(event.client_order_id)
         if known is not None:
             known.stop = stop

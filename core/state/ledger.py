@@ -84,7 +84,9 @@ class Ledger:
             position.apply_fill(event.side, event.quantity, event.price, event.ts)
         elif position.quantity >= ZERO and (change < ZERO or not position.quantity):
             there = self.balances.get(market.venue, {}).get(instrument.base, ZERO) + change
-            left = min(max(position.quantity + change, ZERO), max(there, ZERO))  # below it not all is told yet
+            left = max(position.quantity + change, ZERO)
+            if there >= ZERO:  # below it not all is told yet
+                left = min(left, there)
             position.move(left - position.quantity, event.ts)  # what joins others is entered behind the fill
         self._add(market.venue, instrument.base, change)
         self._add(market.venue, instrument.quote, -change * event.price, event.ts)

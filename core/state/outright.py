@@ -64,6 +64,14 @@ def there(state: "State", market: "Market") -> Decimal:
     return state.ledger.position_of(market).quantity
 
 
+def owned(state: "State", market: "Market", position: Decimal) -> Decimal:
+    """Return what of a position in coins is there to be sold: no more than the wallet has, and never a debt.
+
+    A sale may be told before the purchase; what the venue holds more or less than our record counts.
+    """
+    return max(min(position, there(state, market) + state.differences.gap(market)), ZERO)
+
+
 def orders_of(state: "State", market: "Market") -> list[OrderRecord]:
     """Return the open orders of a market's holding, oldest first: where it is owned outright, of every pair of it."""
     if market.kind is not SPOT_PAIR:
@@ -82,11 +90,16 @@ def book(state: "State", market: "Market", fill: OrderFilled, record: OrderRecor
             state.configs.held(other.instrument, there(state, other), fill.ts)
 
 
-def fit_brackets(state: "State", venue: VenueId) -> None:
-    """Let no bracket of coins hold more than there is: they may have gone over another pair, or paid for something."""
+def fit_brackets(state: "State", filled: "Market") -> None:
+    """Let no bracket hold more than there is, behind a fill: coins may have gone over another pair, or paid for others.
+
+    A wallet below nothing has not been told all of what came: until it is, what is protected there is not known.
+    """
     for id_ in tuple(state.brackets.by_instrument):
         market = state.markets.get(id_)
-        if market is not None and market.kind is SPOT_PAIR and market.venue == venue:
+        if market is None or market.venue != filled.venue:
+            continue
+        if there(state, market) >= ZERO if market.kind is SPOT_PAIR else market.holding == filled.holding:
             state.brackets.held(market.holding, state.ledger.position_of(market).quantity)
 
 

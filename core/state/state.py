@@ -134,7 +134,7 @@ class State:
             w.LossAccepted: self._peak_raised,
             e.EquityNoted: self.curve.noted,
             e.StopTrailed: self.brackets.trailed,
-            w.BracketBegun: self.brackets.begun,
+            w.BracketBegun: lambda event: self.brackets.begun(event, self.blotter.open.get(event.client_order_id)),
             e.BracketEnded: self.brackets.ended,
             e.StrategyStateSaved: self._strategy_saved,
         }
@@ -231,13 +231,12 @@ class State:
             position = self.ledger.positions.get(market.holding)
             self.watched.filled(market.holding, record.order.strategy_id, position.quantity if position else ZERO)
         if self.brackets.by_instrument or (record is not None and is_bracketed(record.order)):
-            held = self.ledger.positions.get(market.holding)
-            quantity = held.quantity if held is not None else ZERO
-            self.brackets.filled(event, record, quantity, moved(event, market.instrument))
+            if record is not None:
+                self.brackets.filled(event, record.order, moved(event, market.instrument))
+            fit_brackets(self, market)
             self.brackets.dust(event.instrument, market.instrument.min_size, self.blotter.open)
         if self.configs.accounts:
             book(self, market, event, record)
-        fit_brackets(self, market.venue)
 
     def _position_set(self, event: e.PositionSet) -> None:
         self.ledger.set_position(event)

@@ -7,7 +7,7 @@ from core.domain.numbers import exact, plain
 from core.domain.order import Operation
 from core.guardian.limits.base import Breach, Rule, number
 from core.guardian.proposal import Proposal, marketable
-from core.state.outright import SPOT_PAIR, orders_of, there
+from core.state.outright import SPOT_PAIR, orders_of, owned, there
 
 _TRADE = Operation.TRADE
 _ROUNDING = 1e-12
@@ -42,7 +42,9 @@ class ReduceOnly(Rule):
         order = proposal.order
         if not order.reduce_only:
             return None
-        position = proposal.position
+        position, market = proposal.position, proposal.market
+        if market.kind is SPOT_PAIR:
+            position = owned(proposal.state, market, position)
         if not position or (position > 0) == (order.side.sign > 0):
             text = f"reduce-only {order.side} with position {plain(position)}: nothing to reduce; nothing sent"
             return Breach(self.name, plain(order.quantity), "0", text)
@@ -102,7 +104,8 @@ class Owned(Rule):
         order, market, state = proposal.order, proposal.market, proposal.state
         if market.kind is not SPOT_PAIR or order.side.sign > 0:
             return None
-        have = max(proposal.position, there(state, market))  # coins may lie in the wallet that no fill of ours brought
+        held = owned(state, market, proposal.position)
+        have = max(held, there(state, market))  # coins may lie in the wallet that no fill of ours brought
         others = (one for one in orders_of(state, market) if one.order.client_order_id != proposal.replaces)
         resting = sum((one.may_fill for one in others if one.order.side.sign < 0 and proposal.counts(one)), ZERO)
         room = max(have - resting, ZERO)

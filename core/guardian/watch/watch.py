@@ -243,7 +243,7 @@ def _is_alone(state: State, record: OrderRecord) -> bool:
 
     One that was found at its venue without its entry protects what was held then.
     """
-    order, find = record.order, state.brackets.find
+    order = record.order
     if not order.parent:
-        return find(order.client_order_id) is None
-    return record.found and order.parent not in state.blotter.orders and find(order.parent) is None
+        return True
+    return record.found and order.parent not in state.blotter.orders and state.brackets.find(order.parent) is None

@@ -23,6 +23,7 @@ from core.domain.market import VenueStatus
 from core.domain.order import OrderStatus, Side
 from core.engine import Engine
 from core.execution.flatten import exit_quantity
+from core.outbox import Confirm
 from core.session.wire import encode
 from core.state.state import IMAGE_DECODER, State
 from tests.core.kit import (
@@ -372,6 +373,7 @@ def test_a_position_that_its_venue_lost_ends_by_the_traders_word() -> None:
     assert (put.quantity, put.reason) == (D(0), "nothing is held there, by the word of ada: ours 0.1")
     assert not held(engine, BTC_PERP)
     assert not of(effects, e.FlattenEnded)
+    assert [one.venue for one in of(effects, Confirm)] == [PERP], "where the word is wrong, the next look says so: now"
     sent(engine, order(BTC_PERP, Side.BUY, "0.01"))
 
 

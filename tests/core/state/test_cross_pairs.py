@@ -11,7 +11,9 @@ from core.domain import events as e
 from core.domain import market as m
 from core.domain import watch as w
 from core.domain.approval import Approved
-from core.domain.identifiers import Asset, InstrumentId
+from core.domain.differences import DifferenceFound, DifferenceKind
+from core.domain.identifiers import Asset, ClientOrderId, InstrumentId
+from core.domain.instrument import Instrument
 from core.domain.message import Event
 from core.domain.order import OrderType, Side, StopLoss
 from core.domain.position import Position
@@ -200,22 +202,62 @@ def test_coins_of_which_a_sale_over_it_was_told_before_their_purchase_are_not_he
     assert [one.quantity for one in left] == [D(1)]
 
 
-def test_coins_that_come_while_a_debt_of_them_stands_are_not_held() -> None:
-    """Three were sold of which no purchase has been told: one that comes pays for a part of them."""
-    engine = account()
+@pytest.mark.parametrize("pair", [ETH_SPOT, ETH_BTC], ids=["own", "crossing"])
+def test_coins_that_their_debt_takes_are_not_sold_whichever_pair_they_come_over(pair: Instrument) -> None:
+    """Three were sold of which no purchase has been told: what comes pays for a part of them."""
+    engine, price = account(), "0.05" if pair is ETH_BTC else "3000"
     engine.process(fill(ETH_BTC, Side.SELL, "3", "0.05", "f1", ts=T0 + S))
-    engine.process(fill(ETH_BTC, Side.BUY, "1", "0.05", "f2", ts=T0 + S))
-    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(0), D(-2))
-    engine.process(fill(ETH_BTC, Side.BUY, "3", "0.05", "f3", ts=T0 + S))
-    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(1), D(1))
+    engine.process(fill(pair, Side.BUY, "2", price, "f2", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(2), D(-1))
+    effects = engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + S))
+    assert not of(effects, Approved)
+    assert "-1 in the wallet: not every fill is known yet" in of(effects, e.CommandRefused)[0].reason
+    for exit_, limit in ((True, "reduce_only"), (False, "owned")):
+        assert denied(engine, order(ETH_SPOT, Side.SELL, "1", "3000", reduce_only=exit_)).limit == limit
+    engine.process(fill(pair, Side.BUY, "3", price, "f3", ts=T0 + S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(2), D(2))
+    effects = engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + 2 * S))
+    left = [one.command.order for one in of(effects, Approved) if isinstance(one.command, c.SubmitOrder)]
+    assert [(one.side, one.quantity) for one in left] == [(Side.SELL, D(2))]
 
 
-def test_coins_that_their_debt_takes_are_not_held_whichever_pair_they_come_over() -> None:
+@pytest.mark.parametrize("sold", [ETH_SPOT, ETH_BTC], ids=["own", "crossing"])
+def test_an_entry_that_fills_while_coins_are_owed_keeps_its_stop(sold: Instrument) -> None:
+    engine, price = account(settings=WIDE), "0.05" if sold is ETH_BTC else "3000"
+    stop = StopLoss(D(2_800))
+    entry = sent(engine, order(ETH_SPOT, Side.BUY, "2", "3000", stop_loss=stop))
+    accept(engine, entry)
+    engine.process(fill(sold, Side.SELL, "3", price, "phone 2", ts=T0 + S))
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "ours", entry, ts=T0 + 2 * S))
+    assert [one.left for one in engine.state.brackets.all()] == [D(2)]
+    engine.process(fill(sold, Side.BUY, "3", price, "phone 1", ts=T0 + 3 * S))
+    engine.process(m.Timer(T0 + 5 * S))
+    assert (eth(engine).quantity, [one.left for one in engine.state.brackets.all()]) == (D(2), [D(2)])
+    stops = [one.order for one in engine.state.blotter.open.values() if one.order.parent == entry]
+    assert [(one.side, one.quantity, one.trigger) for one in stops] == [(Side.SELL, D(2), stop.price)]
+
+
+def test_coins_that_came_and_were_sold_before_a_word_on_them_hold_up_no_exit() -> None:
+    """The deposit waits for a word, its sale is booked: our wallet owes what the venue has."""
     engine = account()
-    engine.process(fill(ETH_BTC, Side.SELL, "3", "0.05", "f1", ts=T0 + S))
-    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "f2", ts=T0 + S))
-    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(0), D(-1))
-    assert not of(engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + S)), Approved)
+    what = DifferenceKind.BALANCE, SPOT, InstrumentId(""), ETH, ClientOrderId("")
+    engine.process(DifferenceFound(0, *what, D(0), D(3), D(0), "no booking explains +3 ETH", T0))
+    engine.process(fill(ETH_BTC, Side.SELL, "3", "0.05", "phone", ts=T0 + S))
+    engine.process(fill(ETH_SPOT, Side.BUY, "2", "3000", "ours", ts=T0 + 2 * S))
+    effects = engine.process(c.Flatten(ETH_SPOT.id, "test", T0 + 3 * S))
+    left = [one.command.order for one in of(effects, Approved) if isinstance(one.command, c.SubmitOrder)]
+    assert [(one.side, one.quantity) for one in left] == [(Side.SELL, D(2))], "the venue has two"
+
+
+def test_coins_of_which_only_the_sale_is_told_are_not_bought_back() -> None:
+    engine = account()
+    engine.process(fill(ETH_SPOT, Side.SELL, "3", "3000", "phone 2", ts=T0 + S))
+    effects = list(engine.process(c.Flatten(None, "kill switch", T0 + 2 * S)))
+    for second in range(3, 40):
+        effects += engine.process(m.Timer(T0 + second * S))
+    assert not of(effects, Approved)
+    engine.process(fill(ETH_SPOT, Side.BUY, "3", "2990", "phone 1", ts=T0 + 40 * S))
+    assert (eth(engine).quantity, engine.state.ledger.balances[SPOT][ETH]) == (D(0), D(0))
 
 
 def test_a_flatten_of_all_with_an_order_on_it_closes_the_coins_over_their_own_pair() -> None:

@@ -4,6 +4,7 @@ from core import clock, connection, recording, runtime
 from core.engine import Engine
 from core.execution import brackets, exits, flatten, guard, ids, orders
 from core.guardian import guardian, limits
+from core.guardian.limits import orders as order_limits
 from core.guardian.limits import standing
 from core.guardian.watch import account, position, protection
 from core.reconcile import compare, looks, reconcile
@@ -299,6 +300,14 @@ BUGS = (
         "holding_of(record.order.instrument) == holding",
         "record.order.instrument == instrument",
         seed=11,
+    ),
+    Bug(
+        "coins that are owed are sold",
+        order_limits.ReduceOnly,
+        "breach",
+        "position = owned(proposal.state, market, position)",
+        "pass",
+        seed=15173,
     ),
     # --- time --------------------------------------------------------------------------------------------------------
     Bug(

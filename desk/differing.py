@@ -66,7 +66,9 @@ def declare_flat(home: Home, text: str, word: str | None, capital: bool, as_json
 
     async def work(client: Client) -> InstrumentId:
         instrument = session.resolve(text, client.state)
-        typed = typed_word(FLAT, f"to say that nothing is held of {instrument}") if word is None else word
+        typed = word
+        if typed is None:
+            typed = typed_word(FLAT, f"to say that nothing is held of {instrument} ({known(client.state, instrument)})")
         outcome = await client.send(DeclareFlat(instrument, typed, who(), ORIGIN, capital=capital))
         if not outcome.ok:
             raise Refused(outcome.reason, {"instrument": instrument, "reason": outcome.reason})
@@ -76,14 +78,22 @@ def declare_flat(home: Home, text: str, word: str | None, capital: bool, as_json
     if as_json:
         output.write_json({"instrument": instrument, "reason": ""})
     else:
-        output.write(f"{instrument}: nothing is held, by your word; the next look at its venue is held against that")
+        output.write(f"{instrument}: nothing is held, by your word; its venue is looked at again now")
+
+
+def known(state: State, instrument: InstrumentId) -> str:
+    """Say what our record holds of an instrument, and when its venue was last compared with it."""
+    market = state.markets[instrument]
+    seen = state.venue(market.venue).compared
+    when = f"{market.venue} was compared at {clock(seen)} UTC" if seen else f"{market.venue} was not compared yet"
+    return f"our record says {plain(state.ledger.position_of(market).quantity)}, {when}"
 
 
 def said(one: Difference, resolution: Resolution, *, capital: bool) -> str:
     """Return what a word on a difference does, in words."""
-    ours, theirs = f"{one.ours.normalize():f}", f"{one.theirs.normalize():f}"
+    ours, theirs = plain(one.ours), plain(one.theirs)
     if one.kind is DifferenceKind.FILL:
-        return f"it stays booked, the position {theirs} is ours"
+        return f"it stays booked ({one.what})"
     if resolution is Resolution.KEPT:
         return f"our record stays at {ours}; {one.venue} reports {theirs}"
     if one.kind is DifferenceKind.ORDER:
@@ -108,8 +118,7 @@ def show(home: Home, as_json: bool) -> None:
             str(one.number),
             one.kind.value,
             about(one),
-            f"{one.ours.normalize():f}",
-            f"{one.theirs.normalize():f}",
+            *sides(one),
             f"kept by {one.kept}" if one.kept else "waits",
             one.what,
         )
@@ -124,6 +133,11 @@ def show(home: Home, as_json: bool) -> None:
     for line in compared(state):
         when = f"last compared {clock(line['compared_ns'])} UTC" if line["compared_ns"] else "not compared yet"
         output.write(f"{line['venue']}: {when}")
+
+
+def sides(one: Difference) -> tuple[str, str]:
+    """Return what our record and the venue say; a fill of others is booked already, on both sides."""
+    return ("booked", "booked") if one.kind is DifferenceKind.FILL else (plain(one.ours), plain(one.theirs))
 
 
 def about(one: Difference) -> str:

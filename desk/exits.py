@@ -108,9 +108,10 @@ def flatten(home: Home, text: str | None, wait: float, as_json: bool) -> bool:
         output.write_json(answer)
         return bool(answer["flat"])
     for order in answer["orders"]:
+        average = f" at {order['average_price']}" if order["average_price"] else ""
         output.write(
             f"{order['client_order_id']} {order['status']}: {order['side']} {order['quantity']} "
-            f"{order['instrument']}, filled {order['filled']}"
+            f"{order['instrument']}, filled {order['filled']}{average}"
         )
     output.write("flat" if answer["flat"] else f"not flat yet: {', '.join(answer['remaining'])}; the engine goes on")
     return bool(answer["flat"])

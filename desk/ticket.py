@@ -2,14 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from core.domain.commands import AmendOrder, CancelAll, CancelOrder, SubmitOrder
-from core.domain.identifiers import ClientOrderId
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of, symbol_of
 from core.domain.instrument import ONE
 from core.domain.message import Message
 from core.domain.numbers import LONGEST, cited, plain, plain_decimal
@@ -27,6 +27,7 @@ from core.domain.order import (
 from core.errors import ClientError
 from core.session.client import Client
 from core.session.protocol import Outcome
+from core.state.state import State
 from desk import answers, output, times
 from desk.commands.shown import short
 from desk.output import Answered, Refused, UsageFault
@@ -36,6 +37,7 @@ from desk.session import ORIGIN, require, resolve, talk
 LONGEST_OPERATION_ID = 64
 _ANSWERED = CLOSED | {OrderStatus.APPROVED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
 """Where an order stands once a change of it is answered; an outcome that is not known is none."""
+_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _FIXED = ("instrument", "side", "type", "reduce_only")
 _TYPED = (*_FIXED, "quantity", "price", "trigger")
 
@@ -217,11 +219,13 @@ def change(
 
     async def work(client: Client) -> tuple[Outcome, OrderRecord | None]:
         before = client.state.blotter.orders.get(command.client_order_id)
-        stamp = before.updated if before is not None else 0
+        stamp, held = before.updated if before is not None else 0, positions(client.state)
         outcome = await client.send(command)
         if not outcome.ok and (before is None or not before.is_open):
             raise ClientError(outcome.reason)
         require(outcome)
+        if isinstance(command, CancelOrder) and before is not None:
+            warn_of_bare([before], held)
         return outcome, await settle(
             client, command.client_order_id, lambda record: record.updated != stamp and settled(record), wait
         )
@@ -247,7 +251,7 @@ def unchanged(command: AmendOrder, record: OrderRecord) -> str:
     if not kept or record.status not in _ANSWERED:
         return ""
     if not record.is_open:
-        return f"the change came too late: {_sentence(record)}"
+        return f"the change came too late: {sentence(record)}"
     stays = ", ".join(f"its {name} stays {plain(now) if now is not None else 'none'}" for name, now in kept.items())
     if not record.reason and order.parent:
         return f"the change did not last: the bracket of {order.parent} says what this order is; {stays}"
@@ -259,7 +263,10 @@ def cancel_all(home: Home, instrument: str | None, wait: float, as_json: bool) -
 
     async def work(client: Client) -> list[OrderRecord]:
         named = resolve(instrument, client.state) if instrument is not None else None
+        held = positions(client.state)
         outcome = require(await client.send(CancelAll(named, ORIGIN)))
+        orders = client.state.blotter.orders
+        warn_of_bare([orders[id_] for id_ in outcome.orders if id_ in orders], held)
         asked = [
             id_
             for id_, record in client.state.blotter.open.items()
@@ -279,9 +286,25 @@ def cancel_all(home: Home, instrument: str | None, wait: float, as_json: bool) -
         output.write_json({"orders": [answers.order(record) for record in records]})
         return
     for record in records:
-        output.write(_sentence(record))
+        output.write(sentence(record))
     if not records:
         output.write("no open orders")
+
+
+def positions(state: State) -> frozenset[InstrumentId]:
+    """Return of what something is held."""
+    return frozenset(one.instrument for one in state.ledger.positions.values() if one.quantity)
+
+
+def warn_of_bare(cancelled: Iterable[OrderRecord], held: Collection[InstrumentId]) -> None:
+    """Say whose stop goes: a stop that is cancelled by hand is not placed again."""
+    going = {
+        record.order.instrument: None
+        for record in cancelled
+        if record.order.reduce_only and record.order.type in _STOPS and holding_of(record.order.instrument) in held
+    }
+    for instrument in going:
+        output.say(f"the position in {symbol_of(instrument)} loses this stop, it is not placed again")
 
 
 def wake_by(client: Client, changed: asyncio.Event) -> None:
@@ -324,16 +347,20 @@ def _tell(outcome: Outcome, record: OrderRecord | None, as_json: bool) -> None:
     if as_json:
         output.write_json(answer)
     elif record is not None:
-        output.write(_sentence(record))
+        output.write(sentence(record))
     else:
         output.write(f"{answer['client_order_id']} {answer['status']}")
 
 
-def _sentence(record: OrderRecord) -> str:
+def sentence(record: OrderRecord) -> str:
+    """Say of an order in a line how it stands."""
     order = record.order
     average = f" at {plain(short(record.average_price))}" if record.average_price is not None else ""
     reason = f" ({record.reason})" if record.reason else ""
+    trigger = record.stands_at
+    at = f" limit {plain(order.price)}" if order.price is not None else ""
+    at += f" stop {plain(trigger)}" if trigger is not None else ""
     return (
-        f"{order.client_order_id} {record.status}: {order.side} {plain(order.quantity)} {order.instrument}, "
+        f"{order.client_order_id} {record.status}: {order.side} {plain(order.quantity)} {order.instrument}{at}, "
         f"filled {plain(record.filled)}{average}{reason}"
     )

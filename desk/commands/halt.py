@@ -12,6 +12,10 @@ def halt(
     reducing: Annotated[
         bool, typer.Option("--reducing", help="REDUCING instead: what shrinks positions passes.")
     ] = False,
+    word: Annotated[
+        str | None,
+        typer.Option("--word", help="RESUME, typed: needed for --reducing out of HALTED.", metavar="RESUME"),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -21,4 +25,4 @@ def halt(
     from desk.paths import home_at
 
     state = TradingState.REDUCING if reducing else TradingState.HALTED
-    exits.set_state(home_at(home), state, reason, "", as_json)
+    exits.set_state(home_at(home), state, reason, word or "", as_json)

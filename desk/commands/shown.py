@@ -1,10 +1,13 @@
 """Plain tables for people; programs read the JSON."""
 
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.numbers import plain
 from core.domain.order import OrderRecord
 from core.session.protocol import FillView
@@ -14,6 +17,8 @@ from core.state.exiting import missing_sentinel
 from desk.output import grouped, signed, table, write
 
 SECOND_NS = 1_000_000_000
+_WIDE = 120
+"""Columns in which tables have room for whole instrument ids."""
 
 
 def clock(ts: int) -> str:
@@ -78,13 +83,21 @@ def sentinel_words(view: Status) -> str:
     return f"sentinel ♥{max(view.now - told.seen, 0) / SECOND_NS:.1f}s {how}{drill}"
 
 
+def named(instruments: Sequence[InstrumentId]) -> list[str]:
+    """Return what instruments are called in a table: on a narrow terminal by symbol, where that tells them apart."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    short_ = [symbol_of(one) for one in instruments]
+    return short_ if columns < _WIDE and len(set(short_)) == len(set(instruments)) else list(instruments)
+
+
 def show_positions(views: Iterable[PositionView]) -> None:
     """Print positions."""
+    views = list(views)
     table(
         ("position", "quantity", "entry", "mark", "unrealised", "realised", "fees"),
         (
             (
-                item.instrument,
+                name,
                 plain(item.quantity),
                 plain(short(item.entry_price)),
                 plain(item.mark_price),
@@ -92,19 +105,20 @@ def show_positions(views: Iterable[PositionView]) -> None:
                 signed(item.realised_pnl),
                 grouped(item.fees),
             )
-            for item in views
+            for name, item in zip(named([item.instrument for item in views]), views, strict=True)
         ),
     )
 
 
 def show_orders(records: Iterable[OrderRecord]) -> None:
     """Print orders."""
+    records = list(records)
     table(
         ("order", "instrument", "side", "type", "status", "quantity", "filled", "price", "trigger"),
         (
             (
                 record.order.client_order_id,
-                record.order.instrument,
+                name,
                 record.order.side.value,
                 record.order.type.value,
                 record.status.value,
@@ -113,7 +127,7 @@ def show_orders(records: Iterable[OrderRecord]) -> None:
                 "-" if record.order.price is None else plain(record.order.price),
                 "-" if record.stands_at is None else plain(record.stands_at),
             )
-            for record in records
+            for name, record in zip(named([one.order.instrument for one in records]), records, strict=True)
         ),
         left=5,
     )

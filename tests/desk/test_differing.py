@@ -6,8 +6,10 @@ import pytest
 
 from core.domain.differences import Difference, DifferenceKind, Resolution
 from core.domain.identifiers import Asset, ClientOrderId, InstrumentId, VenueId
-from desk.differing import ALL, about, difference, number_of, said
+from core.domain.order import Side
+from desk.differing import ALL, about, difference, known, number_of, said, sides
 from desk.output import UsageFault
+from tests.core.kit import BTC_PERP, PERP, T0, fill, opened
 
 BTC = InstrumentId("BINANCE-FUTURES:PERPETUAL:BTC-USDT@LIN")
 
@@ -39,7 +41,7 @@ def test_anything_else_is_refused(text: str | None, everything: bool) -> None:
         (one(DifferenceKind.POSITION), Resolution.ADOPTED, False, "1 → 2"),
         (one(DifferenceKind.BALANCE, asset="USDT"), Resolution.ADOPTED, False, "1 → 2, as profit or loss"),
         (one(DifferenceKind.BALANCE, asset="USDT"), Resolution.ADOPTED, True, "1 → 2, as capital"),
-        (one(DifferenceKind.FILL), Resolution.ADOPTED, False, "it stays booked, the position 2 is ours"),
+        (one(DifferenceKind.FILL, what="BUY 1"), Resolution.ADOPTED, False, "it stays booked (BUY 1)"),
         (one(DifferenceKind.ORDER, what="take it for ours"), Resolution.ADOPTED, False, "the order is ours now"),
         (one(DifferenceKind.ORDER, what="cancel it"), Resolution.ADOPTED, False, "it is cancelled at the venue"),
         (one(DifferenceKind.POSITION), Resolution.KEPT, False, "our record stays at 1; BINANCE-FUTURES reports 2"),
@@ -52,5 +54,15 @@ def test_what_a_word_does_is_said(found: Difference, resolution: Resolution, cap
 def test_what_it_is_about() -> None:
     assert about(one(DifferenceKind.ORDER, order="x1")) == "BINANCE-FUTURES BTC-USDT.P x1"
     assert about(one(DifferenceKind.BALANCE, asset="USDT")) == "BINANCE-FUTURES USDT"
+    assert sides(one(DifferenceKind.POSITION)) == ("1", "2")
+    assert sides(one(DifferenceKind.FILL)) == ("booked", "booked"), "positions before and after it say nothing of it"
     shown = difference(one(DifferenceKind.POSITION, what="take it"))
-    assert (shown["ours"], shown["theirs"], shown["proposed"], shown["kept_by"]) == ("1.0", "2", "take it", "")
+    assert (shown["ours"], shown["theirs"], shown["proposed"], shown["kept_by"]) == ("1", "2", "take it", "")
+
+
+def test_the_word_flat_is_asked_for_beside_what_is_known() -> None:
+    engine = opened(instruments=(BTC_PERP,))
+    engine.process(fill(BTC_PERP, Side.BUY, "0.10", "60000", "f"))
+    assert known(engine.state, BTC_PERP.id) == "our record says 0.1, BINANCE-FUTURES was not compared yet"
+    engine.state.venue(PERP).compared = T0
+    assert known(engine.state, BTC_PERP.id).endswith("0.1, BINANCE-FUTURES was compared at 2023-11-14 22:13:20 UTC")

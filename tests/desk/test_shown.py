@@ -3,14 +3,16 @@
 import pytest
 
 from core.domain import events as e
-from core.domain.identifiers import Asset, VenueId
+from core.domain.identifiers import Asset, InstrumentId, VenueId
 from core.domain.order import Order, OrderRecord, OrderStatus, OrderType, Side
 from core.engine import Engine
 from core.session import views
 from core.state.state import State
 from desk import answers
-from desk.commands.shown import show_orders, show_status
+from desk.commands.shown import named, show_orders, show_status
 from tests.core.kit import BTC_PERP, SPOT, T0, D, S, fill, opened
+
+OTHER = InstrumentId("OKX-FUTURES:PERPETUAL:BTC-USDT@LIN")
 
 
 def line(state: State, capsys: pytest.CaptureFixture[str]) -> str:
@@ -56,3 +58,21 @@ def test_one_amount_is_one_text_however_many_fills_it_came_in(capsys: pytest.Cap
         engine.process(fill(BTC_PERP, Side.BUY, part, "60000", f"f{number}", ts=T0 + S + number))
     held = views.status(engine.state, T0, "ok", 0).positions
     assert [answers.position(one)["quantity"] for one in held] == ["0.01"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "ids", "names"),
+    [
+        (80, [BTC_PERP.id, BTC_PERP.id], ["BTC-USDT.P", "BTC-USDT.P"]),
+        (80, [BTC_PERP.id, OTHER], [BTC_PERP.id, OTHER]),
+        (120, [BTC_PERP.id], [BTC_PERP.id]),
+        (0, [BTC_PERP.id], [BTC_PERP.id]),
+    ],
+    ids=["narrow", "not told apart", "wide", "no terminal"],
+)
+def test_a_narrow_terminal_shows_symbols(
+    columns: int, ids: list[InstrumentId], names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: columns > 0, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns or 80))
+    assert named(ids) == names

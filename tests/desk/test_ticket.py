@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from core.domain.commands import AmendOrder
-from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId
+from core.domain.identifiers import ClientOrderId, InstrumentId, VenueId, symbol_of
+from core.domain.instrument import Instrument
 from core.domain.order import (
     Order,
     OrderRecord,
@@ -18,7 +19,8 @@ from core.domain.order import (
     TimeInForce,
 )
 from desk.output import UsageFault
-from desk.ticket import Ticket, build, unchanged
+from desk.ticket import Ticket, build, positions, sentence, unchanged, warn_of_bare
+from tests.core.kit import BTC_PERP, BTC_SPOT, D, fill, opened
 
 PLAIN = Ticket(side="buy", instrument="BTC-USDT.P", quantity="0.01")
 
@@ -62,7 +64,7 @@ RESTS = OrderRecord(
         (
             {"price": Decimal(97)},
             {"status": OrderStatus.FILLED, "reason": "", "filled": Decimal(60)},
-            "the change came too late:  FILLED: SELL 60 X, filled 60",
+            "the change came too late:  FILLED: SELL 60 X limit 98 stop 99, filled 60",
         ),
     ],
 )
@@ -156,3 +158,24 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, object], said: 
     with pytest.raises(UsageFault) as error:
         build(ticket(**changes))
     assert str(error.value).startswith(said)
+
+
+@pytest.mark.parametrize("pair", [BTC_PERP, BTC_SPOT], ids=["contract", "coins"])
+@pytest.mark.parametrize("kind", [OrderType.STOP, OrderType.LIMIT])
+def test_a_stop_that_is_cancelled_is_told_to_leave_its_position_bare(
+    pair: Instrument, kind: OrderType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = opened(instruments=(pair,))
+    order = Order(pair.id, Side.SELL, D(1), kind, D(70_000), D(50_000), reduce_only=True)
+    record = OrderRecord(order, OrderStatus.ACCEPTED, VenueId("V"), 1, 1)
+    warn_of_bare([record, record], positions(engine.state))
+    assert capsys.readouterr().err == "", "nothing is held"
+    engine.process(fill(pair, Side.BUY, "1", "60000", "f"))
+    warn_of_bare([record, record], positions(engine.state))
+    name = symbol_of(pair.id)
+    told = f"the position in {name} loses this stop, it is not placed again\n" if kind is OrderType.STOP else ""
+    assert capsys.readouterr().err == told
+
+
+def test_a_changed_order_says_where_it_stands() -> None:
+    assert sentence(RESTS) == " ACCEPTED: SELL 60 X limit 98 stop 99, filled 0 (would trigger at once)"

@@ -46,8 +46,9 @@ def beside(outbox: Outbox, fill: e.OrderFilled) -> None:
     if state.ledger.rates.crosses(market.instrument):
         moved: tuple[Asset, ...] = (base, market.instrument.quote)
     else:
-        held = state.ledger.positions.get(market.holding)
-        moved = (base,) if held is not None and held.quantity > wallet.get(base, ZERO) else ()
+        held, has = state.ledger.position_of(market).quantity, wallet.get(base, ZERO)
+        most = has + max(state.differences.gap(market), ZERO)  # coins that wait for a word are there to be sold
+        moved = (base,) if not has <= held <= most else ()
     for asset in moved:
         if wallet.get(asset, ZERO) >= ZERO:
             for event in spot_position(state, market.venue, asset, fill.ts):

@@ -318,13 +318,15 @@ def _closed_order(
 def _wallets(state: State, snapshot: VenueSnapshot, now: Nanoseconds) -> Iterator[Event]:
     """Open the wallets of a venue that is seen for the first time, and bring what is held of spot assets to them.
 
-    What the wallets hold then is the capital we begin with: it is guarded from this look on.
+    What the wallets hold then is the capital we begin with: it is guarded from this look on. Of one below nothing not
+    all is told yet, or it waits for a word: what is held stays as the fills made it.
     """
     if snapshot.venue not in state.ledger.balances:
         for report in snapshot.balances:
             yield e.BalanceSet(snapshot.venue, report.asset, report.total, OPENING, now, snapshot.ts_exchange)
-    for asset in tuple(state.ledger.balances.get(snapshot.venue, ())):
-        yield from spot_position(state, snapshot.venue, asset, now)
+    for asset, total in tuple(state.ledger.balances.get(snapshot.venue, {}).items()):
+        if total >= ZERO:
+            yield from spot_position(state, snapshot.venue, asset, now)
 
 
 def first_entries(state: State, now: Nanoseconds) -> Iterator[Event]:
@@ -355,7 +357,8 @@ def spot_position(state: State, venue: VenueId, asset: Asset, now: Nanoseconds) 
     held = state.ledger.positions.get(market.holding)
     quantity = held.quantity if held is not None else ZERO
     total = max(total, min(quantity, ZERO))
-    if quantity == total:
+    protected = sum((one.left for one in state.brackets.over(market.holding)), ZERO)
+    if quantity == total >= protected:  # else brackets that were not cut while coins were owed are cut now
         return
     mark = state.ledger.rates.entry_mark(market.holding)
     entry = _entered(held, total, mark) if held is not None and quantity else mark

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.actions import with_keys
-from tui.format import width_of
+from tui.format import fit, width_of
 from tui.terminal import app_of
 
 Run = tuple[str, str]
@@ -159,16 +159,33 @@ class LineView(Widget):
         self._strips.clear()
 
 
+FRAME = 6
+"""What a border of Textual's takes of a title's room: a corner, a stroke and a blank at each side."""
+BETWEEN = 3
+"""What stands between a title and its corner at least: a stroke between two blanks."""
+SHORTEST = 8
+"""A corner of which fewer cells are left in whole words says nothing, and is left out."""
+
+
+def corner_room(title: str, width: int) -> int:
+    """Count the cells that a corner has beside this title in a border of `width` cells."""
+    return width - FRAME - BETWEEN - width_of(title)
+
+
 def framed_title(title: str, corner: str, width: int) -> str:
-    """Set a title at the left and a hint at the right of a top border of `width` cells, as Textual markup."""
-    room = width - 6  # Textual sets a corner, a stroke and a blank at each side of a title
-    if room < 3:
+    """Set a title at the left and a hint at the right of a top border of `width` cells, as Textual markup.
+
+    A corner that is too long is cut behind a whole word, and left out where there is hardly room for one.
+    """
+    if width < FRAME + 3:
         return ""
-    gap = room - width_of(title) - width_of(corner) - 2
-    shown = _escape(title)
-    if not corner or gap < 1:
-        return f"[b]{shown}[/b]"
-    return f"[b]{shown}[/b] {'─' * gap} {_escape(corner)}"
+    shown, room = f"[b]{_escape(title)}[/b]", corner_room(title, width)
+    if width_of(corner) > room:
+        whole = fit(corner, room)[:-1].rpartition(" ")[0].rstrip(" ·")  # half a word, or half a number, misleads
+        corner = f"{whole} …" if width_of(whole) >= SHORTEST else ""
+    if not corner:
+        return shown
+    return f"{shown} {'─' * (room - width_of(corner) + 1)} {_escape(corner)}"
 
 
 def _escape(text: str) -> str:
@@ -199,15 +216,21 @@ class Pane(LineView):
             self._pane_title, self._pane_corner = title, corner
             self._frame()
 
+    def corner_room(self, title: str) -> int:
+        """Count the cells that a corner has beside this title, as wide as the pane is now."""
+        return corner_room(self._titled(title), self.outer_size.width)
+
     def frame_anew(self) -> None:
         """Name the keys of the keymap that is in force now."""
         self._frame()
         self.repaint()
 
     def _frame(self) -> None:
-        title, corner = self.keyed(self._pane_title), self.keyed(self._pane_corner)
-        title += f"  {self._pane_note}" if self._pane_note else ""
-        self.border_title = framed_title(title, corner, self.outer_size.width)
+        corner = self.keyed(self._pane_corner)
+        self.border_title = framed_title(self._titled(self._pane_title), corner, self.outer_size.width)
+
+    def _titled(self, title: str) -> str:
+        return self.keyed(title) + (f"  {self._pane_note}" if self._pane_note else "")
 
     def on_resize(self) -> None:
         """Fit the title and the content to the new size."""

@@ -113,6 +113,19 @@ def test_a_title_fills_its_border() -> None:
     assert framed_title("x", "", 6) == ""
 
 
+def test_a_corner_that_does_not_fit_is_cut_behind_a_word() -> None:
+    corner = "HALTED: the feed is silent for 12.5 s"
+    for width in range(30, 60):
+        shown = framed_title("limits", corner, width)
+        assert len(shown) - len("[b][/b]") == width - 6
+        words = shown.partition("─ ")[2]
+        assert words == corner or (words.endswith(" …") and corner.startswith(words[:-2] + " ")), words
+    assert framed_title("limits", corner, len(corner) + 15).endswith("─ " + corner)
+    assert framed_title("limits", corner, len(corner) + 14).endswith("─ HALTED: the feed is silent for …")
+    assert framed_title("limits", corner, 20) == "[b]limits[/b]", "too little is left to say anything"
+    assert framed_title("positions", "f flatten", 25) == "[b]positions[/b]"
+
+
 async def test_a_pane_shows_title_and_corner() -> None:
     pane = Pane("ladder [x]", "0.20")
     app = Harness(pane)

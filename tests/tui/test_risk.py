@@ -2,18 +2,32 @@
 
 import re
 from decimal import Decimal
+from pathlib import Path
 
+import pytest
+
+from core.domain import events as e
+from core.domain import watch as w
+from core.domain.approval import TradingState
 from core.domain.market import SentinelStatus
 from core.domain.order import Order, OrderType, Side
-from core.domain.watch import DrawdownStepped
 from core.session.protocol import LimitView
+from core.state.state import State
 from tests.tui.driving import buy, position, ready, until
 from tests.tui.engine import BTC, House
-from tests.tui.harness import picture
-from tests.tui.pictures import LIMITS, draw, moment
+from tests.tui.harness import picture, screen_lines
+from tests.tui.pictures import LIMITS, NOW, draw, moment
 from tui.app import TerminalApp
 from tui.lines import plain
-from tui.screens.risk import drawdown_lines, ladder_line, limit_row, protection_row, sentinel_words
+from tui.screens.risk import (
+    RiskScreen,
+    drawdown_lines,
+    ladder_line,
+    limit_row,
+    protection_row,
+    sentinel_words,
+    trading_words,
+)
 
 
 async def test_the_narrow_risk_screen_is_the_drawing() -> None:
@@ -75,7 +89,7 @@ def test_the_ladder_says_its_steps_and_which_one_is_in_force() -> None:
     steps = tuple(limit for limit in LIMITS if limit.name.startswith("drawdown"))
     text = plain(ladder_line(state, steps))
     assert text == " steps 5.0% hold 0.5  8.0% hold 0.25  10.0% halt   none in force"
-    state.apply(DrawdownStepped(2, Decimal("0.25"), Decimal(40_000), 1))
+    state.apply(w.DrawdownStepped(2, Decimal("0.25"), Decimal(40_000), 1))
     assert plain(ladder_line(state, steps)).endswith("10.0% halt   in force: 2, at most 10 000.00 held")
     assert plain(ladder_line(moment().state, ())) == " steps none  none in force"
 
@@ -98,6 +112,74 @@ async def test_the_narrow_venues_screen_shows_connections_and_feeds() -> None:
                   " ready       agrees 12s      4/4    0.2s   8.1 ms  14.2 ms│", "BINANCE-FUTURES  ",
                   "│~ BTC-USDT    BINANCE-SPOT     live        1.4s", "feeds  8 of 8 live"):  # fmt: skip
         assert words in text, words
+
+
+LOOSER = (
+    e.SettingChange("max_gross_frac", "2.0", "4.0", True),
+    e.SettingChange("max_order_notional_frac", "0.10", "0.25", True),
+)
+REASON = (
+    "halted by hand, for the feed of the futures venue was silent twice this morning and nobody knows why yet; " * 2
+)
+
+
+def halted(state: State, reason: str = REASON) -> State:
+    state.apply(e.TradingStateChanged(TradingState.HALTED, "ann", "terminal", reason, NOW))
+    return state
+
+
+def test_what_trading_is_stands_before_why() -> None:
+    state = moment().state
+    assert trading_words(state, 65) == "ACTIVE"
+    halted(state, "halted by hand")
+    assert trading_words(state, 65) == "HALTED: halted by hand"
+    state.apply(w.LooserLimitsHeldBack(LOOSER, NOW))
+    assert trading_words(state, 65) == "HALTED  2 held back (tradedeck loosen): halted by hand"
+    state.apply(e.GuardianSettingsChanged(LOOSER[:1], "ann", "config.toml", NOW))
+    state.apply(w.LooserLimitsHeldBack(LOOSER, NOW))
+    named = "HALTED  2 held back (tradedeck loosen)  LOOSENED max_gross_frac 2.0 → 4.0: halted by hand"
+    assert trading_words(state, 200) == named
+    counted = "HALTED  2 held back (tradedeck loosen)  LOOSENED 1: halted by hand"
+    assert trading_words(state, 66) == counted, "where there is no room for both the names give way to the reason"
+    assert trading_words(halted(state, ""), 65) == "HALTED  2 held back (tradedeck loosen)  LOOSENED 1", (
+        "no half of a name"
+    )
+    halted(state)
+    words = trading_words(state, 65)
+    assert len(words) == 65
+    assert words.startswith("HALTED  2 held back (tradedeck loosen)  LOOSENED 1: halted")
+    assert words.endswith("…")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 30), (160, 45), (200, 50)])
+async def test_what_is_held_back_loosened_and_halted_stands_in_the_frame(size: tuple[int, int]) -> None:
+    feed = moment()
+    feed.state.apply(e.GuardianSettingsChanged(LOOSER, "ann", "config.toml", NOW))
+    feed.state.apply(w.LooserLimitsHeldBack(LOOSER, NOW))
+    halted(feed.state)
+    app = TerminalApp(Path("/nowhere"), feed=feed, wall=lambda: NOW)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.3)
+        app.action_screen("risk")
+        await pilot.pause(0.2)
+        words = r"limits ─+ HALTED  2 held back \(tradedeck loosen\)  LOOSENED (2|max_gross_frac 2.0 → 4.0, .*): halted"
+        await until(pilot, lambda: re.search(words, screen_lines(app)[2]) is not None)
+
+
+@pytest.mark.parametrize(("height", "shown", "protected"), [(50, 19, 3), (45, 14, 3), (36, 5, 3), (60, 21, 11)])
+async def test_the_wide_screen_shares_its_height(height: int, shown: int, protected: int) -> None:
+    feed = moment()
+    feed.limits = tuple(LimitView(f"limit_{n}", 0.1, "1", "10", "deny", "") for n in range(19))
+    app = TerminalApp(Path("/nowhere"), feed=feed, wall=lambda: NOW)
+    async with app.run_test(size=(200, height)) as pilot:
+        await pilot.pause(0.3)
+        app.action_screen("risk")
+        await pilot.pause(0.2)
+        await until(pilot, lambda: "limit 0 " in picture(app))
+        screen = app.deck["risk"]
+        assert isinstance(screen, RiskScreen)
+        assert (screen.limits.content_size.height - 1, screen.protection.content_size.height - 1) == (shown, protected)
+        assert ("limit 18" in picture(app)) == (shown >= 19)
 
 
 async def test_both_follow_a_running_engine(house: House) -> None:

@@ -32,6 +32,8 @@ from tui.widgets.curve import CurvePane
 CURVE_S = 20.0
 """How often the curve is asked for: it gains a point a minute."""
 BAR = 18
+REASON = 24
+"""The cells that the reason of a halt is given beside the names of looser limits; else these are counted."""
 RISK_S = 5.0
 """How often the engine is asked what the whole book risks, while this screen is shown."""
 NEAR, FULL = 0.8, 1.0
@@ -94,6 +96,22 @@ def protection_row(state: State, position: Position, market: Market) -> Row:
             percent(risk / state.equity if state.equity > 0 else None, 1),
         ),
     )
+
+
+def trading_words(state: State, room: int) -> str:
+    """Say in ``room`` cells what trading is, which limits are looser than they were, and then why it is so.
+
+    The reason is as long as whoever gave it wrote it, so it stands last. Where the limits leave it no room they are
+    told by their number; `tradedeck status` has them all.
+    """
+    held_back, loosened = len(state.limits.held_back), state.limits.words()
+    head = state.trading_state.value
+    head += f"  {held_back} held back (tradedeck loosen)" if held_back else ""  # the alert tells which
+    reason = f": {state.state_reason}" if state.state_reason else ""
+    if loosened:
+        named = f"{head}  LOOSENED {', '.join(loosened)}"
+        head = named if width_of(named) + min(width_of(reason), REASON) <= room else f"{head}  LOOSENED {len(loosened)}"
+    return fit(head + reason, room).rstrip()
 
 
 def sentinel_words(status: SentinelStatus | None, now: int, room: int = 200) -> str:
@@ -274,17 +292,13 @@ class RiskScreen(DeckScreen):
         if dirty.everything:
             self._draw_risk("")
         self.limits.set_rows(limit_row(limit) for limit in feed.limits)
-        reason = f": {state.state_reason}" if state.state_reason else ""
-        held_back, loosened = len(state.limits.held_back), state.limits.words()
-        reason += f"  {held_back} held back (tradedeck loosen)" if held_back else ""  # the alert tells which
-        reason += f"  LOOSENED {', '.join(loosened)}" if loosened else ""
-        self.limits.set_title("limits", f"{state.trading_state.value}{reason}"[: max(10, self.size.width - 20)])
+        self.limits.set_title("limits", trading_words(state, self.limits.corner_room("limits")))
         equity = feed.account.equity if feed.account is not None else (state.equity or None)
         lines = drawdown_lines(state, equity, self.drawdown.content_size.width)
         self.drawdown.show([*lines, ladder_line(state, feed.limits)])
         self.drawdown.set_title("drawdown", f"guardian ♥{age(feed.heartbeat_age)}")
         held = views.open_positions(state)
-        room = max(10, self.size.width - 20)
+        room = self.protection.corner_room("protection")
         self.protection.set_title("protection", sentinel_words(state.guard.status, now, room))
         self.protection.set_rows(protection_row(state, position, market) for position, market in held)
 

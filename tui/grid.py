@@ -21,8 +21,13 @@ from tui.rows import GAP, GUTTER, Align, Cell, Column, Layout, Row, RowSet, lay_
 __all__ = ["Align", "Cell", "Column", "Grid", "Row"]
 
 
+def unseen(above: int, below: int) -> str:
+    """Say how many rows are out of sight, and where they are; empty where all are seen."""
+    return "  ".join(f"{mark} {rows} more" for mark, rows in (("↑", above), ("↓", below)) if rows > 0)
+
+
 class Grid(Pane, can_focus=True):
-    """A framed live grid with a cursor, sorting, a filter and scrolling."""
+    """A framed live grid with a cursor, sorting, a filter and scrolling; its frame counts the rows out of sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("grid")
 
@@ -198,6 +203,7 @@ class Grid(Pane, can_focus=True):
         self._top = min(max(self._top, self._place - room + 1), self._place)
         lines += [self._line(self._set[key], key == self._cursor) for key in view[self._top : self._top + room]]
         self.show(lines[:height])
+        self.set_foot(unseen(self._top, len(view) - self._top - min(room, height - 1)))
 
     def forget(self) -> None:
         """Forget painted lines and formatted rows while nobody sees them."""

@@ -232,6 +232,11 @@ class Pane(LineView):
     def _titled(self, title: str) -> str:
         return self.keyed(title) + (f"  {self._pane_note}" if self._pane_note else "")
 
+    def set_foot(self, words: str) -> None:
+        """Set words at the right of the bottom border; none leaves it a stroke."""
+        if words != (self.border_subtitle or ""):
+            self.border_subtitle = words
+
     def on_resize(self) -> None:
         """Fit the title and the content to the new size."""
         self._frame()

@@ -229,3 +229,25 @@ async def test_an_id_that_is_too_long_keeps_its_end() -> None:
         await pilot.pause()
         assert "…bc7r1n10  abcd…" in grid.text
         assert "t8bc7r1n9  abc" in grid.text
+
+
+async def test_the_frame_counts_the_rows_out_of_sight() -> None:
+    grid = Grid(COLUMNS, "watch")
+    app = Harness(grid)
+    async with app.run_test(size=(60, 10)) as pilot:
+        grid.set_rows(_row(f"coin-{n:02}") for n in range(7))
+        await pilot.pause()
+        assert screen_lines(app)[-1] == f"└{'─' * 58}┘", "seven rows have room"
+        grid.set_rows(_row(f"coin-{n:02}") for n in range(20))
+        await pilot.pause()
+        assert screen_lines(app)[-1].endswith("─ ↓ 13 more ─┘")
+        for steps, foot in ((8, "─ ↑ 2 more  ↓ 11 more ─┘"), (20, "─ ↑ 13 more ─┘"), (-20, "─ ↓ 13 more ─┘")):
+            grid.action_move(steps)
+            await pilot.pause()
+            assert screen_lines(app)[-1].endswith(foot)
+        grid.filter_by("coin-1")
+        await pilot.pause()
+        assert screen_lines(app)[-1].endswith("─ ↓ 3 more ─┘")
+        await pilot.resize_terminal(60, 13)
+        await pilot.pause()
+        assert screen_lines(app)[-1] == f"└{'─' * 58}┘"

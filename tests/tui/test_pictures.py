@@ -85,7 +85,7 @@ def box_is_whole(lines: list[str], top: int, left: int) -> bool:
         bottom > top + 1
         and "┌" not in lines[top][left + 1 : right]
         and lines[top][left + 1] == "─" == lines[top][right - 1]
-        and lines[bottom][left : right + 1] == f"└{'─' * (right - left - 1)}┘"
+        and re.fullmatch(r"└─+( (↑ \d+ more)? *(↓ \d+ more)? ─)?┘", lines[bottom][left : right + 1]) is not None
         and all(lines[y][left] == "│" == lines[y][right] for y in inner)
     )
 
@@ -133,6 +133,7 @@ def test_what_is_checked_in_every_picture_can_fail() -> None:
     assert box_is_whole(whole, 0, 0)
     for y, broken in ((0, "┌─ a b┐"), (1, "│ 1    "), (2, "└── ──┘")):
         assert not box_is_whole([*whole[:y], broken, *whole[y + 1 :]], 0, 0)
+    assert box_is_whole(["┌─ a ────────┐", "│ 1          │", "└─ ↓ 6 more ─┘"], 0, 0)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -20,7 +20,8 @@ from tui.confirm import Confirm, Dialog
 from tui.trading import ORIGIN, Nothing, Plan
 
 ADOPT, CAPITAL, KEEP = "a", "m", "k"
-HINT = "a takes the venue's · m the same, as money moved · k keeps ours · ↑ ↓ · Esc closes"
+MOVES = "↑ ↓ choose · Esc closes"
+NO_MONEY = "only a wallet's difference can be money that came or went; a takes the venue's"
 Word = tuple[int, str]
 
 
@@ -32,7 +33,22 @@ def about(one: Difference) -> str:
 
 def line(one: Difference) -> str:
     """Write one difference: what, and ours against the venue's."""
-    return f"{about(one)}\n  ours {one.ours.normalize():f} | venue's {one.theirs.normalize():f}  {_whose(one)}"
+    ours, theirs = f"{one.ours.normalize():f}", f"{one.theirs.normalize():f}"
+    told = f"ours {ours} | venue's {theirs}"
+    if one.kind is DifferenceKind.FILL:  # before the first of several and behind the last
+        told = f"booked: position {ours} → {theirs}" if one.gap else f"booked: position {ours} as before"
+    return f"{about(one)}\n  {told}  {_whose(one)}"
+
+
+def hint(one: Difference) -> str:
+    """Say which keys do something for a difference."""
+    if one.kind is DifferenceKind.FILL:
+        words = "a or k: you know of it"
+    elif one.kind is DifferenceKind.BALANCE:
+        words = "a takes the venue's · m the same, as money moved · k keeps ours"
+    else:
+        words = "a takes the venue's · k keeps ours"
+    return f"{words}\n{MOVES}"  # a break of our own, or a narrow dialog breaks a pair of keys
 
 
 def _whose(one: Difference) -> str:
@@ -49,8 +65,10 @@ def plan(state: State, number: int, word: str) -> Plan:
     if one is None:
         raise Nothing("that difference is over: both agree again")
     if word == CAPITAL and one.kind is not DifferenceKind.BALANCE:
-        raise Nothing("only a wallet's difference can be money that came or went; a takes the venue's")
-    if word == KEEP:
+        raise Nothing(NO_MONEY)
+    if one.kind is DifferenceKind.FILL:  # either word is the same: nothing is taken and nothing kept
+        title, what = "Acknowledge the fill", _consequence(one, capital=False)
+    elif word == KEEP:
         title, what = "Keep our record", "our record stays; entries pass again, exits by what both hold"
     else:
         title, what = "Take the venue's", _consequence(one, capital=word == CAPITAL)
@@ -81,24 +99,40 @@ class Differences(ModalScreen[Word | None]):
     def __init__(self, found: Sequence[Difference]) -> None:
         super().__init__()
         self._found = tuple(found)
+        self._marked = 0
 
     def compose(self) -> ComposeResult:
         """Lay out the list, what is proposed for the chosen one, and the keys."""
         with Dialog() as dialog:
             dialog.border_title = Content("Our record and the venues'")
-            yield OptionList(*(Option(Content(line(one))) for one in self._found), id="differences")
+            yield OptionList(*(Option(self._listed(place)) for place in range(len(self._found))), id="differences")
             yield Static(Content(self._found[0].what), id="proposed")
-            yield Static(Content(HINT), classes="dialog-hint")
+            yield Static(Content(hint(self._found[0])), id="hint", classes="dialog-hint")
+
+    def _listed(self, place: int) -> Content:
+        """Write one of the list; the chosen one has the mark that every list has, which needs no colour."""
+        first, rest = line(self._found[place]).split("\n", 1)
+        return Content(f"{'›' if place == self._marked else ' '} {first}\n  {rest}")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Say what is proposed for the chosen one."""
-        self.query_one("#proposed", Static).update(Content(self._found[event.option_index].what))
+        """Mark the chosen one, and say what is proposed for it and which keys do something."""
+        before, self._marked = self._marked, event.option_index
+        for place in {before, self._marked}:
+            _ = event.option_list.replace_option_prompt_at_index(place, self._listed(place))
+        one = self._found[self._marked]
+        self.query_one("#proposed", Static).update(Content(one.what))
+        self.query_one("#hint", Static).update(Content(hint(one)))
 
     def action_word(self, word: str) -> None:
-        """Close with the word on the chosen difference."""
+        """Close with the word on the chosen difference; one that does not fit it closes nothing."""
         place = self.query_one(OptionList).highlighted
-        if place is not None:
-            _ = self.dismiss((self._found[place].number, word))
+        if place is None:
+            return
+        one = self._found[place]
+        if word == CAPITAL and one.kind is not DifferenceKind.BALANCE:
+            self.query_one("#proposed", Static).update(Content(NO_MONEY))
+        else:
+            _ = self.dismiss((one.number, word))
 
     def on_paste(self, event: events.Paste) -> None:
         """Let a paste say nothing."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import TextIO
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
+WITHOUT = "Without a screen: `tradedeck halt`, `tradedeck flatten --all`"
+"""What reduces risk where no screen can be shown: who needs it has no time to look it up."""
 
 
 def unfit(
@@ -28,7 +30,8 @@ def unfit(
     if term in ("", "dumb"):
         return f"TERM={term or '(unset)'} cannot show a screen; use `tradedeck watch`, or set TERM=xterm-256color"
     width, height = size or shutil.get_terminal_size()
-    return too_small(width, height)
+    words = too_small(width, height)
+    return None if words is None else f"{words}. {WITHOUT}"
 
 
 def whereabouts(environment: Mapping[str, str] | None = None) -> str:

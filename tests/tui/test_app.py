@@ -304,8 +304,12 @@ async def test_a_small_terminal_says_so_and_comes_back(house: House) -> None:
         await ready(app, pilot)
         await pilot.resize_terminal(70, 20)
         await until(pilot, lambda: "the screen needs 80×24, this terminal has 70×20" in picture(app))
+        assert "No key works here." in picture(app)
+        assert "Without a screen: `tradedeck halt`, `tradedeck flatten --all`" in picture(app)
         await pilot.press("4", "A", "b", "H")  # what nobody sees does nothing
         assert isinstance(app.screen, SmallScreen)
+        await pilot.resize_terminal(75, 20)
+        await until(pilot, lambda: "has 75×20" in picture(app) and "`tradedeck halt`" in picture(app))
         assert not app.armed
         assert not app.trade.ticket.open
         assert app.here is app.trade

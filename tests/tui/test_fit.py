@@ -37,7 +37,7 @@ def test_without_a_terminal_it_names_the_commands_that_work() -> None:
 
 
 def test_a_terminal_that_is_too_small_says_both_sizes() -> None:
-    assert asked_in_terminal(60, 20, {"TERM": "xterm"}).endswith("needs 80×24, this terminal has 60×20: enlarge it")
+    assert "needs 80×24, this terminal has 60×20: enlarge it. " in asked_in_terminal(60, 20, {"TERM": "xterm"})
 
 
 def test_a_dumb_terminal_is_answered_with_words() -> None:
@@ -59,6 +59,8 @@ class _Tty(io.StringIO):
         ({"TERM": "dumb"}, (80, 24), "TERM=dumb"),
         ({}, (80, 24), r"TERM=\(unset\)"),
         ({"TERM": "xterm"}, (79, 24), "80×24, this terminal has 79×24"),
+        ({"TERM": "xterm"}, (79, 24), "enlarge it. Without a screen: `tradedeck halt`, `tradedeck flatten --all`$"),
+        ({"TERM": "xterm"}, (200, 5), "has 200×5: enlarge it. Without a screen: `tradedeck halt`, `tradedeck flatten"),
     ],
 )
 def test_an_unfit_terminal_is_answered_in_words(environment: dict[str, str], size: tuple[int, int], words: str) -> None:

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from tui.actions import Kind, help_rows
 from tui.confirm import Modal
+from tui.fit import WITHOUT
 from tui.grid import Cell, Column, Grid, Row
 
 _COLUMNS = (
@@ -67,16 +68,19 @@ class HelpScreen(Modal[None]):
 
 
 class SmallScreen(ModalScreen[None]):
-    """One sentence, for a terminal that is too small. It lets no key through: nobody sees what that would do."""
+    """Say that a terminal is too small. It lets no key through, as nobody sees what that would do, and says so too."""
 
     def __init__(self, words: str) -> None:
         super().__init__()
         self._words = words
 
     def compose(self) -> ComposeResult:
-        """Show the sentence."""
-        yield Static(Content(self._words))
+        """Show what is wrong and what works."""
+        yield Static(self._said(self._words))
 
     def say(self, words: str) -> None:
-        """Show another sentence."""
-        self.query_one(Static).update(Content(words))
+        """Say something else that is wrong."""
+        self.query_one(Static).update(self._said(words))
+
+    def _said(self, words: str) -> Content:
+        return Content(f"{words}.\nNo key works here.\n{WITHOUT}")

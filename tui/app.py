@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.timer import Timer
 
 from core.config.settings import TerminalSettings
-from core.domain.commands import SubmitOrder
+from core.domain.commands import SetTradingState, SubmitOrder
 from core.domain.identifiers import InstrumentId, symbol_of
 from core.domain.message import Command
 from core.domain.order import Order, Side
@@ -18,7 +18,7 @@ from core.errors import ClientError
 from core.session import protocol as p
 from tui import trading
 from tui.actions import Kind, bindings, with_keys
-from tui.closing import Closing
+from tui.closing import Closing, Turning
 from tui.confirm import Confirm, TypeWord
 from tui.differing import DifferenceKeys
 from tui.keys import LATCH_SECONDS, Latch
@@ -46,7 +46,7 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
         **options: Any,
     ) -> None:
         super().__init__(socket, settings, **options)
-        self.latch, self.closing = Latch(), Closing()
+        self.latch, self.closing, self.turning = Latch(), Closing(), Turning()
         self._preview_timer: Timer | None = None
         self._preview_at = 0.0
         self._ticket_at = 0.0
@@ -61,6 +61,15 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.feed.ended.clear()
             if words is not None:
                 self.tell(*words)
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        """Put the state that stands in the place of the words that it was asked for."""
+        stands = self.turning.stands(self.feed.state.trading_state)
+        if stands is not None:
+            for screen in self.deck.values():
+                if screen.is_mounted:
+                    screen.hints.correct(stands[0], *stands[1])
 
     # -- ticket ----------------------------------------------------------------------------------------------
 
@@ -214,7 +223,10 @@ class TerminalApp(PromotionKeys, DifferenceKeys):
             self.closing.refused(plan.closes)
             self.tell(f"{plan.title}: {outcome.reason}", "bad")
         elif not plan.closes:
-            self.tell(f"{plan.title}: sent" + (f" ({' '.join(outcome.orders)})" if outcome.orders else ""))
+            words = f"{plan.title}: sent" + (f" ({' '.join(outcome.orders)})" if outcome.orders else "")
+            self.tell(words)
+            if isinstance(command, SetTradingState):
+                self.turning.asked(command.state, words)
         elif self.closing.waits(plan.closes):
             self.tell(f"{plan.title}: sent, closing")
 

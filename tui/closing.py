@@ -1,10 +1,30 @@
-"""Say what became of the flattens that this terminal asked for: `sent` is not yet `flat`."""
+"""Say what became of what this terminal asked for: `sent` is not yet `flat`, nor is trading halted by it."""
 
 from collections.abc import Iterable
 
+from core.domain.approval import TradingState
 from core.domain.events import FlattenEnded
 from core.domain.identifiers import InstrumentId, symbol_of
 from tui.notices import Words
+
+
+class Turning:
+    """The state of trading that somebody here asked for, and what was said of it."""
+
+    def __init__(self) -> None:
+        self._wanted: TradingState | None = None
+        self._said = ""
+
+    def asked(self, wanted: TradingState, said: str) -> None:
+        """Wait for this state; until it stands these words hold."""
+        self._wanted, self._said = wanted, said
+
+    def stands(self, now: TradingState) -> tuple[str, Words] | None:
+        """Say once that the state stands, behind the words that hold no more; None while it does not."""
+        if now is not self._wanted:
+            return None
+        self._wanted = None
+        return self._said, (f"trading is {now.value}", "ok" if now is TradingState.ACTIVE else "warn")
 
 
 class Closing:

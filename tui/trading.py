@@ -73,10 +73,10 @@ def cancel_all(state: State, instrument: InstrumentId | None) -> Plan:
         Nothing: none is open.
     """
     records = list(state.blotter.open.values()) if instrument is None else state.blotter.of(instrument)
-    where = "anywhere" if instrument is None else f"in {symbol_of(instrument)}"
+    where = "" if instrument is None else f" in {symbol_of(instrument)}"
     if not records:
-        raise Nothing(f"no open orders {where}")
-    title = f"Cancel {'the one order' if len(records) == 1 else f'all {len(records)} orders'} {where}"
+        raise Nothing(f"no open orders{where or ' anywhere'}")
+    title = f"Cancel {'the only open order' if len(records) == 1 else f'all {len(records)} open orders'}{where}"
     lines = (*_words(state, records), *_bared(state, records))
     return Plan(title, lines, (c.CancelAll(instrument, ORIGIN),), target=f"cancel {instrument}")
 

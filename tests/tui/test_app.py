@@ -122,10 +122,12 @@ async def test_halt_and_resume(house: House) -> None:
         assert not app.arming.armed
         await until(pilot, lambda: screen_lines(app)[1].startswith(" disarmed "))
         await until(pilot, lambda: "HALTED" in screen_lines(app)[0])
+        await until(pilot, lambda: "trading is HALTED" in screen_lines(app)[-1])  # and not that it was sent
         await pilot.press("U")
         await asked(app, pilot, TypeWord)
         await pilot.press(*"RESUME", "enter")
         await until(pilot, lambda: house.state.trading_state is TradingState.ACTIVE)
+        await until(pilot, lambda: "trading is ACTIVE" in screen_lines(app)[-1])
 
 
 async def test_an_old_price_sends_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,12 @@
 """A flatten is said to be over when it is: flat, still closing, or not flat and why."""
 
+from core.domain.approval import TradingState
 from core.domain.events import FlattenEnded
 from core.domain.identifiers import InstrumentId
 from tests.tui.engine import BTC, ETH
 from tests.tui.pictures import NOW, moment
 from tui import trading
-from tui.closing import Closing
+from tui.closing import Closing, Turning
 
 XRP = InstrumentId("BINANCE-FUTURES:PERPETUAL:XRP-USDT@LIN")
 
@@ -49,3 +50,14 @@ def test_a_plan_names_what_it_closes_positions_and_what_only_has_orders() -> Non
     del state.ledger.positions[BTC]
     assert trading.flatten(state, None).closes == (BTC,), "its orders are cancelled"
     assert held.quantity
+
+
+def test_a_state_that_stands_takes_the_place_of_the_words_that_it_was_asked_for() -> None:
+    turning = Turning()
+    assert turning.stands(TradingState.ACTIVE) is None
+    turning.asked(TradingState.HALTED, "HALT trading: sent")
+    assert turning.stands(TradingState.ACTIVE) is None
+    assert turning.stands(TradingState.HALTED) == ("HALT trading: sent", ("trading is HALTED", "warn"))
+    assert turning.stands(TradingState.HALTED) is None, "it is said once"
+    turning.asked(TradingState.ACTIVE, "Resume trading: sent")
+    assert turning.stands(TradingState.ACTIVE) == ("Resume trading: sent", ("trading is ACTIVE", "ok"))

@@ -63,8 +63,16 @@ def test_cancel_all_lists_all_of_one_instrument_or_of_all(state: State) -> None:
     assert "reduce-only" in plan.lines[1]
     assert plan.commands == (c.CancelAll(BTC, ORIGIN),)
     assert trading.cancel_all(state, None).commands == (c.CancelAll(None, ORIGIN),)
+    assert plan.title == "Cancel all 2 open orders in BTC-USDT.P"
+    assert trading.cancel_all(state, None).title == "Cancel all 2 open orders"
     with pytest.raises(Nothing, match="no open orders in ETH-USDT"):
         trading.cancel_all(state, ETH)
+
+
+def test_cancel_all_of_one_order_says_that_it_is_the_only_one(state: State) -> None:
+    state.apply(e.OrderCancelled(TWO, "", 4, 4))
+    assert trading.cancel_all(state, None).title == "Cancel the only open order"
+    assert trading.cancel_all(state, BTC).title == "Cancel the only open order in BTC-USDT.P"
 
 
 def test_flatten_names_what_is_sold_and_what_is_cancelled(state: State) -> None:

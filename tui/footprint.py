@@ -24,6 +24,7 @@ class Footprint:
         self._clock = clock
         self.active = False
         self._littered = 0
+        self._built = False
         self._tidied_at = float("-inf")
         self._forgot_at = clock()
 
@@ -34,22 +35,26 @@ class Footprint:
             self._forgot_at = self._clock()
         return due
 
-    def settle(self) -> None:
-        """Keep for good what is there now: the program, and a screen that was just built."""
-        if not self.active:
-            return
-        _ = gc.collect()
-        gc.freeze()
-        self._littered, self._tidied_at = 0, self._clock()
+    def built(self) -> None:
+        """Take note that something was built for good: the program, or a screen."""
+        self._built = True
 
     def litter(self) -> None:
         """Take note that something was closed: at the first look it may still be going, so a second one follows."""
         self._littered = 2
 
     def tidy(self) -> bool:
-        """Let go of what was closed, not too often; tell whether it was looked for."""
-        if not self.active or not self._littered or self._clock() - self._tidied_at < TIDY_S:
+        """Let go of what was closed, not too often, and keep for good what was built; tell whether it was looked for.
+
+        To be asked for while no dialog is open: what is kept for good is never looked at again.
+        """
+        if not self.active or not (self._littered or self._built) or self._clock() - self._tidied_at < TIDY_S:
             return False
-        self._littered, self._tidied_at = self._littered - 1, self._clock()
+        self._tidied_at = self._clock()
         _ = gc.collect()
+        if self._littered:
+            self._littered -= 1
+        else:
+            self._built = False
+            gc.freeze()
         return True

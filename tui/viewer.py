@@ -106,7 +106,7 @@ class Viewer(Choosing):
         if words:
             self.call_after_refresh(self.tell, words, "warn")
         self.footprint.active = not self.is_headless
-        self.call_after_refresh(self.footprint.settle)
+        self.call_after_refresh(self.footprint.built)
         self.set_interval(SLOW_FRAME_S if self.settings.slow_link else FRAME_S, self.frame)
 
     async def on_unmount(self) -> None:
@@ -206,7 +206,7 @@ class Viewer(Choosing):
         _ = self.switch_screen(name)
         self.call_after_refresh(self.draw_header)
         if new:
-            self.call_after_refresh(self.footprint.settle)
+            self.call_after_refresh(self.footprint.built)
         left.forget()
 
     def action_depth(self) -> None:

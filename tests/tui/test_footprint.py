@@ -51,6 +51,7 @@ async def test_a_closed_dialog_goes_within_seconds() -> None:
         gc.disable()  # only what the terminal itself looks for counts
         app.footprint.active = True
         try:
+            await until(pilot, lambda: gc.get_freeze_count() > 0)  # what was built is kept for good
             await pilot.press("question_mark")
             await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Keep the spread" in picture(app))
             seen = [weakref.ref(widget) for widget in app.screen.walk_children(Widget)]
@@ -58,12 +59,34 @@ async def test_a_closed_dialog_goes_within_seconds() -> None:
             await until(pilot, lambda: app.screen is app.here)
 
             def gone() -> bool:
-                clock[0] += TIDY_S + 1  # on a busy machine the first look may come before the last word about it
+                clock[0] += TIDY_S + 1
+                app.footprint.litter()  # on a busy machine two looks may come before the last word about it
                 return not [None for widget in seen if widget() is not None]
 
             await until(pilot, gone)
         finally:
+            gc.unfreeze()
             gc.enable()
+
+
+async def test_a_dialog_that_is_opened_while_the_program_is_built_goes_too() -> None:
+    now = [100.0]
+    footprint = Footprint(lambda: now[0])
+    footprint.active = True
+    before = gc.get_freeze_count()
+    footprint.built()
+    footprint.litter()
+    try:
+        for _ in range(2):
+            assert footprint.tidy()
+            assert gc.get_freeze_count() == before, "first what was closed goes"
+            now[0] += TIDY_S
+        assert footprint.tidy()
+        assert gc.get_freeze_count() > before
+        now[0] += TIDY_S
+        assert not footprint.tidy()
+    finally:
+        gc.unfreeze()
 
 
 async def test_a_hidden_screen_is_not_kept_painted_and_comes_back_whole() -> None:

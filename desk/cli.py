@@ -12,6 +12,7 @@ from core.errors import TradedeckError
 from desk.options import HomeOption, SignedCommand
 from desk.output import Exit, fail, say
 from desk.roles.hardening import excepthook
+from desk.streams import mend
 
 app = typer.Typer(
     name="tradedeck",
@@ -90,6 +91,7 @@ for name in GROUPS:
 def main() -> None:
     """Run the command line and end with its exit code."""
     sys.excepthook = excepthook
+    mend()
     try:
         app()
     except TradedeckError as error:

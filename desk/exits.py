@@ -16,6 +16,7 @@ from desk import answers, output
 from desk.output import Refused
 from desk.paths import Home
 from desk.session import ORIGIN, require, resolve, talk
+from desk.streams import typed
 from desk.ticket import wake_by
 
 WORD = "RESUME"
@@ -42,6 +43,7 @@ def set_state(home: Home, state: TradingState, reason: str, word: str, as_json: 
     Raises:
         Refused: loosening without the typed word.
     """
+    reason, word = typed(reason), typed(word)
     command = SetTradingState(state, reason, word, who(), ORIGIN)
 
     async def work(client: Client) -> None:

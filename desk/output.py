@@ -12,6 +12,7 @@ import msgspec
 from core.config.secrets import redact
 from core.domain.numbers import plain
 from core.errors import DomainError, NoEngine, PromotionRefused, TradedeckError
+from desk.streams import shown
 
 MONEY_DECIMALS = 8
 _LEAST_CUT = 12
@@ -85,7 +86,7 @@ def signed(value: Decimal, decimals: int = 2) -> str:
 
 def write_json(value: Any) -> None:
     """Print one JSON value on a line of its own."""
-    sys.stdout.write(redact(msgspec.json.encode(value).decode()) + "\n")
+    sys.stdout.write(shown(redact(msgspec.json.encode(value).decode())) + "\n")
     sys.stdout.flush()
 
 

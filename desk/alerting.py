@@ -22,8 +22,8 @@ log = structlog.get_logger()
 SECTION = "alerts"
 
 
-def targets(home: Home, settings: Settings, mode: str = "paper") -> "list[Target]":
-    """Return the targets of the settings.
+def targets(home: Home, settings: Settings, mode: str = "paper", *, look: bool = False) -> "list[Target]":
+    """Return the targets of the settings; for a ``look`` at them alone, a home gets no mark.
 
     Raises:
         ConfigError: an address that is none, a secret that is missing or that others can read.
@@ -32,7 +32,8 @@ def targets(home: Home, settings: Settings, mode: str = "paper") -> "list[Target
 
     named = {name: target.secret for name, target in settings.alerts.targets.items() if target.secret}
     secrets = {name: find_secret(home.secrets, SECTION, secret, from_keyring) for name, secret in named.items()}
-    return targets_of(settings.alerts, secrets, mode, home.mark())
+    mark = "" if look and not home.marked else home.mark()
+    return targets_of(settings.alerts, secrets, mode, mark)
 
 
 def notifier(home: Home, settings: Settings, tell: "Tell") -> "Notifier":

@@ -16,16 +16,16 @@ import msgspec
 from core.config.file import load
 from core.config.settings import Settings
 from core.domain.studies import ConfigStatus
-from core.errors import ClientError, TradedeckError
+from core.errors import ClientError, StoreError, TradedeckError
 from core.session.protocol import AskStatus
 from core.session.status import Status
 from desk import alerting
 from desk.commands.shown import sentinel_words
 from desk.paths import ALWAYS, Home, Role
-from desk.research.configs import in_use, opened
+from desk.research.configs import in_use, place_of
 from desk.research.summoning import waits
 from desk.roles import services
-from desk.roles.stopping import words_of_a_fallen
+from desk.roles.fallen import words_of_a_fallen
 from desk.session import talk
 from store.postgres import PostgresServer
 from tui.fit import unfit
@@ -154,7 +154,7 @@ def _unreadable(path: Path) -> Finding | None:
 
 def _targets(home: Home, settings: Settings) -> Finding:
     try:
-        names = [target.name for target in alerting.targets(home, settings)]
+        names = [target.name for target in alerting.targets(home, settings, look=True)]
     except TradedeckError as error:
         return Finding("alerts", "wrong", str(error), "correct it; the engine does not start with it")
     return Finding("alerts", "ok", f"go to {', '.join(names)}")
@@ -164,8 +164,10 @@ def _configs(home: Home, settings: Settings) -> Finding:
     """Look at the promoted configs; a PostgreSQL of the home's own is not started for it."""
     if not settings.configs.dsn and not PostgresServer(home.postgres, home.reach / home.postgres.name).listens():
         return Finding("configs", "note", "the home's PostgreSQL does not run", "the engine, or a promotion, starts it")
+    from store.configs import ConfigStore
+
     try:
-        with opened(home, settings) as store:
+        with ConfigStore.open(place_of(home, settings)) as store:
             found, where = store.newest(), store.words
     except TradedeckError as error:
         return Finding("configs", "wrong", str(error), "strategies run by the last promoted set until it is back")
@@ -202,12 +204,20 @@ def _roles(home: Home) -> Iterator[Finding]:
         if there is None and role not in ALWAYS:
             if waits(home):
                 yield Finding(role, "note", "does not run, and studies or a schedule wait for it", f"tradedeck {role}")
-        elif there is None and role is Role.ENGINE and (fell := words_of_a_fallen(home)):
+        elif there is None and role is Role.ENGINE and (fell := _fell(home)):
             yield Finding(role, "wrong", fell, "start it to see what is open: tradedeck engine")
         elif there is None:
             yield Finding(role, "note", "does not run", f"tradedeck {role}, or tradedeck for all of them")
         else:
             yield Finding(role, "ok", f"pid {there.pid}" + (f", {there.detail}" if there.detail else ""))
+
+
+def _fell(home: Home) -> str:
+    """Say of an engine that does not run what it left behind, or why that is not known."""
+    try:
+        return words_of_a_fallen(home)
+    except StoreError as error:
+        return f"does not run, and whether its end was in order is not known: {error}"
 
 
 def _engine(home: Home) -> Iterator[Finding]:

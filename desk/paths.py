@@ -134,6 +134,11 @@ class Home(msgspec.Struct, frozen=True):
         # /tmp whatever TMPDIR says: every process of this home must come to the same place.
         return Path(f"/tmp/tradedeck-{os.getuid()}-{mark}")  # noqa: S108
 
+    @property
+    def marked(self) -> bool:
+        """Tell whether the home has its mark: whoever only looks must not make one."""
+        return (self.root / "id").exists()
+
     def mark(self) -> str:
         """Return four letters or digits that begin every order id of this home; made once, durable before use.
 

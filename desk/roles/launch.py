@@ -13,7 +13,7 @@ from desk.output import UsageFault, say
 from desk.paths import Home, Role
 from desk.research.summoning import waits
 from desk.roles import logs, services
-from desk.roles.stopping import is_missed
+from desk.roles.fallen import is_missed
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 """A tape may be named as a recorded day of this home."""

@@ -49,7 +49,7 @@ def beating(home: Home, role: Role) -> int:
 
     Its lock says more, where there is one: this is for a home whose folder of locks was removed.
     """
-    if role not in (Role.ENGINE, Role.SENTINEL) or not (home.root / "id").exists():
+    if role not in (Role.ENGINE, Role.SENTINEL) or not home.marked:
         return 0
     try:
         path = page(home)

@@ -2,14 +2,13 @@
 
 from core.domain.commands import Flatten, StopEngine
 from core.domain.identifiers import InstrumentId
-from core.errors import ClientError, NoEngine, StoreError
-from core.guardian.pulse import EnginePhase
+from core.errors import ClientError, NoEngine
 from core.session.client import Client
 from desk.exits import held, wait_flat
 from desk.output import Refused
 from desk.paths import Home, Role
 from desk.roles import services
-from desk.roles.pulses import open_pulse, page
+from desk.roles.fallen import words_of_a_fallen
 from desk.session import ORIGIN, require, talk
 from store.lease import read_lease
 from store.postgres import PostgresServer
@@ -88,38 +87,6 @@ def _refuse_unknown(home: Home, there: list[Role]) -> None:
         return
     reason = f"{what}: nothing was stopped; {advice}"
     raise Refused(reason, {"stopped": [], "reason": reason})
-
-
-def words_of_a_fallen(home: Home) -> str:
-    """Say that the last engine of this home ended without a word; empty where it did not, or none ever ran."""
-    lease = read_lease(home.lease)
-    if not (lease.armed or lease.held or _fell(home)):
-        return ""
-    return "the engine is dead and did not end in order: what is open is not known"
-
-
-def is_missed(home: Home) -> bool:
-    """Tell whether a sentinel would miss the engine of this home, which runs no more: it got as far as to trade."""
-    try:
-        lease = read_lease(home.lease)
-    except StoreError:
-        return True
-    return lease.armed or lease.held or _last_phase(home) is EnginePhase.RUNNING
-
-
-def _fell(home: Home) -> bool:
-    """Tell whether the last engine of this home, which runs no more, still beats in the page that it shared."""
-    return _last_phase(home) not in (EnginePhase.NONE, EnginePhase.ENDED)
-
-
-def _last_phase(home: Home) -> EnginePhase:
-    if not page(home).exists():
-        return EnginePhase.NONE
-    pulse = open_pulse(home)
-    try:
-        return pulse.engine().phase
-    finally:
-        pulse.close()
 
 
 def _open_risk(left: list[InstrumentId]) -> Refused:

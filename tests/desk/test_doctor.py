@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from core.config.file import load_or_create
 from desk.doctor import Finding, examine
 from desk.paths import Home
+from tests.desk.conftest import Desk
 
 FORM = '[SECTION] and lines such as NAME = "..." under it'
 HIDDEN = "s3cr3t"
@@ -63,3 +65,39 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_sound_file_is_well(tmp_path: Path) -> None:
     written(tmp_path, b'[alerts]\nbot = "s3cr3t"\n[configs]\npostgres = "x"\n')
     assert about_secrets(tmp_path) == [Finding("secrets", "ok", "secrets.toml")]
+
+
+def told(root: Path, name: str) -> Finding:
+    return next(found for found in examine(Home(root)) if found.name == name)
+
+
+def test_a_home_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    root = tmp_path / "nobody" / "home"
+    done = Desk(root).run("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"note   home: {root} is not there yet\n         → the first start makes it\n" in done.stdout
+    assert not root.parent.exists()
+
+
+@pytest.mark.parametrize("alerts", ["", '[alerts.targets.phone]\nkind = "ntfy"\nurl = "https://localhost/x"\n'])
+def test_a_look_changes_nothing(tmp_path: Path, alerts: str) -> None:
+    if alerts:
+        path = tmp_path / "config.toml"
+        load_or_create(path)
+        path.write_text(path.read_text() + alerts)
+    before = sorted(tmp_path.iterdir())
+    findings = {found.name: found for found in examine(Home(tmp_path))}
+    assert sorted(tmp_path.iterdir()) == before
+    assert findings["config"].verdict == "ok"
+    assert ("alerts" in findings) is bool(alerts)
+
+
+@pytest.mark.parametrize(("name", "content"), [("sentinel.json", "{"), ("id", "not four")])
+def test_what_cannot_be_known_of_the_last_engine_hides_no_other_finding(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    found = told(tmp_path, "engine")
+    assert found.verdict == "wrong"
+    assert str(tmp_path / name) in found.detail
+    assert told(tmp_path, "recorder").verdict == "note"

@@ -1,6 +1,6 @@
 """The command line: ``tradedeck``. Commands stand one a file in ``desk.commands`` and load what they need when run."""
 
-import errno
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -13,6 +13,7 @@ from desk.options import HomeOption, SignedCommand
 from desk.output import Exit, fail, say
 from desk.roles.hardening import excepthook
 from desk.streams import mend
+from desk.troubles import words_of
 
 app = typer.Typer(
     name="tradedeck",
@@ -99,8 +100,16 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not (words := words_of(error)):
             raise
-        say(f"tradedeck: the disk is full ({error}); what was asked for is not written whole")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer must not fail again
-        sys.exit(Exit.ERROR)
+        sys.exit(_stopped(words, error))
+
+
+def _stopped(words: str, error: OSError) -> Exit:
+    """Say what the operating system refused; stdout may be what it was."""
+    if error.filename is not None:
+        return fail(TradedeckError(words), "--json" in sys.argv[1:])
+    say(f"tradedeck: {words}")
+    with contextlib.suppress(OSError, ValueError):  # what is left in the buffer must not fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.ERROR

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -88,7 +89,10 @@ def _home(home: Home) -> Iterator[Finding]:
     if mode & 0o077 & ~passed:
         advice = f"chmod 700 {home.root}"
         yield Finding("home", "note", f"{home.root} can be read by others (mode {mode:04o})", advice)
-    else:
+    kept = _unwritable(home)
+    if kept is not None:
+        yield kept
+    elif not mode & 0o077 & ~passed:
         yield Finding("home", "ok", str(home.root))
     settings = Settings()
     try:
@@ -109,7 +113,23 @@ def _home(home: Home) -> Iterator[Finding]:
         yield _configs(home, settings)
     yield _disk(home, settings)
     if home.journal.exists():
-        yield _journal(home)
+        yield _journal(home, writable=kept is None)
+
+
+def _unwritable(home: Home) -> Finding | None:
+    """Return why a home takes nothing; nothing is written to find it out."""
+    needed = (home.root, home.root / "run", home.root / "logs", home.journal.parent, home.journal)
+    path = next((path for path in needed if path.exists() and not os.access(path, os.W_OK)), None)
+    if path is None:
+        return None
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        advice = (
+            f"look at the disk: findmnt -T {shlex.quote(str(path))}, and dmesg; where it dies, copy the home to a "
+            "sound one and name that by --home"
+        )
+        return Finding("home", "wrong", f"{path} cannot be written: its disk can only be read", advice)
+    detail = f"{path} cannot be written: it belongs to somebody else, or its mode forbids it"
+    return Finding("home", "wrong", detail, f"look with: ls -ld {shlex.quote(str(path))}")
 
 
 def _secrets(home: Home) -> Iterator[Finding]:
@@ -185,12 +205,15 @@ def _disk(home: Home, settings: Settings) -> Finding:
     return Finding("disk", "ok", f"{free} MB free, reserve is {reserve} MB")
 
 
-def _journal(home: Home) -> Finding:
+def _journal(home: Home, *, writable: bool) -> Finding:
     from store.journal.tools import check
 
     try:
         report = check(home.journal)
     except TradedeckError as error:
+        if not writable:  # SQLite writes beside what it reads: a sound journal cannot be read there either
+            advice = "it may be sound, so restore nothing: look again where the home can be written, or in a copy of it"
+            return Finding("journal", "wrong", str(error), advice)
         return Finding("journal", "wrong", str(error), "restore a backup: tradedeck journal restore FILE")
     if report.damage is not None:
         advice = "tradedeck journal check tells more; restore a backup: tradedeck journal restore FILE"

@@ -25,7 +25,7 @@ from core.domain import commands as c
 from core.domain.approval import TradingState
 from core.domain.instrument import Instrument
 from core.domain.order import Order, Side
-from core.errors import ClientError
+from core.errors import ClientError, StoreError
 from core.guardian.pulse import Phase
 from core.session.client import Client
 from core.session.protocol import AskStatus
@@ -46,7 +46,7 @@ MARGIN = Decimal("1.5")
 
 
 def drill(home: Home) -> DrillResult:
-    """Fire the kill switch and kill an engine for good, beside the trader's own books, and keep what was measured.
+    """Fire the kill switch and kill an engine for good, beside the trader's own books, and return what was measured.
 
     Raises:
         Refused: the engine of this home trades live.
@@ -61,11 +61,24 @@ def drill(home: Home) -> DrillResult:
         exit_s, flat_s = talk(scratch, _kill_switch, stream=True)
         say(f"flat after {flat_s:.2f} s; now the engine is killed and cannot come back")
         dead_s = _engine_dies(scratch)
-    result = DrillResult(datetime.now(UTC).strftime("%Y-%m-%d"), exit_s, flat_s, dead_s)
+    return DrillResult(datetime.now(UTC).strftime("%Y-%m-%d"), exit_s, flat_s, dead_s)
+
+
+def keep(home: Home, result: DrillResult) -> None:
+    """Keep what a drill measured in its home: the engine shows it.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
     part = home.drill.with_suffix(".new")
-    part.write_bytes(msgspec.json.encode(result))
-    part.replace(home.drill)
-    return result
+    try:
+        part.write_bytes(msgspec.json.encode(result))
+        part.replace(home.drill)
+    except OSError as error:
+        raise StoreError(
+            f"what was measured is not kept: {home.drill} cannot be written ({error.strerror}); tradedeck doctor tells "
+            "more"
+        ) from error
 
 
 def _refuse_live(home: Home) -> None:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -128,12 +129,13 @@ def start(
     """Start a role in the background, wait until it says that it is ready, and return its pid.
 
     Raises:
-        StoreError: if it ended or stayed silent, with the last lines of its log, or was given up meanwhile.
+        StoreError: if it ended or stayed silent, with the last lines of its log, or was given up meanwhile; or its log
+            cannot be written.
     """
     log = home.log(role)
     ours, theirs = os.pipe()
     try:
-        with log.open("ab") as out:
+        with _opened(log) as out:
             process = subprocess.Popen(
                 # -P: a folder named core or desk in the present directory must not be taken for ours.
                 [sys.executable, "-P", "-m", "desk", role, "--home", str(home.root), *arguments],
@@ -162,6 +164,15 @@ def start(
     if given_up is not None and given_up.is_set():
         raise StoreError(f"the start of the {role} was given up")
     raise StoreError(f"the {role} was not ready after {timeout:g} s; {_tail(log)}")
+
+
+def _opened(log: Path) -> BinaryIO:
+    try:
+        return log.open("ab")
+    except OSError as error:
+        raise StoreError(
+            f"{log} cannot be written: {error.strerror}; a data directory must be writable (see tradedeck doctor)"
+        ) from error
 
 
 def _wait_for_word(fd: int, timeout: float, given_up: threading.Event | None) -> str | None:

@@ -23,6 +23,7 @@ def test_a_drill_measures_both_ways_and_is_remembered(tmp_path: Path) -> None:
     result = drilling.drill(home)
     assert 0 < result.exit_s <= result.flat_s
     assert result.sentinel_flat_s > 3.0, "the grace is in it"
+    drilling.keep(home, result)
     assert last_drill(home) == result
     assert all(services.running(home, role) is None for role in Role)
     assert not home.journal.exists(), "the trader's own books are not touched"

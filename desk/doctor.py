@@ -87,7 +87,7 @@ def _home(home: Home) -> Iterator[Finding]:
     mode = stat.S_IMODE(seen.st_mode)
     passed = stat.S_IXGRP if seen.st_gid == 0 else 0  # root's group passes to the home's PostgreSQL, and reads nothing
     if mode & 0o077 & ~passed:
-        advice = f"chmod 700 {home.root}"
+        advice = shlex.join(("chmod", "700", str(home.root)))
         yield Finding("home", "note", f"{home.root} can be read by others (mode {mode:04o})", advice)
     kept = _unwritable(home)
     if kept is not None:
@@ -104,7 +104,7 @@ def _home(home: Home) -> Iterator[Finding]:
             "config",
             "wrong",
             str(error),
-            "correct it; no role starts with it (what is missing: tradedeck config upgrade)",
+            f"correct it; no role starts with it (what is missing: {home.line('config', 'upgrade')})",
         )
     yield from _secrets(home)
     if settings.alerts.targets:
@@ -139,7 +139,7 @@ def _secrets(home: Home) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         detail = f"{path.name} can be read by others (mode {mode:04o}); expected mode 0600"
-        yield Finding("secrets", "wrong", detail, f"chmod 600 {path}")
+        yield Finding("secrets", "wrong", detail, shlex.join(("chmod", "600", str(path))))
     trouble = _unreadable(path)
     if trouble is not None:
         yield trouble
@@ -162,7 +162,7 @@ def _unreadable(path: Path) -> Finding | None:
         return Finding("secrets", "wrong", f"{path.name} is not text in UTF-8; expected {form}", advice)
     except OSError as error:
         detail = f"{path.name} cannot be read ({error.strerror}); expected a file of yours with mode 0600"
-        return Finding("secrets", "wrong", detail, f"look with: ls -ld {path}")
+        return Finding("secrets", "wrong", detail, f"look with: ls -ld {shlex.quote(str(path))}")
     if any(not isinstance(section, dict) for section in tree.values()):
         detail = f"{path.name} has a line above its first section, where no secret is looked for; expected {form}"
         return Finding("secrets", "note", detail, advice)
@@ -192,7 +192,7 @@ def _configs(home: Home, settings: Settings) -> Finding:
     except TradedeckError as error:
         return Finding("configs", "wrong", str(error), "strategies run by the last promoted set until it is back")
     if found.damaged:
-        return Finding("configs", "wrong", " ".join(found.damaged), "tradedeck configs ls")
+        return Finding("configs", "wrong", " ".join(found.damaged), home.line("configs", "ls"))
     count = sum(config.status is ConfigStatus.ACTIVE for config in found.configs)
     return Finding("configs", "ok", f"{count} active in {where}")
 
@@ -214,23 +214,25 @@ def _journal(home: Home, *, writable: bool) -> Finding:
         if not writable:  # SQLite writes beside what it reads: a sound journal cannot be read there either
             advice = "it may be sound, so restore nothing: look again where the home can be written, or in a copy of it"
             return Finding("journal", "wrong", str(error), advice)
-        return Finding("journal", "wrong", str(error), "restore a backup: tradedeck journal restore FILE")
+        return Finding("journal", "wrong", str(error), f"restore a backup: {home.line('journal', 'restore', 'FILE')}")
     if report.damage is not None:
-        advice = "tradedeck journal check tells more; restore a backup: tradedeck journal restore FILE"
+        tell, restore = home.line("journal", "check"), home.line("journal", "restore", "FILE")
+        advice = f"{tell} tells more; restore a backup: {restore}"
         return Finding("journal", "wrong", f"damaged at record {report.damage.record}: {report.damage.what}", advice)
     return Finding("journal", "ok", f"{report.records} records, every one sound")
 
 
 def _roles(home: Home) -> Iterator[Finding]:
+    start = f"start what is missing with: {home.line()}"
     for role in Role:
         there = services.running(home, role)
         if there is None and role not in ALWAYS:
             if waits(home):
-                yield Finding(role, "note", "does not run, and studies or a schedule wait for it", f"tradedeck {role}")
+                yield Finding(role, "note", "does not run, and studies or a schedule wait for it", start)
         elif there is None and role is Role.ENGINE and (fell := _fell(home)):
-            yield Finding(role, "wrong", fell, "start it to see what is open: tradedeck engine")
+            yield Finding(role, "wrong", fell, f"{start}, and see what is open")
         elif there is None:
-            yield Finding(role, "note", "does not run", f"tradedeck {role}, or tradedeck for all of them")
+            yield Finding(role, "note", "does not run", start)
         else:
             yield Finding(role, "ok", f"pid {there.pid}" + (f", {there.detail}" if there.detail else ""))
 
@@ -261,19 +263,19 @@ def _engine(home: Home) -> Iterator[Finding]:
         yield Finding("events", "note", detail, f"compare positions with the venue; {home.log(Role.ENGINE)} names them")
     if view.differences:
         detail = f"{view.differences} differ from the venues' and wait for a word; entries there are denied"
-        yield Finding("differences", "wrong", detail, "tradedeck reconcile")
+        yield Finding("differences", "wrong", detail, home.line("reconcile"))
     for venue, words in view.venues.items():
         yield Finding(venue, "ok" if words == "ready" else "wrong", words)
     if view.research:
         detail = f"studies and the schedule wait: {view.research}"
-        yield Finding("research", "note", detail, f"tradedeck researcher, or see {home.log(Role.RESEARCHER)}")
+        yield Finding("research", "note", detail, f"start it with: {home.line()}, or see {home.log(Role.RESEARCHER)}")
     yield from _feeds(view)
 
 
 def _sentinel(home: Home, view: Status) -> Finding:
     words, told = sentinel_words(view), view.sentinel
     if told is None or not told.seen:
-        return Finding("guard", "note", words, "tradedeck, or tradedeck sentinel, starts it")
+        return Finding("guard", "note", words, f"start it with: {home.line()}")
     if told.holds or view.now - told.seen > STALE_MS * 1_000_000:
         return Finding("guard", "wrong", words, f"see {home.log(Role.SENTINEL)}")
     return Finding("guard", "ok", words)

@@ -76,8 +76,8 @@ def keep(home: Home, result: DrillResult) -> None:
         part.replace(home.drill)
     except OSError as error:
         raise StoreError(
-            f"what was measured is not kept: {home.drill} cannot be written ({error.strerror}); tradedeck doctor tells "
-            "more"
+            f"what was measured is not kept: {home.drill} cannot be written ({error.strerror}); "
+            f"{home.line('doctor')} tells more"
         ) from error
 
 

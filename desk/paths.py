@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import shlex
 import stat
 from enum import StrEnum
 from pathlib import Path
@@ -134,6 +135,11 @@ class Home(msgspec.Struct, frozen=True):
         # /tmp whatever TMPDIR says: every process of this home must come to the same place.
         return Path(f"/tmp/tradedeck-{os.getuid()}-{mark}")  # noqa: S108
 
+    def line(self, *words: str) -> str:
+        """Return a line for a shell that means this home, wherever it is typed: the command's words behind it."""
+        named = () if self.root == _own() else ("--home", str(self.root))
+        return shlex.join(("tradedeck", *named, *words))
+
     @property
     def marked(self) -> bool:
         """Tell whether the home has its mark: whoever only looks must not make one."""
@@ -211,8 +217,14 @@ def name_for_workers(home: Home) -> None:
 def home_at(given: Path | None = None) -> Home:
     """Return the home that was named, by option, by TRADEDECK_HOME, or the one of this user."""
     chosen = given or (Path(os.environ[HOME_VARIABLE]) if os.environ.get(HOME_VARIABLE) else None)
-    if chosen is None:
-        data = os.environ.get("XDG_DATA_HOME", "")
-        base = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
-        chosen = base / "tradedeck"
-    return Home(Path(os.path.abspath(chosen.expanduser())))  # noqa: PTH100 - a symlinked home keeps its name
+    return Home(_whole(chosen) if chosen is not None else _own())
+
+
+def _own() -> Path:
+    """Return the home of this user: the one that nobody has to name."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return _whole((Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "tradedeck")
+
+
+def _whole(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - a symlinked home keeps its name

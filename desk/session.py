@@ -1,6 +1,7 @@
 """One session with the engine, for the length of a command."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -12,11 +13,15 @@ from core.session.client import Client
 from core.session.protocol import Outcome
 from core.state.state import State
 from desk.output import Refused, UsageFault
-from desk.paths import Home
+from desk.paths import Home, Role
+from desk.roles import services
+from desk.roles.fallen import words_of_a_fallen
 from store.lease import read_lease
 
 T = TypeVar("T")
 ORIGIN = "cli"
+_STARTS = "; start it with: tradedeck engine"
+"""How the client ends: it knows no home, and an engine alone has neither market nor sentinel."""
 
 
 def talk(home: Home, work: Callable[[Client], Awaitable[T]], *, stream: bool = False) -> T:
@@ -30,13 +35,34 @@ def talk(home: Home, work: Callable[[Client], Awaitable[T]], *, stream: bool = F
         try:
             client = await Client.connect(home.engine_socket, ORIGIN, stream=stream)
         except NoEngine as error:
-            raise NoEngine(f"{error}{lease_words(home)}") from None
+            raise unanswered(home, error) from None
         try:
             return await work(client)
         finally:
             await client.close()
 
     return asyncio.run(session())
+
+
+def unanswered(home: Home, error: NoEngine) -> NoEngine:
+    """Return an error of the client's with what this home knows of its engine, and the line that starts it."""
+    said = str(error).removesuffix(_STARTS)
+    if said == str(error):
+        return NoEngine(f"{error}{lease_words(home)}")
+    there = services.running(home, Role.ENGINE)
+    if there is not None:
+        pid = f" (pid {there.pid})" if there.pid else ""
+        return NoEngine(f"{said}, though one runs{pid}: try again in a moment, or see {home.log(Role.ENGINE)}")
+    return NoEngine(f"{said}{missing_engine(home)}")
+
+
+def missing_engine(home: Home) -> str:
+    """Say what an engine that does not run left behind, and what starts all that is missing."""
+    held, fell = lease_words(home), ""
+    if not held:  # whoever holds the lease says what it did
+        with contextlib.suppress(StoreError):
+            fell = words_of_a_fallen(home)
+    return f"{f'; {fell}' if fell else ''}; start what is missing with: {home.line()}{held}"
 
 
 def lease_words(home: Home) -> str:

@@ -18,7 +18,7 @@ from core.session.client import Client
 from core.state.markets import Market
 from desk import output
 from desk.paths import Home
-from desk.session import resolve
+from desk.session import resolve, unanswered
 
 SECOND_NS = 1_000_000_000
 _HIDDEN = frozenset({"ts", "ts_exchange", "order"})
@@ -170,7 +170,10 @@ async def watch(
     Raises:
         NoEngine: nobody answers, or the engine went away.
     """
-    client = await Client.connect(home.engine_socket, "watch", view_only=True)
+    try:
+        client = await Client.connect(home.engine_socket, "watch", view_only=True)
+    except NoEngine as error:
+        raise unanswered(home, error) from None
     wake = asyncio.Event()
     client.on_lost = lambda _: wake.set()
     told = asyncio.ensure_future(stop.wait()) if stop is not None else None

@@ -21,9 +21,9 @@ def attach(home: Path | None = None) -> None:
         for role in bring_up(place, None):
             output.say(f"{role} started")
     else:
-        from desk.roles.launch import bring_researcher
+        from desk.roles.launch import bring_rest
 
-        for role in bring_researcher(place):
+        for role in bring_rest(place):
             output.say(f"{role} started")
     from desk.wiring import run_terminal
 

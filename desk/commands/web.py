@@ -23,12 +23,13 @@ def web(
     from desk.output import UsageFault
     from desk.paths import Role, home_at
     from desk.roles.services import running
+    from desk.session import missing_engine
 
     if find_spec("textual_serve") is None:
         raise UsageFault("the page in a browser needs the extra `web`: pip install 'tradedeck[web]'")
     place = home_at(home)
     if running(place, Role.ENGINE) is None:
-        raise NoEngine(f"no engine runs at {place.root}; start it with: tradedeck engine")
+        raise NoEngine(f"no engine runs at {place.root}{missing_engine(place)}")
     from desk.web import serve
 
     settings, _ = load_or_create(place.config)

@@ -57,7 +57,7 @@ def _followed(home: Home, folder: Path, shown: Progress) -> Study:
         elif time.monotonic() - seen > GONE_S:
             raise ResearchError(
                 f"the researcher has gone; {folder.name} stays asked for and goes on when one runs again: "
-                f"tradedeck researcher, or see {home.log(Role.RESEARCHER)}"
+                f"{home.line()}, or see {home.log(Role.RESEARCHER)}"
             )
         time.sleep(LOOK_S)
     stands = read_state(folder)

@@ -77,7 +77,7 @@ def bring_up(home: Home, market: MarketPlan | None) -> list[Role]:
     if there is not None and market is not None and there.detail != market.detail(settings):
         raise StoreError(
             f"the market of {home.root} runs already ({there.detail or 'starting'}), and {market.detail(settings)} was "
-            "asked for; end it first with tradedeck stop, or name another --home"
+            f"asked for; end it first with {home.line('stop')}, or name another --home"
         )
     fell = services.running(home, Role.ENGINE) is None and is_missed(home)
     started: list[Role] = []
@@ -109,7 +109,7 @@ def _leave_to_sentinel(home: Home, started: list[Role]) -> str:
         return f"{what}, and its sentinel does not start either: look at the account at its venue, now ({error})"
     return (
         f"{what}: its sentinel runs, starts the engine once more, and closes what is open if that does not come back; "
-        "tradedeck doctor tells more"
+        f"{home.line('doctor')} tells more"
     )
 
 
@@ -122,6 +122,19 @@ def _start(home: Home, role: Role, arguments: Sequence[str]) -> bool:
             raise
         return False
     return True
+
+
+def bring_rest(home: Home) -> list[Role]:
+    """Start what is missing beside a market and an engine that run; what does not start is told only."""
+    settings, _ = load_or_create(home.config)
+    started: list[Role] = []
+    for role in (Role.SENTINEL, Role.RECORDER):
+        try:
+            if _wanted(role, settings) and services.running(home, role) is None and _start(home, role, []):
+                started.append(role)
+        except StoreError as error:
+            say(str(error))
+    return [*started, *bring_researcher(home)]
 
 
 def bring_researcher(home: Home) -> list[Role]:

@@ -135,7 +135,7 @@ def start(
     log = home.log(role)
     ours, theirs = os.pipe()
     try:
-        with _opened(log) as out:
+        with _opened(home, log) as out:
             process = subprocess.Popen(
                 # -P: a folder named core or desk in the present directory must not be taken for ours.
                 [sys.executable, "-P", "-m", "desk", role, "--home", str(home.root), *arguments],
@@ -166,12 +166,13 @@ def start(
     raise StoreError(f"the {role} was not ready after {timeout:g} s; {_tail(log)}")
 
 
-def _opened(log: Path) -> BinaryIO:
+def _opened(home: Home, log: Path) -> BinaryIO:
     try:
         return log.open("ab")
     except OSError as error:
         raise StoreError(
-            f"{log} cannot be written: {error.strerror}; a data directory must be writable (see tradedeck doctor)"
+            f"{log} cannot be written: {error.strerror}; a data directory must be writable; "
+            f"{home.line('doctor')} tells more"
         ) from error
 
 

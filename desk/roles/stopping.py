@@ -80,9 +80,9 @@ def _refuse_unknown(home: Home, there: list[Role]) -> None:
     lease = read_lease(home.lease)
     if lease.held and Role.SENTINEL in there:
         what = f"the engine is dead and the sentinel holds the lease ({lease.reason})"
-        advice = "start the engine (tradedeck) to see what is open, or --leave to end the sentinel too"
+        advice = f"start the engine ({home.line()}) to see what is open, or --leave to end the sentinel too"
     elif what := words_of_a_fallen(home):
-        advice = "start the engine (tradedeck) to see what is, or --leave to end the rest without asking"
+        advice = f"start the engine ({home.line()}) to see what is, or --leave to end the rest without asking"
     else:
         return
     reason = f"{what}: nothing was stopped; {advice}"

@@ -304,7 +304,7 @@ def test_without_an_engine_every_command_says_so(tmp_path: Path, words: tuple[st
     desk = Desk(tmp_path / "nobody")
     done = desk.run(*words, "--json")
     assert done.returncode == 4
-    assert "start it with: tradedeck engine" in json.loads(done.stdout)["error"]
+    assert f"start what is missing with: tradedeck --home {desk.home.root}" in json.loads(done.stdout)["error"]
     assert done.stderr.startswith("tradedeck: no engine answers at ")
 
 

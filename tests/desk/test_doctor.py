@@ -6,7 +6,7 @@ import pytest
 
 from core.config.file import load_or_create
 from desk.doctor import Finding, examine
-from desk.paths import Home
+from desk.paths import ALWAYS, Home
 from tests.desk.conftest import Desk
 
 FORM = '[SECTION] and lines such as NAME = "..." under it'
@@ -101,3 +101,19 @@ def test_what_cannot_be_known_of_the_last_engine_hides_no_other_finding(
     assert found.verdict == "wrong"
     assert str(tmp_path / name) in found.detail
     assert told(tmp_path, "recorder").verdict == "note"
+
+
+def test_advice_can_be_pasted(tmp_path: Path) -> None:
+    """A path with a gap in it is one word, and every line means the home that was looked at."""
+    root = tmp_path / "h b ü"
+    root.mkdir()
+    root.chmod(0o755)
+    written(root, b"[alerts]\n", 0o644)
+    line = f"tradedeck --home '{root}'"
+    assert told(root, "home").advice == f"chmod 700 '{root}'"
+    assert told(root, "secrets").advice == f"chmod 600 '{root}/secrets.toml'"
+    for role in ALWAYS:
+        assert told(root, role).advice == f"start what is missing with: {line}"
+    (root / "journal").mkdir()
+    (root / "journal" / "journal.sqlite").write_bytes(b"no journal")
+    assert told(root, "journal").advice.endswith(f"{line} journal restore FILE")

@@ -63,7 +63,7 @@ def test_a_home_that_can_only_be_read_is_named_and_its_journal_kept(desk: Desk, 
     assert started.returncode == 1
     assert started.stderr == (
         f"tradedeck: {card.home}/logs/market.log cannot be written: Read-only file system; "
-        "a data directory must be writable (see tradedeck doctor)\n"
+        f"a data directory must be writable; tradedeck --home {card.home} doctor tells more\n"
     )
     looked = card.run("doctor", "--json")
     found = {finding["name"]: finding for finding in json.loads(looked.stdout)}

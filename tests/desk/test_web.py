@@ -155,7 +155,9 @@ def test_a_terminal_for_a_browser_ends_with_who_serves_it(monkeypatch: pytest.Mo
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = CliRunner().invoke(app, ["web", "--home", str(tmp_path)])
-    assert "no engine runs at" in str(answer.exception)
+    assert str(answer.exception) == (
+        f"no engine runs at {tmp_path}; start what is missing with: tradedeck --home {tmp_path}"
+    )
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     answer = CliRunner().invoke(app, ["web", "--home", str(tmp_path)])
     assert "needs the extra `web`: pip install 'tradedeck[web]'" in str(answer.exception)

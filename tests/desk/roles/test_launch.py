@@ -12,7 +12,7 @@ from core.errors import StoreError
 from core.guardian.pulse import Phase
 from desk.paths import Home, Role
 from desk.roles import services
-from desk.roles.launch import bring_up
+from desk.roles.launch import bring_rest, bring_up
 from desk.roles.pulses import open_pulse
 from tests.desk.conftest import Desk
 
@@ -54,3 +54,12 @@ def test_a_start_that_fails_where_no_engine_fell_leaves_nothing_behind(desk: Des
     with pytest.raises(StoreError, match="the engine ended while starting"):
         bring_up(desk.home, None)
     assert all(services.running(desk.home, role) is None for role in Role)
+
+
+def test_what_is_missing_beside_an_engine_is_started(desk: Desk) -> None:
+    demo = desk.demo(first=True)
+    os.kill(desk.pid(Role.RECORDER), signal.SIGKILL)
+    desk.wait(lambda: services.running(desk.home, Role.RECORDER) is None, "the recorder is gone")
+    assert bring_rest(desk.home) == [Role.RECORDER]
+    assert bring_rest(desk.home) == []
+    assert demo.poll() is None

@@ -80,6 +80,9 @@ def _lingering() -> Finding:
 
 
 def _home(home: Home) -> Iterator[Finding]:
+    if home.root.exists() and not home.root.is_dir():
+        yield Finding("home", "wrong", f"{home.root} is a file; expected a directory", "name another by --home")
+        return
     if not home.root.is_dir():
         yield Finding("home", "note", f"{home.root} is not there yet", "the first start makes it")
         return

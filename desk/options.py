@@ -45,9 +45,20 @@ def figure(option: str, least: float | None = None, *, whole: bool = False) -> C
     return read
 
 
+def place(value: Any) -> Path:
+    """Return the data directory that was named; nothing is not the present directory."""
+    if not str(value):
+        raise UsageFault("--home is empty: name a directory, or leave it out (is a variable of the shell not set?)")
+    path = Path(value)
+    if path.exists() and not path.is_dir():
+        raise UsageFault(f"--home {path} is a file; name a directory")
+    return path
+
+
+place.__name__ = "directory"
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help=f"Data directory; also {HOME_VARIABLE}.", show_default=False, file_okay=False),
+    typer.Option("--home", help=f"Data directory; also {HOME_VARIABLE}.", show_default=False, parser=place),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON (docs/guide/json.md).")]
 TapeOption = Annotated[

@@ -23,8 +23,9 @@ def stop(
 
     if leave and flatten:
         raise output.UsageFault("--leave or --flatten, not both")
-    ended = stopping.stop(home_at(home), leave=leave, flatten=flatten, keep_market=keep_market)
+    place = home_at(home)
+    ended = stopping.stop(place, leave=leave, flatten=flatten, keep_market=keep_market)
     if as_json:
         output.write_json({"stopped": ended})
     else:
-        output.write(f"stopped: {', '.join(ended)}" if ended else "nothing runs here")
+        output.write(f"stopped: {', '.join(ended)}" if ended else f"nothing runs at {place.root}")

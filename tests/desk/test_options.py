@@ -1,10 +1,14 @@
 """Numbers of options: plain digits as everywhere, with the option named."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from desk.options import figure
 from desk.output import UsageFault
 from desk.ticket import Ticket, build
+from tests.desk.conftest import Desk
 
 
 @pytest.mark.parametrize("text", ["1_0", "１", "nan", "inf", "1e3", "", " 1"])
@@ -34,3 +38,24 @@ def test_a_senseless_number_is_not_repeated_whole() -> None:
     with pytest.raises(UsageFault) as told:
         build(Ticket(side="buy", instrument="BTC-USDT.P", quantity="9" * 400))
     assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize("words", [("--home", "", "demo", "--headless"), ("stop", "--home", "", "--flatten")])
+def test_an_empty_home_is_not_the_present_directory(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = Desk(tmp_path / "home").run(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("tradedeck: --home is empty: name a directory, or leave it out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_home(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = Desk(tmp_path / "home").run("status", "--home", str(tmp_path / "file"))
+    assert (done.returncode, done.stderr) == (2, f"tradedeck: --home {tmp_path}/file is a file; name a directory\n")
+    found = {one["name"]: one for one in json.loads(Desk(tmp_path / "file").run("doctor", "--json").stdout)}
+    assert found["home"]["detail"] == f"{tmp_path}/file is a file; expected a directory"
+
+
+def test_where_nothing_was_stopped_it_is_said_where(tmp_path: Path) -> None:
+    done = Desk(tmp_path / "home").run("stop", "--flatten", "--home", str(tmp_path / "typo"))
+    assert (done.returncode, done.stdout) == (0, f"nothing runs at {tmp_path}/typo\n")

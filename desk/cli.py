@@ -4,13 +4,13 @@ import contextlib
 import os
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from core.errors import TradedeckError
 from desk.options import HomeOption, SignedCommand
-from desk.output import Exit, fail, say
+from desk.output import Exit, fail, say, write_json
 from desk.roles.hardening import excepthook
 from desk.streams import mend
 from desk.troubles import words_of
@@ -54,6 +54,8 @@ PLAIN = (
     "doctor",
     "web",
 )
+MISTYPED = tuple(kind for kind in typer.BadParameter.__mro__ if issubclass(kind, Exception) and kind is not Exception)
+"""What the option parser raises; typer names its base nowhere that is the same in each of its versions."""
 GROUPS = ("alert", "config", "configs", "data", "journal", "reconcile", "schedule", "study", "ticks")
 
 
@@ -94,9 +96,13 @@ def main() -> None:
     sys.excepthook = excepthook
     mend()
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or Exit.OK)
     except TradedeckError as error:
-        sys.exit(fail(error, "--json" in sys.argv[1:]))
+        sys.exit(fail(error, _json()))
+    except MISTYPED as error:
+        sys.exit(_mistyped(error))
+    except typer.Abort:
+        sys.exit(Exit.ERROR)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
@@ -105,10 +111,23 @@ def main() -> None:
         sys.exit(_stopped(words, error))
 
 
+def _json() -> bool:
+    return "--json" in sys.argv[1:]
+
+
+def _mistyped(error: Exception) -> int:
+    """Show the option parser's own words, and for programs its sentence as JSON."""
+    shown: Any = error
+    if _json():
+        write_json({"error": shown.format_message()})
+    shown.show()
+    return int(shown.exit_code)
+
+
 def _stopped(words: str, error: OSError) -> Exit:
     """Say what the operating system refused; stdout may be what it was."""
     if error.filename is not None:
-        return fail(TradedeckError(words), "--json" in sys.argv[1:])
+        return fail(TradedeckError(words), _json())
     say(f"tradedeck: {words}")
     with contextlib.suppress(OSError, ValueError):  # what is left in the buffer must not fail again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,6 +10,7 @@ from core.domain.approval import TradingState, reason_of
 from core.domain.commands import Flatten, SetTradingState
 from core.domain.identifiers import InstrumentId
 from core.session.client import Client
+from core.session.protocol import AskStatus
 from core.state.outright import is_unsellable
 from core.state.state import State
 from desk import answers, output
@@ -49,7 +50,8 @@ def set_state(home: Home, state: TradingState, reason: str, word: str, as_json: 
     async def work(client: Client) -> None:
         outcome = await client.send(command)
         if not outcome.ok:
-            raise Refused(outcome.reason, {"state": None, "reason": outcome.reason})
+            stands = (await client.ask(AskStatus())).state
+            raise Refused(outcome.reason, {"state": stands, "reason": outcome.reason})
 
     talk(home, work)
     told = reason_of(reason, "resumed" if state is TradingState.ACTIVE else "asked for")

@@ -51,7 +51,7 @@ def as_json(view: RiskView) -> dict[str, Any]:
             {
                 "scenario": one.scenario,
                 "loss": money(one.loss),
-                "loss_frac": one.loss_frac,
+                "loss_frac": None if one.loss_frac is None else one.loss_frac + 0.0,  # no minus zero
                 "breaches": list(one.breaches),
                 "liquidated": list(one.liquidated),
             }

@@ -112,6 +112,25 @@ def test_a_command_line_that_cannot_be_carried_out(tmp_path: Path, words: tuple[
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("order", "buy"), "Missing argument 'instrument'."),
+        (("halt", "--bogus"), "No such option: --bogus"),
+        (("nosuch",), "No such command 'nosuch'."),
+        (("journal", "nosuch"), "No such command 'nosuch'."),
+    ],
+)
+def test_what_the_option_parser_refuses_is_one_document_too(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    desk = Desk(tmp_path / "home")
+    done = desk.run(*words, "--json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {"error": said}
+    assert "Usage: " in done.stderr
+    assert done.stderr.endswith(f"Error: {said}\n")
+    assert desk.run(*words).stdout == ""
+
+
 @pytest.mark.parametrize("words", [("cancel", "t9r9n9"), ("amend", "t9r9n9", "--limit", "1")])
 def test_an_order_that_nobody_knows(running: Desk, words: tuple[str, ...]) -> None:
     done = running.run(*words)

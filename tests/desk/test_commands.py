@@ -145,7 +145,7 @@ def test_halt_lets_exits_pass_and_nothing_else_until_the_word_is_typed(running: 
         assert running.json("status")["state_reason"] == "lunch"
         assert running.json("order", "buy", "LTC-USDT.P", "1", code=3)["limit"] == "trading_state"
         assert running.json("flatten", "LTC-USDT.P")["flat"]
-        assert running.run("resume", "--word", "resume").returncode == 3
+        assert running.json("resume", "--word", "resume", code=3)["state"] == "HALTED"
         assert running.run("resume", stdin="please\n").returncode == 3
         assert running.json("status")["state"] == "HALTED"
     finally:

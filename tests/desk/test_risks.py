@@ -12,7 +12,7 @@ from tui.widgets.book_risk import stress_rows
 RESULTS = (
     StressResult("fall", Decimal("1234.5"), 0.1234),
     StressResult("gain", Decimal("-50.25"), -0.005),
-    StressResult("nothing", Decimal(0), 0.0),
+    StressResult("nothing", Decimal(0), -0.0),
     StressResult("a hair", Decimal("0.001"), 0.00001),
     StressResult("no equity", Decimal(7), None),
 )
@@ -37,3 +37,5 @@ def test_a_loss_has_the_sign_of_the_screen(capsys: pytest.CaptureFixture[str]) -
 def test_a_program_reads_losses_as_positive() -> None:
     told = {one["scenario"]: one for one in risks.as_json(VIEW)["scenarios"]}
     assert (Decimal(told["fall"]["loss"]), told["fall"]["loss_frac"]) == (Decimal("1234.5"), 0.1234)
+    assert str(told["nothing"]["loss_frac"]) == "0.0"
+    assert told["no equity"]["loss_frac"] is None

@@ -261,6 +261,7 @@ def _engine(home: Home) -> Iterator[Finding]:
     )
     yield Finding("records", "ok" if view.journal == "ok" else "wrong", f"journal {view.journal}")
     yield _sentinel(home, view)
+    yield from _limits(home, view)
     if view.unfit:
         detail = f"{view.unfit} events did not fit what is known; they are kept and not applied"
         yield Finding("events", "note", detail, f"compare positions with the venue; {home.log(Role.ENGINE)} names them")
@@ -273,6 +274,17 @@ def _engine(home: Home) -> Iterator[Finding]:
         detail = f"studies and the schedule wait: {view.research}"
         yield Finding("research", "note", detail, f"start it with: {home.line()}, or see {home.log(Role.RESEARCHER)}")
     yield from _feeds(view)
+
+
+def _limits(home: Home, view: Status) -> Iterator[Finding]:
+    """Say where the limits in force are not those that the settings file names, or not those that it named once."""
+    if view.held_back:
+        detail = f"looser limits NOT in force: {', '.join(view.held_back)}"
+        advice = f"say the word with {home.line('loosen')}, then restart the engine; or put them back in the file"
+        yield Finding("limits", "note", detail, advice)
+    if view.loosened:
+        detail = f"loosened by a change of the settings: {', '.join(view.loosened)}"
+        yield Finding("limits", "note", detail, "tighten them again where that was not meant")
 
 
 def _sentinel(home: Home, view: Status) -> Finding:

@@ -1,6 +1,7 @@
 """A settings file that loosens a limit, and engines that are killed and started again by themselves."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -35,6 +36,11 @@ def limits(desk: Desk) -> Sequence[Sequence[str]]:
     return status["loosened"], status["held_back"]
 
 
+def looked(desk: Desk) -> Sequence[str]:
+    """Return what the doctor says of limits; how well the feeds stand is no matter here."""
+    return [found["detail"] for found in json.loads(desk.run("doctor", "--json").stdout) if found["name"] == "limits"]
+
+
 def bounds(desk: Desk) -> dict[str, str]:
     """Return the bounds by which the engine judges."""
 
@@ -57,6 +63,7 @@ def test_a_looser_limit_is_in_force_behind_the_word_and_a_restart_alone(desk: De
     before = bounds(desk)
     desk.wait(lambda: "NOT in force" in desk.ok("alerts"), "the alert is raised")
     assert "looser limits NOT in force: max_gross_frac 2.0 → 4.0" in desk.ok("status")
+    assert looked(desk) == ["looser limits NOT in force: max_gross_frac 2.0 → 4.0"]
     done = desk.run("loosen", stdin="loosen\n")
     assert done.returncode == 3
     assert done.stderr.splitlines() == [
@@ -70,6 +77,7 @@ def test_a_looser_limit_is_in_force_behind_the_word_and_a_restart_alone(desk: De
     assert limits(desk) == (["max_gross_frac 2.0 → 4.0 (from the next start)"], [])
     restart(desk)
     assert limits(desk) == (["max_gross_frac 2.0 → 4.0"], [])
+    assert looked(desk) == ["loosened by a change of the settings: max_gross_frac 2.0 → 4.0"]
     after = bounds(desk)
     assert before["max_position"] == after["max_position"] == "10.0%"
     assert (before["max_gross"], after["max_gross"]) == ("200.0%", "400.0%")

@@ -11,7 +11,7 @@ from core.config.settings import Settings
 from core.domain.alerts import AlertKind, AlertRaised, Severity
 from core.domain.identifiers import InstrumentId
 from core.errors import TradedeckError
-from desk.paths import Home
+from desk.paths import Home, is_marked
 from desk.roles.hardening import from_keyring
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def targets(home: Home, settings: Settings, mode: str = "paper", *, look: bool =
 
     named = {name: target.secret for name, target in settings.alerts.targets.items() if target.secret}
     secrets = {name: find_secret(home.secrets, SECTION, secret, from_keyring) for name, secret in named.items()}
-    mark = "" if look and not home.marked else home.mark()
+    mark = "" if look and not is_marked(home) else home.mark()
     return targets_of(settings.alerts, secrets, mode, mark)
 
 

@@ -140,11 +140,6 @@ class Home(msgspec.Struct, frozen=True):
         named = () if self.root == _own() else ("--home", str(self.root))
         return shlex.join(("tradedeck", *named, *words))
 
-    @property
-    def marked(self) -> bool:
-        """Tell whether the home has its mark: whoever only looks must not make one."""
-        return (self.root / "id").exists()
-
     def mark(self) -> str:
         """Return four letters or digits that begin every order id of this home; made once, durable before use.
 
@@ -207,6 +202,11 @@ class Home(msgspec.Struct, frozen=True):
         if not self.reach.is_symlink():
             with contextlib.suppress(FileExistsError):
                 self.reach.symlink_to(self.root)
+
+
+def is_marked(home: Home) -> bool:
+    """Tell whether a home has its mark: whoever only looks must not make one."""
+    return (home.root / "id").exists()
 
 
 def name_for_workers(home: Home) -> None:

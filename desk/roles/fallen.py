@@ -4,7 +4,7 @@ import contextlib
 
 from core.errors import StoreError
 from core.guardian.pulse import EnginePhase, Pulse
-from desk.paths import Home
+from desk.paths import Home, is_marked
 from desk.roles.pulses import page
 from store.lease import read_lease
 
@@ -36,7 +36,7 @@ def _fell(home: Home) -> bool:
 
 
 def _last_phase(home: Home) -> EnginePhase:
-    if not home.marked or not (path := page(home)).exists():
+    if not is_marked(home) or not (path := page(home)).exists():
         return EnginePhase.NONE  # the mark first: whoever asks for the page of a home without one makes it
     with contextlib.closing(Pulse(path, home.root)) as pulse:
         return pulse.engine().phase

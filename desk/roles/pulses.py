@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.errors import StoreError
 from core.guardian.pulse import Pulse, boottime, owner_of
-from desk.paths import Home, Role
+from desk.paths import Home, Role, is_marked
 
 MEMORY = Path("/dev/shm")  # noqa: S108
 """A file system in memory that every process of this user sees, systemd's private /tmp or not."""
@@ -49,7 +49,7 @@ def beating(home: Home, role: Role) -> int:
 
     Its lock says more, where there is one: this is for a home whose folder of locks was removed.
     """
-    if role not in (Role.ENGINE, Role.SENTINEL) or not home.marked:
+    if role not in (Role.ENGINE, Role.SENTINEL) or not is_marked(home):
         return 0
     try:
         path = page(home)

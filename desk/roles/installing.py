@@ -1,6 +1,7 @@
 """Write systemd's units and say what they do."""
 
 import os
+import pwd
 
 from desk import output
 from desk.exits import who
@@ -21,18 +22,21 @@ def install(home: Home, scope: Scope, run_as: str, *, print_only: bool) -> None:
     """Write the units of a home, or print them.
 
     Raises:
-        UsageFault: a system unit without root, or for root itself, or a folder that cannot be written.
+        UsageFault: a system unit without root, for root itself or for nobody who is known here, or a folder that cannot
+            be written.
     """
     user = run_as or os.environ.get("SUDO_USER", "") or who()
     if scope == "user" and run_as:
         raise UsageFault("--run-as goes with --system; a user's units run as that user")
+    if scope == "system" and not print_only and os.getuid() != 0:
+        raise UsageFault("units of the whole machine take root: sudo tradedeck install-service --system, or --user")
+    if scope == "system":
+        _refuse_unknown(user)
     made = units(home, scope, user)
     if print_only:
         for unit in made:
             output.write(f"# {folder(scope) / unit.name}\n{unit.text}")
         return
-    if scope == "system" and os.getuid() != 0:
-        raise UsageFault("units of the whole machine take root: sudo tradedeck install-service --system, or --user")
     if scope == "system" and user == "root":
         raise UsageFault("name who the roles run as: --run-as USER; the engine needs no root and gets none")
     where = folder(scope)
@@ -56,3 +60,10 @@ def install(home: Home, scope: Scope, run_as: str, *, print_only: bool) -> None:
     if scope == "user":
         output.write(f"  loginctl enable-linger {user}   # or they end with your last logout")
     output.write(f"look: {control} status {PREFIX}-engine; tradedeck stop ends them in order, and asks about open risk")
+
+
+def _refuse_unknown(user: str) -> None:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        raise UsageFault(f'there is no user "{user}" on this machine: no role can run as that one') from None

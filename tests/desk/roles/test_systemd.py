@@ -179,3 +179,10 @@ def test_roles_are_not_given_to_root(home: Home, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.getuid", lambda: 1000)
     with pytest.raises(UsageFault, match="take root"):
         install(home, "system", "trader", print_only=False)
+
+
+@pytest.mark.parametrize("print_only", [True, False])
+def test_roles_are_not_given_to_nobody(home: Home, monkeypatch: pytest.MonkeyPatch, print_only: bool) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    with pytest.raises(UsageFault, match='there is no user "nobodyy" on this machine'):
+        install(home, "system", "nobodyy", print_only=print_only)

@@ -70,7 +70,7 @@ def _named(item: Any) -> str:
 
 
 def _meaning(item: Any) -> str:
-    shown = isinstance(item.default, str | int | float) and not isinstance(item.default, bool)
+    shown = isinstance(item.default, str | int | float) and not isinstance(item.default, bool) and item.default != ""
     return (item.help or "") + (f" Default: {item.default}." if shown and item.param_type_name == "option" else "")
 
 

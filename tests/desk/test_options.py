@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from desk import guide
 from desk.options import figure
 from desk.output import UsageFault
 from desk.ticket import Ticket, build
@@ -59,3 +60,9 @@ def test_a_file_is_no_home(tmp_path: Path) -> None:
 def test_where_nothing_was_stopped_it_is_said_where(tmp_path: Path) -> None:
     done = Desk(tmp_path / "home").run("stop", "--flatten", "--home", str(tmp_path / "typo"))
     assert (done.returncode, done.stdout) == (0, f"nothing runs at {tmp_path}/typo\n")
+
+
+def test_the_guide_names_no_default_that_is_nothing() -> None:
+    text = guide.commands()
+    assert "Default: GTC." in text
+    assert "Default: ." not in text

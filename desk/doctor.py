@@ -28,6 +28,7 @@ from desk.research.summoning import waits
 from desk.roles import services
 from desk.roles.fallen import words_of_a_fallen
 from desk.session import talk
+from desk.troubles import words_of
 from store.postgres import PostgresServer
 from tui.fit import unfit
 
@@ -50,7 +51,13 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine(home: Home) -> list[Finding]:
     """Return what was found, the machine first, then the home, then what runs."""
-    return [*_machine(), *_home(home), *_roles(home), *_engine(home)]
+    found = [*_machine()]
+    try:
+        for look in (_home, _roles, _engine):
+            found += look(home)
+    except PermissionError as error:  # somebody else's home: what is behind it cannot be known
+        found.append(Finding("home", "wrong", words_of(error) or str(error), "name your own by --home"))
+    return found
 
 
 def _machine() -> Iterator[Finding]:

@@ -137,7 +137,10 @@ class Home(msgspec.Struct, frozen=True):
 
     def line(self, *words: str) -> str:
         """Return a line for a shell that means this home, wherever it is typed: the command's words behind it."""
-        named = () if self.root == _own() else ("--home", str(self.root))
+        try:
+            named = () if self.root == _own() else ("--home", str(self.root))
+        except RuntimeError:  # a user without a home of any kind, as in a container
+            named = ("--home", str(self.root))
         return shlex.join(("tradedeck", *named, *words))
 
     def mark(self) -> str:

@@ -1,5 +1,7 @@
 """What the doctor says of secrets: what is wrong, what was expected, what to do; never a word of the file."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,20 @@ def test_advice_can_be_pasted(tmp_path: Path) -> None:
     (root / "journal").mkdir()
     (root / "journal" / "journal.sqlite").write_bytes(b"no journal")
     assert told(root, "journal").advice.endswith(f"{line} journal restore FILE")
+
+
+def test_a_home_that_may_not_be_looked_into_is_named(tmp_path: Path) -> None:
+    """Root may look everywhere: it becomes somebody else for this."""
+    (tmp_path / "home").mkdir()
+    tmp_path.chmod(0)
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom desk.doctor import examine\nfrom desk.paths import Home\n"
+        "if not os.getuid(): os.setresuid(65534, 65534, 65534)\n"
+        "found = examine(Home(Path(sys.argv[1])))[-1]\nprint(found.verdict, found.detail)"
+    )
+    try:
+        line = [sys.executable, "-c", code, str(tmp_path / "home")]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+    finally:
+        tmp_path.chmod(0o700)
+    assert done.stdout.startswith(f"wrong {tmp_path}/home cannot be used: Permission denied; "), done.stderr

@@ -89,6 +89,16 @@ def test_a_line_means_its_home_wherever_it_is_typed(tmp_path: Path, monkeypatch:
     assert Home(tmp_path / "tradedeck").line() == "tradedeck", "the home of this user need not be named"
 
 
+def test_who_has_no_home_at_all_gets_a_line_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert Home(tmp_path).line("stop") == f"tradedeck --home {tmp_path} stop"
+
+
 def test_an_engine_that_fell_is_said_wherever_one_is_missed(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").create()
     write_lease(home.lease, Lease(1, armed=True))

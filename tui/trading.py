@@ -7,7 +7,7 @@ import msgspec
 from core.domain import commands as c
 from core.domain.alerts import AcknowledgeAlert, AlertRule, MuteAlerts, RemoveAlert, SetAlert
 from core.domain.approval import TradingState
-from core.domain.identifiers import ClientOrderId, InstrumentId, symbol_of
+from core.domain.identifiers import ClientOrderId, InstrumentId, holding_of, symbol_of
 from core.domain.message import Command
 from core.domain.order import OrderRecord, OrderType
 from core.session.protocol import ControlChanged
@@ -46,7 +46,7 @@ def _bared(state: State, records: Sequence[OrderRecord]) -> tuple[str, ...]:
     held = {position.instrument for position, _ in open_positions(state)}
     kinds = (*STOPS, OrderType.STOP_LIMIT)
     stops = {r.order.instrument: None for r in records if r.order.reduce_only and r.order.type in kinds}
-    return tuple(f"the position in {symbol_of(id_)} then loses this stop" for id_ in stops if id_ in held)
+    return tuple(f"the position in {symbol_of(id_)} then loses this stop" for id_ in stops if holding_of(id_) in held)
 
 
 def cancel(state: State, ids: Sequence[ClientOrderId]) -> Plan:

@@ -7,11 +7,11 @@ import pytest
 from core.domain import commands as c
 from core.domain import events as e
 from core.domain.approval import TradingState
-from core.domain.identifiers import ClientOrderId, FillId, VenueOrderId
-from core.domain.market import InstrumentDefined, MarkPrice
+from core.domain.identifiers import Asset, ClientOrderId, FillId, VenueOrderId
+from core.domain.market import InstrumentDefined, MarkPrice, Quote
 from core.domain.order import Liquidity, Order, OrderType, Side, StopLoss, TakeProfit
 from core.state.state import State
-from tests.tui.engine import BTC, ETH, FUTURES
+from tests.tui.engine import BTC, ETH, FUTURES, SPOT
 from tui import trading
 from tui.actions import Kind
 from tui.trading import ORIGIN, Nothing
@@ -123,6 +123,24 @@ def test_a_cancelled_stop_says_what_it_leaves_bare(state: State) -> None:
     assert trading.cancel(state, [TWO]).lines[1:] == ("the position in BTC-USDT.P then loses this stop",)
     assert trading.cancel_all(state, None).lines[2:] == ("the position in BTC-USDT.P then loses this stop",)
     assert len(trading.cancel(state, [ONE]).lines) == 1
+
+
+def test_a_cancelled_stop_of_coins_says_so_too() -> None:
+    pair = next(item for item in contracts(SPOT) if item.id.endswith("BTC-USDT"))
+    made = State()
+    made.apply(InstrumentDefined(pair, 1))
+    made.apply(Quote(pair.id, 60_000.0, 1.0, 60_000.1, 1.0, 1, 1, 1))
+    bought = e.OrderFilled(
+        ONE, FillId("1"), pair.id, Side.BUY, Decimal(1), Decimal(60_000), Decimal(0), Asset("USDT"), Liquidity.TAKER,
+        VenueOrderId("1"), 2, 2,
+    )  # fmt: skip
+    made.apply(bought)
+    stop = Order(
+        pair.id, Side.SELL, Decimal(1), OrderType.STOP, trigger=Decimal(59_000), reduce_only=True, client_order_id=TWO,
+        venue=SPOT,
+    )  # fmt: skip
+    made.apply(e.OrderSubmitted(stop, SPOT, 3))
+    assert trading.cancel(made, [TWO]).lines[1:] == ("the position in BTC-USDT then loses this stop",)
 
 
 def test_orders_are_found_by_the_prices_they_wait_at(state: State) -> None:

@@ -174,7 +174,12 @@ class Losses:
         """Return what a holding loses at what can be had for it, where its market is silent at any other's too."""
         others = () if self.hearing.is_steady(key) else STAND_INS.get(key, ())
         judging = [key, *(other for other in others if other in self._touch)]
-        return [one.units * (one.entry - self._touch[at][0 if one.units > 0 else 1]) for at in judging]
+        side = 0 if one.units > 0 else 1
+        prices = [self._touch[at][side] for at in judging]
+        odd = self._doubt.get(key)
+        if odd is not None and abs(odd[side] / self._mid(key) - 1.0) <= FAR:  # one side is near
+            prices.append(odd[side])
+        return [one.units * (one.entry - price) for price in prices]
 
     def _fill(self, fill: e.OrderFilled) -> None:
         sign, quantity, price = fill.side.sign, float(fill.quantity), float(fill.price)

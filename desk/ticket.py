@@ -25,6 +25,7 @@ from core.domain.order import (
     TimeInForce,
 )
 from core.errors import ClientError
+from core.guardian.watch.protection import STOPS
 from core.session.client import Client
 from core.session.protocol import Outcome
 from core.state.state import State
@@ -37,7 +38,6 @@ from desk.session import ORIGIN, require, resolve, talk
 LONGEST_OPERATION_ID = 64
 _ANSWERED = CLOSED | {OrderStatus.APPROVED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED}
 """Where an order stands once a change of it is answered; an outcome that is not known is none."""
-_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP})
 _FIXED = ("instrument", "side", "type", "reduce_only")
 _TYPED = (*_FIXED, "quantity", "price", "trigger")
 
@@ -301,7 +301,7 @@ def warn_of_bare(cancelled: Iterable[OrderRecord], held: Collection[InstrumentId
     going = {
         record.order.instrument: None
         for record in cancelled
-        if record.order.reduce_only and record.order.type in _STOPS and holding_of(record.order.instrument) in held
+        if record.order.reduce_only and record.order.type in STOPS and holding_of(record.order.instrument) in held
     }
     for instrument in going:
         output.say(f"the position in {symbol_of(instrument)} loses this stop, it is not placed again")
